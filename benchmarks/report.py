@@ -1,0 +1,200 @@
+"""What is printed, written and drawn."""
+
+import json
+import math
+import os
+import platform
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from .harness import Absent, Contender, Result, Target, quartiles
+
+PACKAGES = ("jax", "jaxlib", "optax", "pyneurons_yat", "equinox", "flax", "nmn", "torch")
+
+
+def cores() -> int:
+    """The cores that this process may use, which is how many threads XLA starts."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def version(package: str) -> str | None:
+    """The installed version of a package, or `None`."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def machine() -> dict[str, Any]:
+    """The processor, the device and the versions that the numbers belong to."""
+    return {
+        "processor": processor(),
+        "cores": cores(),
+        "device": jax.devices()[0].device_kind,
+        "python": platform.python_version(),
+        "packages": {package: version(package) for package in PACKAGES},
+    }
+
+
+def processor() -> str:
+    """The name of the processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def headline() -> str:
+    """The machine in one line."""
+    here = machine()
+    return (
+        f"{here['processor']}, {here['cores']} cores, device {here['device']}, "
+        f"jax {here['packages']['jax']}, python {here['python']}"
+    )
+
+
+def quantity(value: float, unit: str) -> str:
+    """A number of seconds or bytes in the prefix that suits it."""
+    if unit == "bytes":
+        return f"{value / 2**20:.3g} MiB" if abs(value) >= 2**20 else f"{value / 2**10:.3g} KiB"
+    for factor, prefix in ((1, ""), (1e3, "m"), (1e6, "u"), (1e9, "n")):
+        if abs(value) * factor >= 1:
+            return f"{_digits(value * factor)} {prefix}s"
+    return "0 s"
+
+
+def table(result: Result) -> str:
+    """One case: a row per contender, what each computes, and a line per target."""
+    case = result.case
+    width = max(len(contender.name) for contender in case.contenders)
+    header = f"  {'':{width}}  {'median':>9}  {'quartiles':>19}  ratio to {case.baseline}"
+    rows = [row(result, contender, width) for contender in case.contenders]
+    bounds = [f"  target {verdict(result, target)}" for target in case.targets]
+    return "\n".join([case.name, header, *rows, *legend(result), *bounds])
+
+
+def row(result: Result, contender: Contender | Absent, width: int) -> str:
+    """One contender: its time, its ratio and, where the case has a name for it, its rate."""
+    if isinstance(contender, Absent):
+        return f"  {contender.name:{width}}  absent: {contender.cure}"
+    numbers = quartiles(result.samples[contender.name])
+    low, middle, high = (quantity(number, result.case.unit) for number in numbers)
+    ratio = spread(result.compare(contender.name, result.case.baseline))
+    rate = f"  {1 / numbers[1]:>8,.0f} {result.case.rate}" if result.case.rate else ""
+    return (
+        f"  {contender.name:{width}}  {middle:>9}  {low:>9} {high:>9}  {ratio:<20}{rate}".rstrip()
+    )
+
+
+def legend(result: Result) -> list[str]:
+    """What is computed, and by whom."""
+    groups: dict[str, list[str]] = {}
+    for contender in result.case.contenders:
+        if isinstance(contender, Contender) and contender.computes:
+            groups.setdefault(contender.computes, []).append(contender.name)
+    if len(groups) == 1:
+        return [f"  all compute {text}" for text in groups]
+    return [f"  computing {text}: {', '.join(names)}" for text, names in groups.items()]
+
+
+def spread(values: Sequence[float]) -> str:
+    """Median and quartiles of ratios."""
+    low, middle, high = (_digits(value) for value in quartiles(values))
+    return f"{middle} [{low}, {high}]"
+
+
+def _digits(value: float) -> str:
+    """Two decimals, or two significant digits of a small number."""
+    return f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.2g}"
+
+
+def verdict(result: Result, target: Target) -> str:
+    """One target: the bound, the number, and whether it keeps to it."""
+    divide, unit = ("-", "s") if target.quantity == "difference" else ("/", "")
+    limit = quantity(target.limit, unit) if unit else f"{target.limit:.2f}"
+    noise = " within noise" if target.noise else ""
+    bound = f"{target.contender} {divide} {target.against} {target.sign} {limit}{noise}"
+    met = result.verdict(target)
+    if met is None:
+        return f"{bound}: not measured"
+    values = result.compare(target.contender, target.against, target.quantity)
+    shown = [quantity(v, unit) if unit else _digits(v) for v in quartiles(values)]
+    return f"{bound}: {shown[1]} [{shown[0]}, {shown[2]}] {'ok' if met else 'MISSED'}"
+
+
+def record(result: Result) -> dict[str, Any]:
+    """A result as plain data: the raw samples, what was computed, and the targets."""
+    case = result.case
+    return {
+        "case": case.name,
+        "unit": case.unit,
+        "baseline": case.baseline,
+        "contenders": [entry(result, contender) for contender in case.contenders],
+        "targets": [{"text": verdict(result, t), "met": result.verdict(t)} for t in case.targets],
+    }
+
+
+def entry(result: Result, contender: Contender | Absent) -> dict[str, Any]:
+    """One contender as plain data."""
+    if isinstance(contender, Absent):
+        return {"name": contender.name, "absent": contender.cure}
+    samples = result.samples[contender.name]
+    return {
+        "name": contender.name,
+        "computes": contender.computes,
+        "quartiles": list(quartiles(samples)),
+        "ratio_quartiles": list(quartiles(result.compare(contender.name, result.case.baseline))),
+        "samples": samples,
+    }
+
+
+def write_json(path: str, results: Sequence[Result]) -> None:
+    """Write the machine and all raw numbers."""
+    content = {"machine": machine(), "results": [record(result) for result in results]}
+    Path(path).write_text(json.dumps(content, indent=1) + "\n")
+
+
+def plot(path: str, results: Sequence[Result]) -> None:
+    """Draw the ratios of every case as bars with the quartiles as error bars."""
+    from matplotlib.figure import Figure
+
+    columns = min(3, len(results))
+    rows = math.ceil(len(results) / columns)
+    figure = Figure(figsize=(6.0 * columns, 0.6 + 2.9 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, result in zip(grid, results, strict=False):
+        _bars(axes, result)
+    for axes in grid[len(results) :]:
+        axes.set_visible(False)
+    figure.suptitle(headline(), fontsize=9)
+    figure.savefig(path, dpi=120)
+
+
+def _bars(axes: Any, result: Result) -> None:
+    """Draw one case: a bar per contender that ran."""
+    names = list(result.samples)
+    ratios = [quartiles(result.compare(name, result.case.baseline)) for name in names]
+    middles = [middle for _, middle, _ in ratios]
+    errors = [[middle - low for low, middle, _ in ratios], [high - m for _, m, high in ratios]]
+    colors = ["C0" if "pyneurons_yat" in name else "0.7" for name in names]
+    axes.barh(names, middles, xerr=errors, color=colors, capsize=3)
+    axes.axvline(1, color="black", linewidth=0.8)
+    for index, (_, middle, high) in enumerate(ratios):
+        axes.annotate(
+            f"{_digits(middle)}", (high, index), (4, 0), textcoords="offset points", va="center"
+        )
+    if max(middles) > 8:
+        axes.set_xscale("log")
+    axes.margins(x=0.2)
+    axes.invert_yaxis()
+    axes.set_title(result.case.name, fontsize=10)
+    axes.set_xlabel(f"ratio to {result.case.baseline}", fontsize=8)
+    axes.tick_params(labelsize=8)

@@ -1,0 +1,125 @@
+"""compose: functions after a layer or a model.
+
+What a composed layer keeps is a value (a layer and a tuple of functions), never a closure, so that
+the same composition made twice is equal and compiles once.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, overload
+
+from multipledispatch import Dispatcher
+
+from .model import Around, Layer, Model, keywords_of
+from .observe import observe_layer, split_key, with_key
+from .sequential import sequential
+
+Function = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Composed(Around):
+    """Inference of `compose`: the layer, then the functions."""
+
+    functions: tuple[Function, ...]
+
+    def __call__(self, params: Any, *args: Any, **options: Any) -> Any:
+        y = self.layer.apply(params, *args, **options)
+        for function in self.functions:
+            y = function(y)
+        return y
+
+
+@dataclass(frozen=True)
+class ComposedObserve(Composed):
+    """Training-time call of `compose`; a function that takes a key receives one."""
+
+    def __call__(self, params: Any, *args: Any, key: Any = None, **options: Any) -> tuple[Any, Any]:
+        first, *keys = split_key(key, 1 + len(self.functions))
+        y, params = observe_layer(self.layer, params, *args, key=first, **options)
+        for function, one in zip(self.functions, keys, strict=True):
+            y = with_key(function, one)(y)
+        return y, params
+
+    def keywords(self) -> tuple[set[str], bool]:
+        names, takes_any = keywords_of(self.layer.observe or self.layer.apply)
+        return names | {"key"}, takes_any
+
+    def differs(self) -> bool:
+        return super().differs() or any("key" in keywords_of(f)[0] for f in self.functions)
+
+
+@overload
+def compose(name: str, layer: Layer, /, *functions: Function, doc: str | None = None) -> Layer: ...
+@overload
+def compose(layer: Layer, /, *functions: Function) -> Layer: ...
+@overload
+def compose(model: Model, /, *parts: Model | Function) -> Model: ...
+def compose(*args: Any, **keywords: Any) -> Any:
+    """Maps the output of a layer or a model through functions.
+
+    Three forms:
+
+        compose(name, layer, *functions, doc=None) -> Layer
+        compose(layer, *functions)       -> Layer, named after all of them
+        compose(model, *parts)           -> Model; a part may be a model too
+
+    Args:
+        name: The name of the new layer.
+        layer: A layer; the parameters stay as they are.
+        model: A model; the parameters stay as they are, unless a part has parameters of its own:
+            then it is `sequential(model, *parts)`.
+        functions: Functions of one argument. One that takes a keyword `key` receives a key in
+            `observe`.
+        doc: What `help` shows for the new layer; by default the docstring of `layer.create`.
+
+    Returns:
+        A layer equal to any made from equal parts, or a model.
+
+    Raises:
+        TypeError: If the arguments fit none of the forms, or a model or layer stands where a
+            function was wanted.
+
+    Example:
+        >>> import jax, pyneurons_yat as pn
+        >>> Binary = pn.compose("Binary", pn.Neuron, pn.binary)
+        >>> model = Binary(jax.random.key(0), 3)
+        >>> float(model(jax.numpy.array([[1.0, 2.0, 3.0]]))[0, 0])
+        1.0
+    """
+    try:
+        return _compose(*args, **keywords)
+    except NotImplementedError:
+        came = ", ".join(type(arg).__name__ for arg in args)
+        raise TypeError(
+            "compose takes (name, layer, *functions), (layer, *functions) or (model, *parts), "
+            f"but ({came}) came"
+        ) from None
+
+
+_compose = Dispatcher("compose")
+
+
+@_compose.register(str, Layer, [Callable])
+def _compose_named(name: str, layer: Layer, *functions: Function, doc: str | None = None) -> Layer:
+    for function in functions:
+        if isinstance(function, (Model, Layer)):
+            raise TypeError(
+                f"compose: {name} wants plain functions after its layer, but a "
+                f"{type(function).__name__} came; put models one after another with sequential"
+            )
+    apply, seen = Composed(layer, functions), ComposedObserve(layer, functions)
+    return Layer(name, layer.create, apply, seen, layer.roles, doc)
+
+
+@_compose.register(Layer, [Callable])
+def _compose_layer(layer: Layer, *functions: Function) -> Layer:
+    names = [layer.name, *(getattr(f, "__name__", type(f).__name__) for f in functions)]
+    return _compose_named(" | ".join(names), layer, *functions)
+
+
+@_compose.register(Model, [Callable])
+def _compose_model(model: Model, *parts: Model | Function) -> Model:
+    if any(isinstance(part, Model) for part in parts):
+        return sequential(model, *parts)
+    return Model(_compose_layer(model.layer, *parts), model.params, model.static)

@@ -1,0 +1,357 @@
+"""Layer and Model: a value that makes models, and the one pytree class that all models share."""
+
+import copyreg
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, NoReturn
+
+import jax
+from jax.tree_util import keystr, register_pytree_with_keys, tree_flatten_with_path
+
+from .pickling import by_name
+
+for kind in (jax.custom_jvp, jax.custom_vjp, type(jax.jit(by_name))):
+    copyreg.pickle(kind, by_name)
+
+
+class Box(NamedTuple):
+    """A pytree that holds one value; given to a layer, it stands for finished parameters.
+
+    Example:
+        >>> import pyneurons_yat as pn
+        >>> value, = pn.Box(3)
+        >>> value
+        3
+        >>> neuron = pn.Neuron(pn.Box(([[2.0]], [[1.0]])))  # no key: nothing is drawn
+    """
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A name and the pure functions that make and run one kind of model.
+
+    A layer is a value: frozen, hashable, equal to any layer of the same name and functions, and
+    picklable when its functions are. Calling it makes a `Model`. `bind` builds layers from
+    functions; `compose` and `reparam` build them from other layers.
+
+    Attributes:
+        name: What errors, profiles and printed models call it.
+        create: `create(*args, **keywords) -> parameters`, any pytree of arrays and models.
+        apply: `apply(parameters, x, **options) -> y`, inference: pure and deterministic.
+        observe: `observe(parameters, x, **options) -> (y, parameters)`, the training-time call, or
+            `None` where training and inference do not differ. It may take a `key`.
+        roles: Pairs of a path below the parameters and the role of what is there.
+        doc: What `help` shows for it; by default the docstring of `create`.
+
+    Example:
+        >>> import jax, pyneurons_yat as pn
+        >>> model = pn.YatDense(jax.random.key(0), 3, 2, use_bias=False, epsilon=1e-3)
+        >>> model.static  # what `apply` takes is kept beside the parameters
+        (('epsilon', 0.001),)
+    """
+
+    name: str
+    create: Callable[..., Any] = field(repr=False)
+    apply: Callable[..., Any] = field(repr=False)
+    observe: Callable[..., Any] | None = field(default=None, repr=False)
+    roles: tuple[tuple[str, str], ...] = ()
+    doc: str | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Takes over the docstring."""
+        object.__setattr__(self, "__doc__", self.doc or inspect.getdoc(self.create))
+
+    def __call__(self, *args: Any, **keywords: Any) -> "Model":
+        """Creates a model: each keyword goes to `create` or `apply` or both, where it is named."""
+        created, static = route(self, keywords)
+        finished = len(args) == 1 and isinstance(args[0], Box)
+        if finished and created.keys() <= dict(static).keys():
+            return Model(self, args[0].value, static)
+        with noting(f"while creating {self.name}"):
+            return Model(self, self.create(*args, **created), static)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Layer":
+        """The layer itself: it is a value, and a copied function would not be equal."""
+        return self
+
+    def defines_observe(self) -> bool:
+        """Whether training differs from inference in the layer itself, not in what it holds."""
+        if isinstance(self.observe, Around):
+            return self.observe.differs()
+        return self.observe is not None
+
+    def parts(self, parameters: Any) -> tuple[Any, ...]:
+        """What iterating over a model of this layer yields."""
+        return (parameters,)
+
+    def part(self, parameters: Any, index: Any) -> Any:
+        """What indexing a model of this layer yields."""
+        return parameters[index]
+
+
+class Wrapping:
+    """A function object made from other functions, which tells itself what keywords it takes."""
+
+    def keywords(self) -> tuple[set[str], bool]:
+        """What `keywords_of` tells of this function."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Around(Wrapping):
+    """A function of a layer that is built around another layer and takes what that layer takes."""
+
+    layer: Layer
+
+    def keywords(self) -> tuple[set[str], bool]:
+        """The keywords of the inner layer's `apply`."""
+        return keywords_of(self.layer.apply)
+
+    def differs(self) -> bool:
+        """Whether, as an `observe`, it does more than pass the call on."""
+        return self.layer.defines_observe()
+
+
+def keywords_of(function: Callable[..., Any] | None) -> tuple[set[str], bool]:
+    """The keyword-only parameters that a function names, and whether it takes any keyword.
+
+    A layer counts as all of its functions together; `None` names nothing. The `key` of a function
+    of one other argument, `f(x, key=None)`, counts too: there it can only be a PRNG key.
+    """
+    if isinstance(function, Wrapping):
+        return function.keywords()
+    if isinstance(function, Layer):
+        return _together(function.create, function.apply, function.observe)
+    parameters = _parameters(function)
+    names = {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
+    names |= {p.name for p in parameters[1:2] if p.name == "key" and p.default is None}
+    return names, any(p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+def _together(*functions: Callable[..., Any] | None) -> tuple[set[str], bool]:
+    named, takes_any = zip(*map(keywords_of, functions), strict=True)
+    return set().union(*named), any(takes_any)
+
+
+def _parameters(function: Callable[..., Any] | None) -> list[inspect.Parameter]:
+    if function is None:
+        return []
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):  # a builtin that does not tell its signature
+        return []
+
+
+def route(
+    layer: Layer, keywords: dict[str, Any]
+) -> tuple[dict[str, Any], tuple[tuple[str, Any], ...]]:
+    """Sends each keyword of a layer's call to `create`, to the static configuration, or to both.
+
+    A function with `**keywords` takes what no other function names.
+    """
+    create, create_open = keywords_of(layer.create)
+    create |= {p.name for p in _parameters(layer.create) if p.kind is p.POSITIONAL_OR_KEYWORD}
+    apply, apply_open = _together(layer.apply, layer.observe)
+    apply -= {"key"}
+    unknown = [] if create_open or apply_open else [k for k in keywords if k not in create | apply]
+    if unknown:
+        raise TypeError(
+            f"{layer.name}: unexpected keyword {', '.join(map(repr, unknown))}; "
+            f"create takes {_listed(create)}, apply takes {_listed(apply)}"
+        )
+    created = {k: v for k, v in keywords.items() if k in create or (create_open and k not in apply)}
+    static = {k: v for k, v in keywords.items() if k in apply or (apply_open and k not in create)}
+    for name, value in static.items():
+        _refuse_unhashable(layer, name, value)
+    return created, tuple(sorted(static.items()))
+
+
+def _listed(names: set[str]) -> str:
+    return ", ".join(sorted(names)) or "no keywords"
+
+
+def _refuse_unhashable(layer: Layer, name: str, value: Any) -> None:
+    try:
+        hash(value)
+    except TypeError:
+        raise TypeError(
+            f"{layer.name}: {name} is static configuration, so it must be hashable, but a "
+            f"{type(value).__name__} came; give a number, a string or a tuple here, or pass the "
+            f"array at the call: model(x, {name}=...)"
+        ) from None
+
+
+@contextmanager
+def noting(place: str) -> Iterator[None]:
+    """Adds to an error that passes through a note that says where it was."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(place)
+        raise
+
+
+class Model:
+    """What a layer's `create` returned, with the layer and its static configuration: a pytree.
+
+    There is one class for all models. Its leaves are the arrays of `params`; layer and static
+    configuration are metadata, compared by value, so models of equal layers share one treedef and
+    `jax.jit` compiles once for all of them. A model can be an argument, a result, a closure, a
+    carry, and a parameter of another model. It is immutable: `replace` makes changed copies.
+
+    `model(x)` is inference. Keyword options override the static configuration for one call, and
+    may be traced arrays there. Fields of the parameters read as attributes, `model.kernel`, and
+    items as items, `model[0]`, unless a model attribute has that name.
+
+    Attributes:
+        layer: The `Layer` that made it.
+        params: What `create` returned.
+        static: Pairs of option name and value, given when the model was made.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
+        >>> model = pn.Linear(jax.random.key(0), 3, 2)
+        >>> model
+        Linear  8 parameters
+          .kernel  float32[3,2]
+          .bias    float32[2]
+        >>> model(jnp.ones((4, 3))).shape
+        (4, 2)
+    """
+
+    # A train step takes apart and rebuilds each of its models several times, so the metadata is one
+    # tuple in one slot, which flattening hands over as it is.
+    __slots__ = ("__weakref__", "_metadata", "params")
+
+    params: Any
+
+    def __init__(self, layer: Layer, params: Any, static: tuple[tuple[str, Any], ...] = ()) -> None:
+        """Puts a layer, finished parameters and static configuration together."""
+        _set_params(self, params)
+        _set_metadata(self, (layer, static))
+
+    @property
+    def layer(self) -> Layer:
+        """The layer that made the model."""
+        return self._metadata[0]
+
+    @property
+    def static(self) -> tuple[tuple[str, Any], ...]:
+        """Pairs of option name and value, given when the model was made."""
+        return self._metadata[1]
+
+    def __setattr__(self, name: str, value: Any) -> NoReturn:
+        """Refuses: a model is immutable."""
+        raise AttributeError(
+            f"a model is immutable, so {name!r} cannot be set; pn.replace(model, path, value) "
+            "makes a changed copy"
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles and copies as what it is made of."""
+        return Model, (self.layer, self.params, self.static)
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        """Applies the model: inference, without state or randomness of its own."""
+        layer = self.layer
+        with jax.named_scope(layer.name), noting(f"in {signature(self)}"):
+            return layer.apply(self.params, *args, **{**static_for(layer.apply, self), **options})
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yields the parts of a sequential model; of any other, its parameters, once."""
+        return iter(self.layer.parts(self.params))
+
+    def __getitem__(self, index: Any) -> Any:
+        """A part of a sequential model by position, name or slice; else an item of `params`."""
+        return self.layer.part(self.params, index)
+
+    def __getattr__(self, name: str) -> Any:
+        """A field of the parameters."""
+        params = object.__getattribute__(self, "params")
+        if not name.startswith("_") and (
+            name in getattr(params, "_fields", ()) or isinstance(params, Model)
+        ):
+            return getattr(params, name)
+        raise AttributeError(f"{self.layer.name} has no attribute or parameter {name!r}")
+
+    def __repr__(self) -> str:
+        """The name, the number of parameters, and one line per leaf; never values."""
+        lines = [(keystr(path), describe(leaf)) for path, leaf in tree_flatten_with_path(self)[0]]
+        width = max((len(path) for path, _ in lines), default=0)
+        static = ", ".join(f"{name}={value!r}" for name, value in self.static)
+        head = f"{self.layer.name}{f'({static})' if static else ''}  {count(self):,} parameters"
+        return "\n".join([head, *(f"  {path:{width}}  {leaf}" for path, leaf in lines)])
+
+
+def static_for(function: Callable[..., Any], model: Model) -> dict[str, Any]:
+    """The static configuration of a model that one of its layer's functions takes."""
+    if model.layer.observe is None:
+        return dict(model.static)
+    names, anything = keywords_of(function)
+    return {name: value for name, value in model.static if anything or name in names}
+
+
+@dataclass(frozen=True)
+class _Inside:
+    """The key of a model's only child, which adds nothing to a path."""
+
+    def __str__(self) -> str:
+        return ""
+
+
+_set_params = Model.params.__set__
+_set_metadata = Model._metadata.__set__
+
+
+def _flatten_with_keys(model: Model) -> tuple[tuple[tuple[_Inside, Any]], tuple[Any, ...]]:
+    return ((_Inside(), model.params),), model._metadata
+
+
+def _flatten(model: Model) -> tuple[tuple[Any], tuple[Any, ...]]:
+    return (model.params,), model._metadata
+
+
+def _unflatten(metadata: tuple[Any, ...], children: Iterable[Any]) -> Model:
+    model = object.__new__(Model)
+    _set_params(model, *children)
+    _set_metadata(model, metadata)
+    return model
+
+
+register_pytree_with_keys(Model, _flatten_with_keys, _unflatten, _flatten)
+
+
+def count(tree: Any) -> int:
+    """The number of array entries in a tree, all roles together.
+
+    Args:
+        tree: A model or any pytree. To count one role, select it first:
+            `count(select(model, "params"))`.
+
+    Returns:
+        A Python integer.
+
+    Example:
+        >>> import jax, pyneurons_yat as pn
+        >>> pn.count(pn.Linear(jax.random.key(0), 64, 10))
+        650
+    """
+    return sum(int(getattr(leaf, "size", 1)) for leaf in jax.tree.leaves(tree))
+
+
+def describe(leaf: Any) -> str:
+    """A leaf's dtype and shape, such as `float32[3,2]`; a leaf that is no array, by its type."""
+    if not hasattr(leaf, "shape") or not hasattr(leaf, "dtype"):
+        return type(leaf).__name__
+    return f"{leaf.dtype}[{','.join(map(str, leaf.shape))}]"
+
+
+def signature(model: Model) -> str:
+    """The name of a model with the shapes of its own parameters, on one line."""
+    pairs, _ = tree_flatten_with_path(model.params, is_leaf=lambda node: isinstance(node, Model))
+    own = [(keystr(path), leaf) for path, leaf in pairs if not isinstance(leaf, Model)]
+    return f"{model.layer.name}({', '.join(f'{path} {describe(leaf)}' for path, leaf in own)})"

@@ -1,0 +1,84 @@
+"""Paths: how a place inside a pytree is written.
+
+A path is the Python expression that reads the place: `.kernel`, `[0].bias`, `['hidden'].kernel`.
+A leading dot may be left out. A model adds nothing to a path: its parameters stand in its place.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+from jax.tree_util import keystr, tree_flatten_with_path
+
+from .model import Model
+
+
+def normalise(path: str | Sequence[Any]) -> str:
+    """Writes a path the way `keystr` writes it: `kernel` becomes `.kernel`."""
+    text = path if isinstance(path, str) else keystr(tuple(path))
+    return text if text.startswith((".", "[")) or not text else "." + text
+
+
+def within(path: str, prefix: str) -> bool:
+    """Whether `path` is `prefix` or lies below it; both are normalised."""
+    rest = path.removeprefix(prefix)
+    return path.startswith(prefix) and (not rest or rest[0] in ".[")
+
+
+def children(tree: Any) -> tuple[list[tuple[str, Any]], Any]:
+    """The direct children of a node, each with its key as text, and the node's own treedef."""
+    pairs, treedef = tree_flatten_with_path(tree, is_leaf=lambda node: node is not tree)
+    inside = [] if jax.tree_util.treedef_is_leaf(treedef) else pairs  # a leaf has none
+    return [(keystr(keys), child) for keys, child in inside], treedef
+
+
+def models(tree: Any, path: str = "") -> Iterator[tuple[str, Model]]:
+    """Every model in a tree with its path, the outer before what it holds."""
+    if isinstance(tree, Model):
+        yield path, tree
+    pairs, _ = tree_flatten_with_path(
+        tree, is_leaf=lambda node: isinstance(node, Model) and node is not tree
+    )
+    for keys, node in pairs:
+        if isinstance(node, Model):
+            yield from models(node, path + keystr(keys))
+
+
+def replace(tree: Any, path: str | Sequence[Any], value: Any) -> Any:
+    """Returns the tree with the leaf or subtree at a path replaced.
+
+    Args:
+        tree: Any pytree; models included.
+        path: Where, as text (`"kernel"`, `"[0].bias"`) or as a JAX key path. An absent field that
+            holds `None` is a place too, so a bias can be put where there was none.
+        value: What to put there: an array, a subtree, a model, or `None`.
+
+    Returns:
+        A new tree. The old one is untouched and shares every other leaf with it.
+
+    Raises:
+        ValueError: If there is no such place; the message lists the places beside it.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
+        >>> model = pn.Linear(jax.random.key(0), 3, 2)
+        >>> pn.replace(model, "bias", jnp.ones(2)).params.bias.tolist()
+        [1.0, 1.0]
+    """
+    return _replace(tree, normalise(path), value, normalise(path))
+
+
+def _replace(tree: Any, rest: str, value: Any, path: str) -> Any:
+    if not rest:
+        return value
+    pairs, treedef = children(tree)
+    found = [i for i, (key, _) in enumerate(pairs) if within(rest, key)]
+    if not found:
+        here = ", ".join(key or "." for key, _ in pairs) or "nothing"
+        raise ValueError(
+            f"replace: no place {path!r} in the tree: where {rest!r} was wanted, there is {here}"
+        )
+    nodes = [child for _, child in pairs]
+    key, child = pairs[found[0]]
+    nodes[found[0]] = _replace(child, rest.removeprefix(key), value, path)
+    return jax.tree.unflatten(treedef, nodes)

@@ -1,0 +1,126 @@
+"""sequential: models and functions one after another."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .bind import identity
+from .model import Layer, Model, Wrapping, keywords_of, noting
+from .observe import observe, split_key
+
+Function = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Applied(Wrapping):
+    """A plain function as the `apply` of a model without parameters."""
+
+    function: Function
+
+    def __call__(self, params: Any, *args: Any, **options: Any) -> Any:
+        return self.function(*args, **options)
+
+    def keywords(self) -> tuple[set[str], bool]:
+        return keywords_of(self.function)
+
+
+class Sequential(Layer):
+    """The layer of `sequential`: parameters are the parts, functions as models without any."""
+
+    def parts(self, parameters: Any) -> tuple[Any, ...]:
+        return tuple(_unwrap(part) for _, part in _items(parameters))
+
+    def part(self, parameters: Any, index: Any) -> Any:
+        if isinstance(index, slice):
+            chosen = _items(parameters)[index]
+            return _sequential(
+                OrderedDict(chosen) if isinstance(parameters, dict) else [p for _, p in chosen]
+            )
+        if isinstance(index, int):
+            return self.parts(parameters)[index]
+        return _unwrap(parameters[index])
+
+    def defines_observe(self) -> bool:
+        return False
+
+
+def sequential(*parts: Any) -> Model:
+    """Models and functions one after another, as one model.
+
+    Args:
+        *parts: Models and functions of one argument, by position; or one mapping from names to
+            them. Positions and names are the paths of the parts: `[0].kernel`, `['hidden'].kernel`.
+
+    Returns:
+        A model that can be indexed by position, name or slice, measured by `len(list(model))`, and
+        iterated over. A slice is a sequential model again.
+
+    Raises:
+        TypeError: If a part is neither a model nor a function. A layer is not a model yet.
+        ValueError: If there is no part.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
+        >>> one, two = jax.random.split(jax.random.key(0))
+        >>> model = pn.sequential({"hidden": pn.YatDense(one, 3, 8), "out": pn.Linear(two, 8, 2)})
+        >>> model(jnp.ones((5, 3))).shape
+        (5, 2)
+        >>> model["out"].kernel.shape, model[:1](jnp.ones((5, 3))).shape
+        ((8, 2), (5, 8))
+    """
+    if len(parts) == 1 and isinstance(parts[0], Mapping):
+        named = [(str(name), _part(repr(name), part)) for name, part in parts[0].items()]
+        return _sequential(OrderedDict(named))
+    return _sequential([_part(position, part) for position, part in enumerate(parts)])
+
+
+def _sequential(parts: "list[Model] | OrderedDict[str, Model]") -> Model:
+    if not parts:
+        raise ValueError("sequential wants at least one part, a model or a function, but none came")
+    return Model(SEQUENTIAL, parts if isinstance(parts, OrderedDict) else tuple(parts))
+
+
+def _part(place: Any, part: Any) -> Model:
+    if isinstance(part, Model):
+        return part
+    if isinstance(part, Layer):
+        raise TypeError(
+            f"sequential: part {place} is the layer {part.name}, which has no parameters yet; "
+            f"call it first: {part.name}(key, ...)"
+        )
+    if not callable(part):
+        raise TypeError(
+            f"sequential: part {place} must be a model or a function, but a "
+            f"{type(part).__name__} came"
+        )
+    name = getattr(part, "__name__", type(part).__name__)
+    return Model(Layer(name, identity, Applied(part)), ())
+
+
+def _unwrap(part: Model) -> Model | Function:
+    return part.layer.apply.function if isinstance(part.layer.apply, Applied) else part
+
+
+def _items(parts: Any) -> list[tuple[Any, Model]]:
+    return list(parts.items() if isinstance(parts, dict) else enumerate(parts))
+
+
+def _run(parts: Any, x: Any) -> Any:
+    for place, part in _items(parts):
+        with noting(f"in part {place!r} of Sequential"):
+            x = part(x)
+    return x
+
+
+def _run_observed(parts: Any, x: Any, *, key: Any = None) -> tuple[Any, Any]:
+    items = _items(parts)
+    moved = []
+    for (place, part), one in zip(items, split_key(key, len(items)), strict=True):
+        with noting(f"in part {place!r} of Sequential"):
+            x, part = observe(part, x, key=one)
+        moved.append((place, part))
+    return x, OrderedDict(moved) if isinstance(parts, dict) else tuple(part for _, part in moved)
+
+
+SEQUENTIAL = Sequential("Sequential", identity, _run, _run_observed)

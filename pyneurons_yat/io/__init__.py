@@ -1,0 +1,5 @@
+"""How models leave the process."""
+
+from .files import load, save
+
+__all__ = ["load", "save"]

@@ -1,0 +1,92 @@
+"""History: what a training run reports, epoch by epoch."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+SHOWN = 20
+
+
+@dataclass(frozen=True, repr=False)
+class History(Mapping[str, list[float]]):
+    """The losses and metrics of a training run: a mapping from a name to one number per epoch.
+
+    Names are `loss`, those of the metrics, the same with `validation_` before them, and `seconds`.
+    Printed, it is a table; `plot` draws it.
+
+    Example:
+        >>> import pyneurons_yat as pn
+        >>> history = pn.History({"loss": [0.5, 0.25], "validation_loss": [0.6, 0.4]})
+        >>> history
+        epoch    loss  validation_loss
+            1  0.5000           0.6000
+            2  0.2500           0.4000
+        >>> history["loss"]
+        [0.5, 0.25]
+    """
+
+    columns: dict[str, list[float]] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> list[float]:
+        """The numbers of one name, an entry per epoch."""
+        return self.columns[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Yields the names."""
+        return iter(self.columns)
+
+    def __len__(self) -> int:
+        """The number of names."""
+        return len(self.columns)
+
+    @property
+    def epochs(self) -> int:
+        """The number of epochs."""
+        return max(map(len, self.columns.values()), default=0)
+
+    def __repr__(self) -> str:
+        """A table with a line per epoch, of which a long run shows the first and the last."""
+        head = ["epoch", *self.columns]
+        lines = [[str(epoch + 1), *self._numbers(epoch)] for epoch in range(self.epochs)]
+        widths = [max(map(len, column)) for column in zip(head, *lines, strict=True)]
+        text = [
+            "  ".join(cell.rjust(w) for cell, w in zip(line, widths, strict=True))
+            for line in [head, *lines]
+        ]
+        if self.epochs > SHOWN:
+            text[1 + SHOWN // 2 : -SHOWN // 2] = ["..."]
+        return "\n".join(text)
+
+    def _numbers(self, epoch: int) -> list[str]:
+        return [f"{values[epoch]:#.4g}" for values in self.columns.values()]
+
+    def plot(self, axes: Any = None) -> Any:
+        """Draws the learning curves: one picture per quantity, training and validation in it.
+
+        Args:
+            axes: Matplotlib axes, one per quantity; by default a new figure.
+
+        Returns:
+            The figure.
+
+        Raises:
+            ImportError: If matplotlib is absent; the extra `demo` brings it.
+        """
+        import matplotlib.pyplot as plt
+
+        names = [n for n in self.columns if n != "seconds" and not n.startswith("validation_")]
+        if axes is None:
+            _, axes = plt.subplots(
+                1, len(names), figsize=(4.5 * len(names), 3.2), layout="constrained"
+            )
+        epochs = range(1, self.epochs + 1)
+        axes = np.ravel(axes)
+        for axis, name in zip(axes, names, strict=True):
+            axis.plot(epochs, self.columns[name], label="training")
+            if (validation := self.columns.get(f"validation_{name}")) is not None:
+                axis.plot(epochs, validation, label="validation")
+            axis.set(xlabel="epoch", ylabel=name)
+            axis.legend()
+        return axes[0].figure

@@ -1,0 +1,231 @@
+"""YatDense: a layer of Yat neurons.
+
+Users of other Yat layers find their options here; what is no option is one line that says it:
+
+========================  ===================================================================
+wanted                    written
+========================  ===================================================================
+no bias, no alpha         `YatDense(key, 3, 4, use_bias=False, use_alpha=False)`
+constant alpha            `compose(YatDense, scale)`, with `use_alpha=False`
+constant bias             `reparam(model, constant_bias)`, with `use_bias=False`
+one bias for all neurons  `replace(model, "bias", jnp.zeros(()))`, likewise `"alpha"`
+bias through softplus     `reparam(model, softplus_bias)`
+weight-normalised         `reparam(model, unit_kernel)`
+spherical                 `sequential(unit, reparam(model, unit_kernel))`
+positive kernel           `reparam(model, positive_kernel)`
+positive initial kernel   `YatDense(key, 3, 4, kernel_init=absolute)`
+frozen kernel             `freeze(model, "kernel")`
+learned epsilon           `YatDense(key, 3, 4, learnable_epsilon=True, epsilon=1e-3)`
+distance floor            `bind("Floored", YatDense.create, floored)`
+kernel bank               a parameter of a model of your own, of which each use takes a slice
+DropConnect               `reparam(model, drop_connect)`: a fresh mask per key, in `observe`
+compute dtype             `reparam(model, cast)`, and inputs of that dtype
+custom product            `bind("Mine", YatDense.create, mine)`, with an `apply` of your own
+========================  ===================================================================
+
+    >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
+    >>> keys, x = iter(jax.random.split(jax.random.key(0), 9)), jnp.ones((2, 3))
+    >>> model = pn.YatDense(next(keys), 3, 4)
+
+Maps of the output and of the parameters:
+
+    >>> def scale(y):
+    ...     return 2**0.5 * y
+    >>> Scaled = pn.compose("Scaled", pn.YatDense, scale)
+    >>> Scaled(next(keys), 3, 4, use_alpha=False)(x).shape
+    (2, 4)
+    >>> def constant_bias(params):
+    ...     return params._replace(bias=0.5)
+    >>> def softplus_bias(params):
+    ...     return params._replace(bias=jax.nn.softplus(params.bias))
+    >>> def unit(x, axis=-1):
+    ...     return x / jnp.linalg.norm(x, axis=axis, keepdims=True)
+    >>> def unit_kernel(params):
+    ...     return params._replace(kernel=unit(params.kernel, axis=0))
+    >>> def positive_kernel(params):
+    ...     return params._replace(kernel=jax.nn.softplus(params.kernel))
+    >>> def absolute(key, shape, dtype):
+    ...     return abs(pn.yat_normal(key, shape, dtype))
+    >>> bool((pn.YatDense(next(keys), 3, 4, kernel_init=absolute).kernel >= 0).all())
+    True
+    >>> def cast(params):
+    ...     return jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), params)
+    >>> spherical = pn.sequential(unit, pn.reparam(model, unit_kernel))
+    >>> bool(jnp.allclose(spherical(x), spherical(10 * x)))
+    True
+    >>> pn.reparam(model, cast)(x.astype(jnp.bfloat16)).dtype
+    dtype(bfloat16)
+
+A lower bound on the squared distance: since y falls with the distance, the smaller of two
+fractions.
+
+    >>> def floored(params, x, *, floor=0.1, epsilon=1e-5):
+    ...     near = pn.linear(x, params.kernel, params.bias) ** 2 / (floor + epsilon)
+    ...     return jnp.minimum(pn.yat(x, params.kernel, params.bias, epsilon=epsilon), near)
+    >>> Floored = pn.bind("Floored", pn.YatDense.create, floored)
+    >>> Floored(next(keys), 3, 4, use_alpha=False, floor=0.5)(x).shape
+    (2, 4)
+
+DropConnect: inference keeps every weight, training drops by the key of the call.
+
+    >>> def drop_connect(params, *, key=None, rate=0.1):
+    ...     if key is None:
+    ...         return params
+    ...     kept = jax.random.bernoulli(key, 1 - rate, params.kernel.shape)
+    ...     return params._replace(kernel=jnp.where(kept, params.kernel / (1 - rate), 0))
+    >>> dropping = pn.reparam(model, drop_connect)
+    >>> y, dropping = pn.observe(dropping, x, key=next(keys))
+    >>> bool(jnp.array_equal(dropping(x), model(x)))
+    True
+
+A kernel bank that belongs to the model: one parameter, of which each use takes a slice.
+
+    >>> from typing import NamedTuple
+    >>> class Bank(NamedTuple):
+    ...     kernel: jax.Array
+    ...     out: jax.Array
+    >>> def create_bank(key, inputs, size):
+    ...     one, two = jax.random.split(key)
+    ...     return Bank(pn.yat_normal(one, (inputs, size)), pn.yat_normal(two, (size, 1)))
+    >>> def apply_bank(params, x):
+    ...     all_of_it = pn.yat(x, params.kernel)
+    ...     first_two = pn.yat(x, params.kernel[:, :2])
+    ...     return pn.yat(all_of_it, params.out) + first_two.sum(-1, keepdims=True)
+    >>> Banked = pn.bind("Banked", create_bank, apply_bank)
+    >>> Banked(next(keys), 3, 8)(x).shape
+    (2, 1)
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike, DTypeLike
+
+from ..core import bind
+from ..ops import inverse_softplus, yat
+from .initializers import ALPHA, yat_normal
+from .linear import check_sizes
+
+Initializer = Callable[..., jax.Array]
+
+balanced = jax.nn.initializers.constant(ALPHA)
+
+
+class YatDenseParams(NamedTuple):
+    """Kernel (inputs, outputs); bias, alpha and the shift of epsilon, each (outputs,) or None."""
+
+    kernel: jax.Array
+    bias: jax.Array | None
+    alpha: jax.Array | None
+    epsilon: jax.Array | None
+
+
+def create(
+    key: jax.Array,
+    inputs: int,
+    outputs: int,
+    *,
+    use_bias: bool = True,
+    use_alpha: bool = True,
+    learnable_epsilon: bool = False,
+    epsilon: float = 1e-5,
+    kernel_init: Initializer | None = None,
+    bias_init: Initializer = jax.nn.initializers.zeros,
+    alpha_init: Initializer = balanced,
+    dtype: DTypeLike = jnp.float32,
+) -> YatDenseParams:
+    """A layer of Yat neurons: `y_o = alpha_o (x . w_o + bias_o)^2 / (|x - w_o|^2 + epsilon_o)`.
+
+    It needs no activation function: a neuron answers to inputs that are along its weights and near
+    them. A deep stack of these layers keeps its scale from the start; see `yat_normal`.
+
+    Args:
+        key: A PRNG key.
+        inputs: Features of x, at least 1.
+        outputs: Features of y, at least 1.
+        use_bias: Whether there is a bias, inside the square.
+        use_alpha: Whether there is a factor per neuron.
+        learnable_epsilon: Whether epsilon is learned, one per neuron. Stored is a shift r, at first
+            0; the epsilon in force is softplus(inverse_softplus(epsilon) + r), positive for every
+            r.
+        epsilon: Above 0; what bounds y where x = w. It can be given at the call too. With
+            `learnable_epsilon` it is where the learned one starts.
+        kernel_init: `kernel_init(key, shape, dtype)`; by default `yat_normal` for the alpha and
+            epsilon of this layer.
+        bias_init: `bias_init(key, shape, dtype)`; zeros by default.
+        alpha_init: `alpha_init(key, shape, dtype)`; 4 / sqrt(3) by default, with which inputs of
+            unit mean square give outputs of unit mean square.
+        dtype: The dtype of the parameters. The result has the promoted dtype of x and parameters.
+
+    The model takes x of shape (*B, inputs) and returns (*B, outputs). Options of the call, which
+    can be given here too: `epsilon`, `distance`, `precision`, `out_sharding`, as for `yat`.
+
+    Returns:
+        `YatDenseParams(kernel, bias, alpha, epsilon)`; what is not used is None.
+
+    Gradient:
+        As for `yat`.
+
+    Raises:
+        TypeError: If a size is not an integer.
+        ValueError: If a size is below 1, or epsilon not above 0.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
+        >>> model = pn.YatDense(jax.random.key(0), 64, 10, epsilon=1e-3)
+        >>> model
+        YatDense(epsilon=0.001)  660 parameters
+          .kernel  float32[64,10]
+          .bias    float32[10]
+          .alpha   float32[10]
+        >>> model(jnp.ones((5, 64))).shape
+        (5, 10)
+
+    Source:
+        Bouhsine, "Deep Learning 2.0: Artificial Neurons That Matter", 2024.
+    """
+    check_sizes("YatDense", inputs=inputs, outputs=outputs)
+    if not epsilon > 0:
+        raise ValueError(f"YatDense: epsilon must be above 0, but {epsilon} came")
+    for_kernel, for_bias, for_alpha = jax.random.split(key, 3)
+    alpha = alpha_init(for_alpha, (outputs,), dtype) if use_alpha else None
+    if kernel_init is None:
+        scale = 1.0 if alpha is None else alpha
+        kernel = yat_normal(for_kernel, (inputs, outputs), dtype, alpha=scale, epsilon=epsilon)
+    else:
+        kernel = kernel_init(for_kernel, (inputs, outputs), dtype)
+    bias = bias_init(for_bias, (outputs,), dtype) if use_bias else None
+    return YatDenseParams(
+        kernel, bias, alpha, jnp.zeros(outputs, dtype) if learnable_epsilon else None
+    )
+
+
+def apply(
+    params: YatDenseParams,
+    x: jax.Array,
+    *,
+    epsilon: ArrayLike = 1e-5,
+    distance: str = "expanded",
+    precision: Any = None,
+    out_sharding: Any = None,
+) -> jax.Array:
+    """Applies `YatDense` to x (*B, inputs)."""
+    kernel, bias, alpha, shift = params
+    if shift is not None:
+        epsilon = jax.nn.softplus(inverse_softplus(epsilon) + shift)
+    return yat(
+        x,
+        kernel,
+        bias,
+        alpha,
+        epsilon=epsilon,
+        distance=distance,
+        precision=precision,
+        out_sharding=out_sharding,
+    )
+
+
+YatDense = bind("YatDense", create, apply)
+YatNMN = YatDense

@@ -1,0 +1,116 @@
+"""Checks of arguments, and the dtypes in which the ops compute."""
+
+import numbers
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike, DTypeLike
+
+
+def result_dtype(function: str, **arguments: ArrayLike | None) -> np.dtype:
+    """The floating dtype of a result: JAX's promotion, with integers as the default float.
+
+    Python numbers do not promote: a bfloat16 array with a Python float stays bfloat16.
+    """
+    values = [value for value in arguments.values() if value is not None]
+    for name, value in arguments.items():
+        if value is not None:
+            _check_real(function, name, value)
+    dtype = jnp.result_type(*values)
+    return dtype if jnp.issubdtype(dtype, jnp.floating) else jnp.result_type(dtype, float)
+
+
+def _check_real(function: str, name: str, value: ArrayLike) -> None:
+    if not isinstance(value, jax.Array | np.ndarray | np.generic | numbers.Number):
+        raise TypeError(
+            f"{function}: {name} must be an array or a number, got {type(value).__name__}; "
+            "convert it with jax.numpy.asarray"
+        )
+    dtype = jnp.result_type(value)
+    if not any(jnp.issubdtype(dtype, kind) for kind in (jnp.floating, jnp.integer, jnp.bool_)):
+        raise TypeError(f"{function}: {name} must be real, got dtype {dtype}")
+
+
+def check_positive(function: str, **arguments: ArrayLike) -> None:
+    """Refuses a Python or NumPy number that is not above 0. Traced values cannot be checked."""
+    for name, value in arguments.items():
+        known = isinstance(value, numbers.Real | np.ndarray)
+        if known and not np.all(np.asarray(value) > 0):
+            raise ValueError(f"{function}: {name} must be above 0, got {value}")
+
+
+def check_product(function: str, x: ArrayLike, kernel: ArrayLike) -> tuple[int, ...]:
+    """Refuses x and kernel that are not (*B, I) and (I, O); returns the shape of the product."""
+    left, right = np.shape(x), np.shape(kernel)
+    if len(left) < 1 or len(right) != 2:
+        raise ValueError(
+            f"{function}: x must have shape (*B, I) and kernel (I, O), got {left} and {right}"
+        )
+    if left[-1] != right[0]:
+        raise ValueError(
+            f"{function}: the last axis of x must match the first of kernel: x {left} has "
+            f"{left[-1]} features, kernel {right} wants {right[0]}"
+        )
+    return left[:-1] + right[1:]
+
+
+def check_spread(function: str, shape: tuple[int, ...], **arguments: ArrayLike | None) -> None:
+    """Refuses an argument that is neither a number, nor one value per entry of the last axis.
+
+    Accepted shapes are (), (1,), (shape[-1],), and as many axes as `shape` with 1s in them.
+    """
+    for name, value in arguments.items():
+        got = np.shape(value) if value is not None else ()
+        if len(got) not in (0, 1, len(shape)) or not _fits(got, shape):
+            last = shape[-1:] if shape else ()
+            raise ValueError(
+                f"{function}: {name} must have shape () or {last}, or the rank of the "
+                f"result {shape} with 1s, got shape {got}"
+            )
+
+
+def _fits(got: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    if len(got) > len(shape):
+        return False
+    tail = shape[len(shape) - len(got) :]
+    return all(size in (1, wanted) for size, wanted in zip(got, tail, strict=True))
+
+
+def check_choice(function: str, name: str, value: object, choices: tuple[str, ...]) -> None:
+    """Refuses a value that is not one of the choices."""
+    if value not in choices:
+        wanted = " or ".join(repr(choice) for choice in choices)
+        raise ValueError(f"{function}: {name} must be {wanted}, got {value!r}")
+
+
+def accumulator(dtype: DTypeLike) -> np.dtype:
+    """The dtype of products and reductions: float64 for float64, else float32."""
+    return np.dtype(np.float64 if dtype == np.float64 else np.float32)
+
+
+def widen(value: ArrayLike, dtype: DTypeLike, rank: int) -> jax.Array:
+    """The value in the accumulator's dtype, with leading axes of size 1 up to `rank`."""
+    value = jnp.asarray(value, accumulator(dtype))
+    return jnp.expand_dims(value, tuple(range(rank - value.ndim)))
+
+
+def saturate(value: jax.Array, dtype: DTypeLike) -> jax.Array:
+    """The value in `dtype`; what is out of its range becomes its largest finite number."""
+    limits = jnp.finfo(dtype)
+    return jnp.clip(value, float(limits.min), float(limits.max)).astype(dtype)
+
+
+def narrow(value: jax.Array, dtype: DTypeLike) -> jax.Array:
+    """The accumulated value in the dtype of the result, saturated where that is smaller."""
+    return value if value.dtype == dtype else saturate(value, dtype)
+
+
+def sum_to(value: jax.Array, like: jax.Array) -> jax.Array:
+    """The cotangent of `like`, of the same rank, that was broadcast to the shape of `value`.
+
+    It is the sum over the axes along which `like` has size 1, and inside `jax.shard_map` also
+    over the devices that share `like`.
+    """
+    _, pull = jax.vjp(lambda small: small + jnp.zeros_like(value), like)
+    return pull(value)[0]

@@ -1,0 +1,52 @@
+"""The dot product and the squared distance of rows and columns, two ways.
+
+Letters: *B any batch axes, I features, O outputs. x is (*B, I); kernel is (I, O), or (..., I, O)
+with the batch axes of x but the last. Each function gives (*B, O).
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from .arguments import accumulator, widen
+
+UNROLL = 8  # features per step of the loop in `direct_distance`
+
+
+def product(x: jax.Array, kernel: jax.Array, precision: Any, out_sharding: Any) -> jax.Array:
+    """The dot products x . w, accumulated in float32 or float64."""
+    return jnp.matmul(
+        x,
+        kernel,
+        precision=precision,
+        preferred_element_type=accumulator(x.dtype),
+        out_sharding=out_sharding,
+    )
+
+
+def expanded_distance(x: jax.Array, kernel: jax.Array, dot: jax.Array) -> jax.Array:
+    """|x|^2 + |w|^2 - 2 x.w, which may round to a negative number when x is near w."""
+    x, kernel = widen(x, x.dtype, x.ndim), widen(kernel, x.dtype, x.ndim)
+    rows = jnp.sum(x * x, axis=-1, keepdims=True)
+    columns = jnp.sum(kernel * kernel, axis=-2, keepdims=True)
+    return rows + columns - 2 * dot
+
+
+def direct_distance(x: jax.Array, kernel: jax.Array, dot: jax.Array) -> jax.Array:
+    """The sum of (x_i - w_i)^2, feature after feature: only (*B, O) is held at a time."""
+    x, kernel = widen(x, x.dtype, x.ndim), widen(kernel, x.dtype, x.ndim)
+    rows = jnp.moveaxis(x, -1, 0)[..., None]
+    columns = jnp.moveaxis(kernel, -2, 0)[..., None, :]
+
+    @jax.checkpoint  # the reverse pass recomputes the difference instead of storing it
+    def squared_difference(row, column):
+        return (row - column) ** 2
+
+    def add(total, feature):
+        return total + squared_difference(*feature), None
+
+    return jax.lax.scan(add, jnp.zeros_like(dot), (rows, columns), unroll=UNROLL)[0]
+
+
+DISTANCES = {"expanded": expanded_distance, "direct": direct_distance}

@@ -1,0 +1,60 @@
+"""The affine product, with the checks and the dtypes of the Yat product."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from .arguments import accumulator, check_product, check_spread, result_dtype, widen
+
+
+def linear(
+    x: ArrayLike,
+    kernel: ArrayLike,
+    bias: ArrayLike | None = None,
+    *,
+    precision: Any = None,
+    out_sharding: Any = None,
+) -> jax.Array:
+    """An affine map of the last axis.
+
+        y = x @ kernel + bias
+
+    Letters: *B any batch axes, I inputs, O outputs.
+
+    Args:
+        x: (*B, I).
+        kernel: (I, O).
+        bias: one number or (O,), or None for 0.
+        precision: as in `jax.lax.dot_general`.
+        out_sharding: the sharding of the result, for meshes with explicit axes.
+
+    Returns:
+        (*B, O), in the promoted dtype of the arrays; integers become the default float. Products
+        of bfloat16 and float16 are accumulated in float32.
+
+    Gradient:
+        Plain autodiff: dx = g kernel^T, dkernel = x^T g, dbias = sum_b g.
+
+    Raises:
+        ValueError: a shape does not fit.
+        TypeError: an argument is complex or not an array.
+
+    Example:
+        >>> import jax.numpy as jnp, pyneurons_yat as pn
+        >>> pn.linear(jnp.array([[1.0, 2.0]]), jnp.array([[3.0], [4.0]]), jnp.array([0.5])).tolist()
+        [[11.5]]
+    """
+    shape = check_product("linear", x, kernel)
+    check_spread("linear", shape, bias=bias)
+    dtype = result_dtype("linear", x=x, kernel=kernel, bias=bias)
+    y = jax.lax.dot_general(
+        jnp.asarray(x, dtype),
+        jnp.asarray(kernel, dtype),
+        (((len(shape) - 1,), (0,)), ((), ())),
+        precision=precision,
+        preferred_element_type=accumulator(dtype),
+        out_sharding=out_sharding,
+    )
+    return (y if bias is None else y + widen(bias, dtype, y.ndim)).astype(dtype)

@@ -1,0 +1,153 @@
+"""Softermax: scores normalised by their sum of powers."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from .arguments import check_positive, check_spread, result_dtype, saturate, sum_to, widen
+from .modes import custom_gradient
+from .power import ignored, nonnegative, safe_log, scaled_power
+
+
+def softermax(
+    x: ArrayLike,
+    axis: int | Sequence[int] = -1,
+    *,
+    n: ArrayLike = 1.0,
+    epsilon: ArrayLike = 1e-12,
+    where: ArrayLike | None = None,
+) -> jax.Array:
+    """Normalises non-negative scores to a sum of 1 (nearly: epsilon takes the rest).
+
+        softermax(x)_i = x_i^n / (epsilon + sum_j x_j^n)
+
+    For x > 0 it is softmax(n log x) with log(epsilon) as one more logit. It is computed so:
+    no power overflows or underflows, whatever n and x. n sharpens (n > 1) or flattens (n < 1).
+
+    Negative scores count as 0, and infinite ones as the largest finite number. A row that is
+    all zero or fully masked gives 0.
+
+    Letters: F entries on the last axis.
+
+    Args:
+        x: scores of any shape with at least one axis.
+        axis: the axis, or several, over which the result sums to 1.
+        n: the power, above 0; one number, or one per entry of the last axis (F,).
+        epsilon: a number above 0, added to the sum.
+        where: booleans that broadcast to the shape of x. Where it is False the score takes no
+            part, whatever it is, and the result is 0.
+
+    Returns:
+        Values in [0, 1], of the shape of x and the promoted dtype of x, n and epsilon.
+
+    Gradient:
+        In x, n and epsilon. With S = epsilon + sum_j x_j^n, y the result, g its gradient and
+        G = sum_j g_j y_j:
+
+            dx_i = (g_i - G) n x_i^(n-1) / S
+            dn = sum_i (g_i - G) y_i log x_i
+            depsilon = -G / S
+
+        At x_i = 0 the first is exact for n >= 1 (1/S for n = 1, in an all-zero row 1/epsilon).
+        For n < 1 it is infinite there, and 0 was chosen. A negative or masked score gets 0. A
+        gradient beyond the dtype's range is its largest finite number. Only the arguments
+        are kept for the reverse pass.
+
+    Raises:
+        ValueError: n or epsilon is a number not above 0, or a shape or an axis does not fit.
+        TypeError: an argument is complex or not an array, or where is not boolean.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from pyneurons_yat.ops import softermax
+        >>> y = softermax(jnp.array([1.0, 3.0, 0.0]))
+        >>> [round(float(v), 4) for v in y]
+        [0.25, 0.75, 0.0]
+        >>> softermax(jnp.array([3e38, 3e38]), n=2).tolist()
+        [0.5, 0.5]
+
+    Source:
+        Bouhsine, "Deep Learning 2.0: Artificial Neurons That Matter", 2024 (softermax).
+    """
+    dtype = result_dtype("softermax", x=x, n=n, epsilon=epsilon)
+    shape = np.shape(x)
+    axes = _axes(axis, len(shape))
+    check_positive("softermax", n=n, epsilon=epsilon)
+    check_spread("softermax", shape, n=n)
+    if np.ndim(epsilon) != 0:
+        raise ValueError(f"softermax: epsilon must have shape (), got shape {np.shape(epsilon)}")
+    if where is not None:
+        _check_mask(where, shape)
+    return _call_softermax(x, n, epsilon, where, axes=axes, dtype=dtype)
+
+
+def _axes(axis: int | Sequence[int], rank: int) -> tuple[int, ...]:
+    axes = (axis,) if isinstance(axis, int) else tuple(axis)
+    inside = [-rank <= one < rank for one in axes]
+    positive = tuple(sorted(one % rank for one in axes)) if all(inside) else ()
+    if not positive or len(set(positive)) != len(positive):
+        raise ValueError(
+            f"softermax: axis must name different axes of x, which has {rank}, got {axis}"
+        )
+    return positive
+
+
+def _check_mask(where: ArrayLike, shape: tuple[int, ...]) -> None:
+    if not jnp.issubdtype(jnp.result_type(where), jnp.bool_):
+        raise TypeError(f"softermax: where must be boolean, got {jnp.result_type(where)}")
+    try:
+        fits = np.broadcast_shapes(np.shape(where), shape) == shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"softermax: where must broadcast to the shape of x, {shape}, "
+            f"got shape {np.shape(where)}"
+        )
+
+
+@partial(jax.jit, static_argnames=("axes", "dtype"))
+def _call_softermax(x, n, epsilon, where, *, axes, dtype):
+    x = jnp.asarray(x, dtype)
+    where = None if where is None else jnp.broadcast_to(where, x.shape)
+    return _softermax(axes, x, widen(n, dtype, x.ndim), widen(epsilon, dtype, x.ndim), where)
+
+
+def _softermax_backward(axes, residuals, gradient):
+    x, n, epsilon, where = residuals
+    shift, powers, rest, total = _row(axes, *residuals)
+    gradient = widen(gradient, x.dtype, x.ndim)
+    mean = jnp.sum(gradient * powers, axes, keepdims=True) / total
+    push = gradient - mean
+    # Where one score dominates, its own gradient - mean rounds to 0: this sum restores it.
+    lost = (jnp.sum(push * powers, axes, keepdims=True) - mean * rest) / total
+    push = (push - lost) / total
+    score = nonnegative(x, where)
+    slope = n * scaled_power(score, n - 1, shift)
+    dx = jnp.where(ignored(x, where), 0, push * slope)
+    dn = push * powers * safe_log(score)
+    depsilon = -mean / total * jnp.exp(-shift)
+    return saturate(dx, x.dtype), sum_to(dn, n), sum_to(depsilon, epsilon), None
+
+
+@custom_gradient(_softermax_backward, static=(0,))
+def _softermax(axes, x, n, epsilon, where):
+    _, powers, _, total = _row(axes, x, n, epsilon, where)
+    return (powers / total).astype(x.dtype)
+
+
+def _row(axes, x, n, epsilon, where):
+    """The row's shift and, times exp(-shift), its powers, epsilon, and the sum of both."""
+    score = nonnegative(x, where)
+    logits = jnp.where(score == 0, -jnp.inf, n * safe_log(score))
+    largest = jnp.max(logits, axes, keepdims=True, initial=-jnp.inf)
+    shift = jax.lax.stop_gradient(jnp.maximum(largest, jnp.log(epsilon)))
+    powers = scaled_power(score, n, shift)
+    if where is not None:
+        powers = jnp.where(where, powers, 0)
+    rest = epsilon * jnp.exp(-shift)
+    return shift, powers, rest, rest + jnp.sum(powers, axes, keepdims=True)

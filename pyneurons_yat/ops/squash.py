@@ -1,0 +1,170 @@
+"""Functions that squash one score at a time: softermax's relatives."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from .arguments import check_positive, check_spread, result_dtype, saturate, sum_to, widen
+from .modes import custom_gradient
+from .power import ignored, nonnegative, safe_log, scaled_power
+
+
+def softer_sigmoid(x: ArrayLike, n: ArrayLike = 1.0) -> jax.Array:
+    """Squashes a non-negative score to [0, 1).
+
+        softer_sigmoid(x) = x^n / (1 + x^n) = sigmoid(n log x)
+
+    Negative scores count as 0, and infinite ones as the largest finite number.
+
+    Letters: F entries on the last axis.
+
+    Args:
+        x: scores of any shape.
+        n: the power, above 0; one number, or one per entry of the last axis (F,).
+
+    Returns:
+        Values in [0, 1], of the shape of x and the promoted dtype of x and n: 1/2 at x = 1.
+
+    Gradient:
+        In x: n x^(n-1) / (1 + x^n)^2. In n: y (1 - y) log x. At x = 0 the first is exact for
+        n >= 1; for n < 1 it is infinite and 0 was chosen. A negative score gets 0. A
+        gradient beyond the dtype's range is its largest finite number. Only the arguments are
+        kept for the reverse pass.
+
+    Raises:
+        ValueError: n is a number not above 0, or its shape does not fit.
+        TypeError: an argument is complex or not an array.
+
+    Example:
+        >>> from pyneurons_yat.ops import softer_sigmoid
+        >>> round(float(softer_sigmoid(3.0)), 4), round(float(softer_sigmoid(3.0, 2)), 4)
+        (0.75, 0.9)
+
+    Source:
+        Bouhsine, "Deep Learning 2.0: Artificial Neurons That Matter", 2024 (soft-sigmoid).
+    """
+    return _squash("softer_sigmoid", x, n)
+
+
+def score_tanh(x: ArrayLike, n: ArrayLike = 1.0) -> jax.Array:
+    """Squashes a non-negative score to [-1, 1).
+
+        score_tanh(x) = (x^n - 1) / (x^n + 1) = tanh(n log x / 2) = 2 softer_sigmoid(x) - 1
+
+    Negative scores count as 0, and infinite ones as the largest finite number.
+
+    Letters: F entries on the last axis.
+
+    Args:
+        x: scores of any shape.
+        n: the power, above 0; one number, or one per entry of the last axis (F,).
+
+    Returns:
+        Values in [-1, 1], of the shape of x and the promoted dtype of x and n: 0 at x = 1.
+
+    Gradient:
+        Twice that of `softer_sigmoid`, with the same choices: in x 2 n x^(n-1) / (1 + x^n)^2,
+        in n (1 - y^2) log x / 2.
+
+    Raises:
+        ValueError: n is a number not above 0, or its shape does not fit.
+        TypeError: an argument is complex or not an array.
+
+    Example:
+        >>> from pyneurons_yat.ops import score_tanh
+        >>> float(score_tanh(0.0)), round(float(score_tanh(3.0)), 4)
+        (-1.0, 0.5)
+
+    Source:
+        Bouhsine, "Deep Learning 2.0: Artificial Neurons That Matter", 2024, where it is called
+        soft-tanh. `soft_tanh` here is the odd function.
+    """
+    return _squash("score_tanh", x, n)
+
+
+def soft_tanh(x: ArrayLike, n: ArrayLike = 1.0) -> jax.Array:
+    """Squashes a signed number to (-1, 1), odd in x.
+
+        soft_tanh(x) = sign(x) |x|^n / (1 + |x|^n)
+
+    It is defined for every real x, so it is safe on a recurrent cell's signed carry. The
+    published form on non-negative scores, (x^n - 1) / (x^n + 1), is `score_tanh`. The formula
+    once printed for a signed soft-tanh, x^n / (1 + x^n) - (-x)^n / (1 + (-x)^n), is unusable:
+    for n = 1 it has a pole at x = 1 (and at -1), for even n it is 0 everywhere, and for an n
+    that is not whole a power of a negative number is not real.
+
+    Letters: F entries on the last axis.
+
+    Args:
+        x: any shape, either sign; infinities count as the largest finite number.
+        n: the power, above 0; one number, or one per entry of the last axis (F,).
+
+    Returns:
+        Values in [-1, 1], of the shape of x and the promoted dtype of x and n.
+
+    Gradient:
+        In x: n |x|^(n-1) / (1 + |x|^n)^2, which is even. In n: sign(x) |y| (1 - |y|) log |x|.
+        At x = 0 the first is exact for n >= 1 (1 for n = 1); for n < 1 it is infinite and 0
+        was chosen. A gradient beyond the dtype's range is its largest finite number. Only the
+        arguments are kept for the reverse pass.
+
+    Raises:
+        ValueError: n is a number not above 0, or its shape does not fit.
+        TypeError: an argument is complex or not an array.
+
+    Example:
+        >>> from pyneurons_yat.ops import soft_tanh
+        >>> round(float(soft_tanh(-3.0)), 4), round(float(soft_tanh(3.0)), 4)
+        (-0.75, 0.75)
+    """
+    return _squash("soft_tanh", x, n)
+
+
+def _squash(name: str, x: ArrayLike, n: ArrayLike) -> jax.Array:
+    dtype = result_dtype(name, x=x, n=n)
+    check_positive(name, n=n)
+    check_spread(name, np.shape(x), n=n)
+    return _call_squash(x, n, name=name, dtype=dtype)
+
+
+@partial(jax.jit, static_argnames=("name", "dtype"))
+def _call_squash(x, n, *, name, dtype):
+    x = jnp.asarray(x, dtype)
+    return _squashed(name, x, widen(n, dtype, x.ndim))
+
+
+def _squashed_backward(name, residuals, gradient):
+    x, n = residuals
+    sign, score = _split(name, x)
+    shift, power, one = _odds(score, n)
+    gradient = widen(gradient, x.dtype, x.ndim) * (2 if name == "score_tanh" else 1)
+    push = gradient * one / (power + one) ** 2
+    dx = push * n * scaled_power(score, n - 1, shift)
+    if name != "soft_tanh":
+        dx = jnp.where(ignored(x), 0, dx)
+    return saturate(dx, x.dtype), sum_to(push * sign * power * safe_log(score), n)
+
+
+@custom_gradient(_squashed_backward, static=(0,))
+def _squashed(name, x, n):
+    sign, score = _split(name, x)
+    _, power, one = _odds(score, n)
+    top = power - one if name == "score_tanh" else power
+    return (sign * top / (power + one)).astype(x.dtype)
+
+
+def _split(name, x):
+    """The sign, 1 unless the function is odd, and the score."""
+    if name != "soft_tanh":
+        return 1, nonnegative(x)
+    return jnp.where(x < 0, -1, 1), nonnegative(jnp.where(x < 0, -x, x))
+
+
+def _odds(score, n):
+    """The shift, x**n and 1, both times exp(-shift): the larger of them becomes 1."""
+    logit = jnp.where(score == 0, -jnp.inf, n * safe_log(score))
+    shift = jax.lax.stop_gradient(jnp.maximum(logit, 0))
+    return shift, scaled_power(score, n, shift), jnp.exp(-shift)

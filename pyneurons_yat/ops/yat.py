@@ -1,0 +1,271 @@
+"""The Yat product: squared dot product over squared distance."""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from .arguments import (
+    check_choice,
+    check_positive,
+    check_product,
+    check_spread,
+    narrow,
+    result_dtype,
+    sum_to,
+    widen,
+)
+from .distance import DISTANCES, product
+from .modes import custom_gradient
+
+
+def yat(
+    x: ArrayLike,
+    kernel: ArrayLike,
+    bias: ArrayLike | None = None,
+    alpha: ArrayLike | None = None,
+    *,
+    epsilon: ArrayLike = 1e-5,
+    distance: str = "expanded",
+    precision: Any = None,
+    out_sharding: Any = None,
+) -> jax.Array:
+    """A layer of Yat neurons: the answer is large where x is along w and near it.
+
+        y_o = alpha_o (x . w_o + bias_o)^2 / (|x - w_o|^2 + epsilon_o)
+
+    w_o is column o of the kernel. The bias stands inside the square; alpha multiplies. For
+    alpha >= 0 the result is never negative.
+
+    Letters: *B any batch axes, I inputs, O outputs.
+
+    Args:
+        x: (*B, I).
+        kernel: (I, O).
+        bias: one number or (O,), or None for 0. An array with the rank of the result and 1s
+            in its shape is taken too, as for alpha and epsilon.
+        alpha: one number or (O,), or None for 1.
+        epsilon: one number or (O,), above 0. It bounds the answer at x = w_o, where that is
+            alpha (|w_o|^2 + bias_o)^2 / epsilon.
+        distance: how |x - w|^2 is computed. "expanded" is |x|^2 + |w|^2 - 2 x.w, which
+            costs little beside the product. "direct" sums (x_i - w_i)^2 in blocks of features:
+            slower, with no loss where x is near w, and nothing of size B I O in memory.
+        precision: as in `jax.lax.dot_general`.
+        out_sharding: the sharding of the result, for meshes with explicit axes; as in
+            `jax.lax.dot_general`. Needed when I is sharded.
+
+    Returns:
+        (*B, O), in the promoted dtype of the arrays; Python numbers do not promote, integers
+        become the default float. Products and sums of bfloat16 and float16 are accumulated in
+        float32. A float16 or bfloat16 result that is out of range is the largest finite
+        number.
+
+    Accuracy:
+        Let u be the rounding unit of the product: 6e-8 in float32, 1e-16 in float64, 5e-4
+        where an accelerator multiplies float32 in TF32, 4e-3 where in bfloat16 (pass
+        precision="highest" there). The expanded distance is off by at most
+        (I + 4) u (|x| + |w|)^2, usually by about u (|x| + |w|)^2, however small it is. The relative
+        error of y is that over |x - w|^2 + epsilon: 1% and more in float32 once |x - w| is
+        below about 2e-3 |w| and epsilon is smaller than the distance. A negative result is
+        held at 0. The direct distance has a relative error of at most (I + 4) u.
+
+    Gradient:
+        In x, kernel, bias, alpha and epsilon. With n = x.w + bias, r = n / (|x - w|^2 + epsilon)
+        and g the gradient of y:
+
+            dx = sum_o 2 g alpha (r w + r^2 (w - x))
+            dw = sum_b 2 g alpha (r x + r^2 (x - w))
+            dbias = sum_b 2 g alpha r,   dalpha = sum_b g n r,   depsilon = -sum_b g alpha r^2
+
+        Where the expanded distance came out negative and is held at 0, no gradient flows
+        through the distance. Kept for the reverse pass: the arguments and one array of the
+        result's size.
+
+    Raises:
+        ValueError: a shape does not fit, epsilon is a number not above 0, or distance is
+            neither of the two.
+        TypeError: an argument is complex or not an array.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from pyneurons_yat.ops import yat
+        >>> x = jnp.array([[1.0, 0.0], [0.0, 1.0]])
+        >>> kernel = jnp.array([[1.0], [-1.0]])
+        >>> yat(x, kernel, epsilon=3.0).tolist()  # 1^2 / (1 + 3), (-1)^2 / (5 + 3)
+        [[0.25], [0.125]]
+
+    Source:
+        Bouhsine, "Deep Learning 2.0: Artificial Neurons That Matter", 2024.
+    """
+    options = _Options(False, distance, precision, out_sharding)
+    shape = check_product("yat", x, kernel)
+    dtype = _check("yat", options, shape, epsilon, x=x, kernel=kernel, bias=bias, alpha=alpha)
+    return _yat(x, kernel, bias, alpha, epsilon, options=options, dtype=dtype)
+
+
+def yat_scores(
+    query: ArrayLike,
+    key: ArrayLike,
+    bias: ArrayLike | None = None,
+    alpha: ArrayLike | None = None,
+    *,
+    epsilon: ArrayLike = 1e-5,
+    distance: str = "expanded",
+    precision: Any = None,
+    out_sharding: Any = None,
+) -> jax.Array:
+    """Yat products of every query with every key, as attention needs them.
+
+        y_ts = alpha_s (q_t . k_s + bias_s)^2 / (|q_t - k_s|^2 + epsilon_s)
+
+    Everything else, accuracy and gradient included, is as for `yat`, of which this is the
+    batched form: for one batch entry it is yat(query, key.T).
+
+    Letters: *B batch axes (heads among them), T queries, S keys, H head size.
+
+    Args:
+        query: (*B, T, H).
+        key: (*B, S, H), with the same batch axes.
+        bias: one number or (S,), or None for 0. An array with the rank of the result and 1s
+            in its shape is taken too, as for alpha and epsilon.
+        alpha: one number or (S,), or None for 1.
+        epsilon: one number or (S,), above 0.
+        distance: "expanded" or "direct".
+        precision: as in `jax.lax.dot_general`.
+        out_sharding: the sharding of the result, for meshes with explicit axes.
+
+    Returns:
+        (*B, T, S), in the promoted dtype of the arrays.
+
+    Gradient:
+        In query, key, bias, alpha and epsilon, as for `yat`.
+
+    Raises:
+        ValueError: a shape does not fit, epsilon is a number not above 0, or distance is
+            neither of the two.
+        TypeError: an argument is complex or not an array.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from pyneurons_yat.ops import yat_scores
+        >>> query = jnp.array([[1.0, 0.0], [1.0, 1.0]])
+        >>> key = jnp.array([[1.0, 1.0]])
+        >>> yat_scores(query, key, epsilon=1.0).tolist()  # 1^2 / (1 + 1), 2^2 / (0 + 1)
+        [[0.5], [4.0]]
+
+    Source:
+        Bouhsine, "Deep Learning 2.0: Artificial Neurons That Matter", 2024.
+    """
+    options = _Options(True, distance, precision, out_sharding)
+    left, right = np.shape(query), np.shape(key)
+    if len(left) < 2 or len(left) != len(right) or left[:-2] != right[:-2]:
+        raise ValueError(
+            "yat_scores: query must have shape (*B, T, H) and key (*B, S, H), with the same "
+            f"batch axes, got {left} and {right}"
+        )
+    if left[-1] != right[-1]:
+        raise ValueError(
+            "yat_scores: the last axis of query must match the last of key: "
+            f"query {left} has {left[-1]} features, key {right} wants {right[-1]}"
+        )
+    shape = left[:-1] + right[-2:-1]
+    dtype = _check(
+        "yat_scores", options, shape, epsilon, query=query, key=key, bias=bias, alpha=alpha
+    )
+    return _yat(query, key, bias, alpha, epsilon, options=options, dtype=dtype)
+
+
+class _Options(NamedTuple):
+    """What is static in a Yat product."""
+
+    keys: bool  # the kernel is (*B, S, H) instead of (I, O)
+    distance: str
+    precision: Any
+    out_sharding: Any
+
+
+def _check(function, options, shape, epsilon, **arrays):
+    """What both functions check alike. Returns the dtype of the result."""
+    dtype = result_dtype(function, **arrays, epsilon=epsilon)
+    check_choice(function, "distance", options.distance, tuple(DISTANCES))
+    check_positive(function, epsilon=epsilon)
+    check_spread(function, shape, bias=arrays["bias"], alpha=arrays["alpha"], epsilon=epsilon)
+    return dtype
+
+
+@partial(jax.jit, static_argnames=("options", "dtype"))
+def _yat(x, kernel, bias, alpha, epsilon, *, options, dtype):
+    x, kernel = jnp.asarray(x, dtype), jnp.asarray(kernel, dtype)
+    if x.ndim == 1:
+        row = _yat(x[None], kernel, bias, alpha, epsilon, options=options, dtype=dtype)
+        return row[0]
+    scales = [None if v is None else widen(v, dtype, x.ndim) for v in (bias, alpha, epsilon)]
+    return _respond(options, x, kernel, *scales)
+
+
+def _columns(options, kernel):
+    return jnp.swapaxes(kernel, -1, -2) if options.keys else kernel
+
+
+def _dot(options, x, kernel):
+    return product(x, _columns(options, kernel), options.precision, options.out_sharding)
+
+
+def _distance(options, x, kernel, dot):
+    return DISTANCES[options.distance](x, _columns(options, kernel), dot)
+
+
+def _dot_and_distance(options, x, kernel):
+    dot = _dot(options, x, kernel)
+    return dot, _distance(options, x, kernel, dot)
+
+
+def _parts(dot, distance, bias, epsilon):
+    """The numerator n = x.w + b and the ratio r = n / (|x - w|^2 + epsilon)."""
+    numerator = dot if bias is None else dot + bias
+    return numerator, numerator / (jnp.where(distance < 0, 0, distance) + epsilon)
+
+
+def _answer(dot, distance, bias, alpha, epsilon):
+    """The result alpha n r; to divide before multiplying keeps n^2 from overflowing."""
+    numerator, ratio = _parts(dot, distance, bias, epsilon)
+    return numerator * ratio if alpha is None else alpha * (numerator * ratio)
+
+
+def _forward(options, x, kernel, bias, alpha, epsilon):
+    dot, distance = _dot_and_distance(options, x, kernel)
+    y = narrow(_answer(dot, distance, bias, alpha, epsilon), x.dtype)
+    kept = distance if options.distance == "direct" else dot
+    return y, (x, kernel, bias, alpha, epsilon, kept)
+
+
+def _backward(options, residuals, gradient):
+    x, kernel, bias, alpha, epsilon, kept = residuals
+    wide = widen(x, x.dtype, 0), widen(kernel, x.dtype, 0)
+    if options.distance == "direct":
+        dot, distance = _dot(options, x, kernel), kept
+    else:
+        dot, distance = kept, _distance(options, x, kernel, kept)
+    numerator, ratio = _parts(dot, distance, bias, epsilon)
+    gradient = widen(gradient, x.dtype, 0)
+    pull_ratio = gradient * ratio
+    scaled = pull_ratio if alpha is None else alpha * pull_ratio
+    d_dot, d_epsilon = scaled + scaled, -scaled * ratio
+    d_distance = jnp.where(distance < 0, 0, d_epsilon)
+    _, pull = jax.vjp(partial(_dot_and_distance, options), *wide)
+    dx, dkernel = pull((d_dot, d_distance))
+    return (
+        narrow(dx, x.dtype),
+        narrow(dkernel, kernel.dtype),
+        None if bias is None else sum_to(d_dot, bias),
+        None if alpha is None else sum_to(pull_ratio * numerator, alpha),
+        sum_to(d_epsilon, epsilon),
+    )
+
+
+@custom_gradient(_backward, _forward, static=(0,))
+def _respond(options, x, kernel, bias, alpha, epsilon):
+    return _forward(options, x, kernel, bias, alpha, epsilon)[0]

@@ -1,0 +1,187 @@
+"""summary, count and repr: what a model is, never what it holds."""
+
+import re
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import pyneurons_yat as pn
+
+
+class Norm(NamedTuple):
+    scale: jax.Array
+    mean: jax.Array
+
+
+Norms = pn.bind(
+    "Norms",
+    lambda n: Norm(jnp.ones(n), jnp.zeros(n)),
+    lambda params, x, *, epsilon=1e-5: x * params.scale[None],
+    lambda params, x, *, momentum=0.9: (x * params.scale[None], params),
+    roles={"mean": "batch_stats"},
+)
+
+
+def network():
+    one, two = jax.random.split(jax.random.key(0))
+    return pn.sequential(
+        {
+            "hidden": pn.YatDense(one, 3, 4, epsilon=1e-3),
+            "norm": Norms(4, momentum=0.5, epsilon=1e-3),
+            "act": jax.nn.relu,
+            "inner": pn.sequential(pn.compose(pn.Linear(two, 4, 2, use_bias=False), jnp.tanh)),
+        }
+    )
+
+
+def test_count_is_the_number_of_entries():
+    assert pn.count(network()) == (12 + 4 + 4) + (4 + 4) + 8
+    assert pn.count({"a": np.ones((2, 3)), "b": None, "c": 1.0}) == 7
+    assert pn.count(pn.select(network(), "batch_stats")) == 4
+    assert pn.count(np.ones((0, 3))) == 0
+    assert pn.count(pn.bind((), lambda params, x: x)) == 0
+    assert isinstance(pn.count(network()), int)
+
+
+def test_repr_has_one_line_per_leaf_with_dtype_and_shape():
+    lines = repr(network()).splitlines()
+    assert lines[0] == "Sequential  36 parameters"
+    assert [line.split() for line in lines[1:]] == [
+        ["['hidden'].kernel", "float32[3,4]"],
+        ["['hidden'].bias", "float32[4]"],
+        ["['hidden'].alpha", "float32[4]"],
+        ["['norm'].scale", "float64[4]"],
+        ["['norm'].mean", "float64[4]"],
+        ["['inner'][0].kernel", "float32[4,2]"],
+    ]
+
+
+def test_repr_shows_static_configuration():
+    model = pn.YatDense(jax.random.key(0), 3, 4, epsilon=1e-3, distance="direct")
+    assert repr(model).startswith("YatDense(distance='direct', epsilon=0.001)  20 parameters")
+
+
+def test_repr_shows_no_values():
+    model = pn.bind({"a": np.full(3, 0.12345), "b": 0.54321, "c": "hidden"}, lambda p, x: x)
+    for text in (repr(model), str(model), str(pn.summary(model))):
+        assert not re.search(r"123|543|hidden", text)
+
+
+@pytest.mark.parametrize("transform", [jax.jit, jax.vmap, jax.grad])
+def test_repr_and_summary_under_tracing(transform):
+    seen = []
+
+    def look(model):
+        seen.append((repr(model), pn.summary(model), pn.summary(model, jnp.ones((5, 3)))))
+        return sum(leaf.sum() for leaf in jax.tree.leaves(model))
+
+    model = network()
+    transform(look)(pn.stack([model]) if transform is jax.vmap else model)
+    assert seen[0] == (repr(model), pn.summary(model), pn.summary(model, jnp.ones((5, 3))))
+
+
+def test_repr_of_shapes_gradients_parts_and_odd_trees():
+    model = network()
+    shapes = jax.eval_shape(lambda m: m, model)
+    assert repr(shapes) == repr(model)
+    assert repr(pn.select(model, "batch_stats")).splitlines()[1:] == ["  ['norm'].mean  float64[4]"]
+    assert "bool" in repr(jax.tree.map(lambda leaf: True, model))
+    assert repr(jax.tree.map(lambda leaf: None, model)) == "Sequential  0 parameters"
+
+
+def rows(table):
+    return {line.split("  ")[0].strip(): line for line in table.splitlines()}
+
+
+def test_summary_has_a_line_per_part():
+    table = pn.summary(network())
+    lines = table.splitlines()
+    assert lines[0].split() == ["path", "layer", "parameters", "count"]
+    assert lines[1].split() == ["Sequential"]
+    assert [line.split()[0] for line in lines[2:7]] == [
+        "['hidden']", "['norm']", "['act']", "['inner']", "['inner'][0]",
+    ]  # fmt: skip
+    assert "kernel float32[3,4], bias float32[4], alpha float32[4]" in rows(table)["['hidden']"]
+    assert rows(table)["['hidden']"].endswith(" 20")
+    assert "relu" in rows(table)["['act']"]
+    assert lines[-2:] == ["32 params, 144 bytes", "4 batch_stats, 32 bytes"]
+
+
+def test_summary_output_shapes_are_the_real_ones():
+    model, x = network(), np.linspace(-1, 1, 15, dtype=np.float32).reshape(5, 3)
+    expected = {"": model(x)}
+    y = x
+    for name in ("hidden", "norm", "act", "inner"):
+        y = model[name](y)
+        expected[f"['{name}']"] = y
+    expected["['inner'][0]"] = expected["['inner']"]
+    table = rows(pn.summary(model, x))
+    for path, y in expected.items():
+        shape = ",".join(map(str, y.shape))
+        assert table[path].split()[-1] == f"{y.dtype}[{shape}]"
+    assert len(table) == len(expected) + 4
+
+
+def test_summary_with_shapes_instead_of_arrays():
+    x = jax.ShapeDtypeStruct((5, 3), jnp.float32)
+    assert pn.summary(network(), x) == pn.summary(network(), np.ones((5, 3), np.float32))
+    shapes = jax.eval_shape(lambda m: m, network())
+    assert pn.summary(shapes, x) == pn.summary(network(), x)
+
+
+def test_summary_computes_nothing():
+    def fail(x):
+        jax.debug.callback(lambda x: (_ for _ in ()).throw(RuntimeError("computed")), x)
+        return x
+
+    assert "float64[2]" in pn.summary(pn.sequential(fail), np.ones(2))
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda m: m,
+        lambda m: pn.compose(m, jnp.tanh),
+        lambda m: pn.reparam(m, lambda p: p),
+        lambda m: pn.freeze(m),
+        lambda m: pn.reparam(pn.compose(pn.sequential(m), jnp.tanh), lambda p: p),
+    ],
+)
+def test_summary_of_layers_whose_observe_takes_other_options(wrap):
+    table = pn.summary(wrap(Norms(4, momentum=0.5, epsilon=1e-3)), np.ones((2, 4)))
+    assert "float64[2,4]" in table
+
+
+def test_summary_of_models_that_put_out_anything():
+    model = pn.bind((), lambda params, x: {"a": x, "b": (1.0, None)})
+    assert "float64[2], float64[]" in pn.summary(model, np.ones(2))
+    assert "no parameters" in pn.summary(model)
+
+
+def test_summary_of_a_model_without_names_and_of_one_called_twice():
+    inner = pn.Linear(jax.random.key(0), 3, 3)
+    twice = pn.bind({"part": inner}, lambda params, x: params["part"](params["part"](x))[:1])
+    table = rows(pn.summary(twice, np.ones((5, 3))))
+    assert table["['part']"].endswith("float64[5,3]")
+    bare = pn.summary(pn.bind(np.ones((3, 2)), lambda kernel, x: x @ kernel))
+    assert "float64[3,2]" in bare
+
+
+def test_summary_reports_the_error_of_the_model():
+    with pytest.raises(ValueError, match="63"):
+        pn.summary(network(), np.ones((5, 63)))
+
+
+@pytest.mark.parametrize("wrong", [pn.Linear, {"a": 1}, np.ones(2), None])
+def test_only_models_have_a_summary(wrong):
+    with pytest.raises(TypeError, match="summary: model must be a Model"):
+        pn.summary(wrong)
+
+
+def test_the_table_is_text_that_shows_itself():
+    table = pn.summary(network())
+    assert isinstance(table, str)
+    assert repr(table) == str(table)

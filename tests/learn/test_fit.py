@@ -1,0 +1,485 @@
+"""fit(optimizer, model, x, y): the compiled training loop against loops written by hand."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import pyneurons_yat as pn
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(10, 3))
+Y = X @ RNG.normal(size=(3, 2)) + 1
+OPTIMIZERS = {
+    "adam": optax.adam(0.1),
+    "sgd with a schedule": optax.sgd(optax.cosine_decay_schedule(0.1, 12), momentum=0.9),
+    "adamw": optax.adamw(0.1, weight_decay=0.1),
+    "clipped": optax.chain(optax.clip_by_global_norm(0.1), optax.sgd(0.5)),
+    "plateau": optax.chain(
+        optax.adam(0.1), optax.contrib.reduce_on_plateau(patience=1, cooldown=1)
+    ),
+    "lbfgs": optax.lbfgs(),
+    "every second": optax.MultiSteps(optax.adam(0.1), 2),
+}
+
+
+def linear():
+    return pn.Linear(jax.random.key(0), 3, 2, dtype=float)
+
+
+def fit(optimizer, model, x, y, **options):
+    return pn.fit(optimizer, model, x, y, progress=False, **options)
+
+
+def predict(params, x):
+    return x @ params["kernel"] + params["bias"][None]
+
+
+def error(params, x, y):
+    return jnp.mean((predict(params, x) - y) ** 2)
+
+
+def by_hand(optimizer, x, y, epochs, size, order=None):
+    """What fit does, on a bare dict: the parameters, and the losses of each epoch's steps."""
+    optimizer = optax.with_extra_args_support(optimizer)
+    params = {name: leaf.astype(x.dtype) for name, leaf in linear().params._asdict().items()}
+    state, losses = optimizer.init(params), []
+    order = np.arange(len(x)) if order is None else order
+
+    @jax.jit
+    def step(params, state, x, y):
+        def value_of(params):
+            return error(params, x, y)
+
+        value, gradient = jax.value_and_grad(value_of)(params)
+        updates, state = optimizer.update(
+            gradient, state, params, value=value, grad=gradient, value_fn=value_of
+        )
+        return optax.apply_updates(params, updates), state, value
+
+    for _ in range(epochs):
+        steps = []
+        for start in range(0, len(x), size):
+            rows = order[start : start + size]
+            params, state, value = step(params, state, x[rows], y[rows])
+            steps.append(value)
+        losses.append(np.array(steps))
+    return params, losses
+
+
+def same(model, params, rtol=1e-12):
+    for name, value in params.items():
+        np.testing.assert_allclose(getattr(model, name), value, rtol=rtol, err_msg=name)
+
+
+# ----------------------------------------------------------------------- the loop, step for step
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_it_takes_the_steps_of_a_loop_by_hand(name):
+    model, history = fit(OPTIMIZERS[name], linear(), X, Y, epochs=3, batch_size=4)
+    params, losses = by_hand(OPTIMIZERS[name], X, Y, 3, 4)
+    same(model, params, rtol=1e-9)
+    means = [np.average(steps, weights=[4, 4, 2]) for steps in losses]
+    np.testing.assert_allclose(history["loss"], means, rtol=1e-9)
+
+
+@pytest.mark.parametrize("size", [1, 3, 5, 9, 10, 11, 10**9, None, np.int64(3)])
+def test_a_last_partial_batch_is_a_step_too(size):
+    model, _ = fit(optax.sgd(0.1), linear(), X, Y, batch_size=size)
+    same(model, by_hand(optax.sgd(0.1), X, Y, 1, int(size or 10))[0])
+
+
+def test_one_example_is_data():
+    model, history = fit(optax.sgd(0.1), linear(), X[:1], Y[:1], epochs=2, batch_size=4)
+    same(model, by_hand(optax.sgd(0.1), X[:1], Y[:1], 2, 1)[0])
+    assert history.epochs == 2
+
+
+def test_the_model_given_stays_as_it_was():
+    model = linear()
+    before = jax.tree.map(np.array, model)
+    fit(optax.sgd(0.1), model, X, Y, epochs=2)
+    jax.tree.map(np.testing.assert_array_equal, model, before)
+
+
+# ---------------------------------------------------------------------------------- shuffling
+
+
+def remembering(rows):
+    """A model that keeps the inputs it saw last, and a loss that trains nothing."""
+
+    def create():
+        return {"w": jnp.zeros(()), "seen": jnp.zeros(rows, int)}
+
+    def observe(params, x):
+        return x * params["w"], params | {"seen": x[:, 0].astype(int)}
+
+    layer = pn.bind("Seen", create, lambda params, x: x, observe, roles={"['seen']": "seen"})
+    return layer()
+
+
+def orders(key, epochs):
+    x, found = np.arange(20.0)[:, None], []
+    for epoch in range(1, epochs + 1):
+        model, _ = fit(optax.sgd(0.0), remembering(20), x, x, epochs=epoch, key=key)
+        found.append(model.params["seen"].tolist())
+    return found
+
+
+def test_a_key_shuffles_every_epoch_anew_and_always_the_same():
+    first = orders(jax.random.key(0), 3)
+    for order in first:
+        assert sorted(order) == list(range(20))
+    assert len({tuple(order) for order in [*first, range(20)]}) == 4
+    assert orders(jax.random.clone(jax.random.key(0)), 3) == first
+    assert orders(jax.random.key(1), 1) != first[:1]
+    assert orders(None, 2) == [list(range(20))] * 2
+
+
+def test_shuffled_batches_take_every_example_once():
+    """With a rate of 0 the mean loss over the batches is that over the data, in any order."""
+    losses = [
+        fit(optax.sgd(0.0), linear(), X, Y, batch_size=4, epochs=2, key=key)[1]["loss"]
+        for key in (None, jax.random.key(0), jax.random.PRNGKey(1))
+    ]
+    expected = error(linear().params._asdict(), X, Y)
+    np.testing.assert_allclose(losses, np.full((3, 2), expected), rtol=1e-14)
+
+
+def test_the_same_key_gives_the_same_model():
+    runs = [
+        fit(optax.adam(0.1), linear(), X, Y, batch_size=3, epochs=3, key=jax.random.key(seed))[0]
+        for seed in (0, 0, 1)
+    ]
+    assert np.array_equal(runs[0].kernel, runs[1].kernel)
+    assert not np.array_equal(runs[0].kernel, runs[2].kernel)
+
+
+# ------------------------------------------------------------------------------ kinds of losses
+
+
+def test_a_loss_of_the_model_is_called_with_the_model():
+    def penalised(model, x, y):
+        return pn.mse(model(x), y) + 0.1 * jnp.sum(model.kernel**2)
+
+    def plain(model, x, y, *, weight=None):
+        return pn.mse(model(x), y, weight=weight)
+
+    same(
+        fit(optax.sgd(0.1), linear(), X, Y, loss=plain)[0], by_hand(optax.sgd(0.1), X, Y, 1, 10)[0]
+    )
+    model, _ = fit(optax.sgd(0.1), linear(), X, Y, loss=penalised, metrics=[pn.mse])
+    shrunk = linear().kernel - fit(optax.sgd(0.1), linear(), X, Y)[0].kernel
+    np.testing.assert_allclose(
+        model.kernel, linear().kernel - shrunk - 0.02 * linear().kernel, rtol=1e-12
+    )
+
+
+def test_pyneurons_own_loss_is_one():
+    model, history = fit(optax.sgd(0.1), linear(), X, Y, loss=pn.loss)
+    np.testing.assert_allclose(history["loss"], [pn.loss(linear(), X, Y)], rtol=1e-14)
+    expected = pn.fit(0.1, linear(), X, Y)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-14), model, expected)
+
+
+def test_losses_of_optax_and_partial_losses():
+    def huber(predictions, targets):
+        return optax.losses.huber_loss(predictions, targets, delta=0.5).mean()
+
+    _, history = fit(optax.sgd(0.1), linear(), X, Y, loss=huber)
+    difference = np.abs(np.asarray(linear()(X)) - Y)
+    expected = np.where(difference <= 0.5, difference**2 / 2, 0.5 * difference - 0.125).mean()
+    np.testing.assert_allclose(history["loss"], [expected], rtol=1e-12)
+    halves = jax.tree_util.Partial(pn.mse, reduction="sum")
+    np.testing.assert_allclose(
+        fit(optax.sgd(0.0), linear(), X, Y, loss=halves)[1]["loss"],
+        ((np.asarray(linear()(X)) - Y) ** 2).sum()[None],
+    )
+
+
+def test_a_loss_or_metric_that_is_no_scalar_is_refused():
+    with pytest.raises(ValueError, match=r"the loss must be a scalar.* \(10, 2\) came; take its m"):
+        fit(optax.sgd(0.1), linear(), X, Y, loss=optax.losses.l2_loss)
+    with pytest.raises(ValueError, match=r"the metric l2_loss must be a scalar.* \(4, 2\) came"):
+        fit(optax.sgd(0.1), linear(), X, Y, metrics=[optax.losses.l2_loss], batch_size=4)
+
+
+def test_inputs_and_targets_may_be_trees():
+    class Pair(NamedTuple):
+        left: jax.Array
+        right: jax.Array
+
+    def apply(params, x):
+        return {"sum": params * (x.left + x.right), "left": x.left}
+
+    def loss(predictions, targets):
+        return pn.mse(predictions["sum"], targets["sum"])
+
+    x = Pair(X, X[:, :1] * np.ones(3))
+    y = {"sum": 3 * (x.left + x.right), "unused": np.zeros((10, 4, 1), int)}
+    model = pn.bind("Sum", lambda: jnp.ones(()), apply)()
+    model, _ = fit(optax.adam(0.1), model, x, y, loss=loss, epochs=200, batch_size=4)
+    np.testing.assert_allclose(model.params, 3, rtol=1e-3)
+
+
+# ------------------------------------------------------------------ what is measured, and history
+
+
+def test_training_and_validation_numbers_are_those_computed_by_hand():
+    def largest(predictions, targets):
+        return jnp.max(jnp.abs(predictions - targets))
+
+    held_x, held_y = X[:5] + 1, Y[:5]
+    model, history = fit(
+        optax.sgd(0.1),
+        linear(),
+        X,
+        Y,
+        epochs=2,
+        batch_size=4,
+        metrics=(pn.mae, largest),
+        validation=(held_x, held_y),
+    )
+    assert list(history) == [
+        *("loss", "mae", "largest", "seconds"),
+        *("validation_loss", "validation_mae", "validation_largest"),
+    ]
+    assert all(seconds > 0 for seconds in history["seconds"])
+    difference = np.asarray(model(held_x)) - held_y
+    batches = [difference[:4], difference[4:]]
+    np.testing.assert_allclose(history["validation_loss"][-1], (difference**2).mean(), rtol=1e-12)
+    np.testing.assert_allclose(history["validation_mae"][-1], np.abs(difference).mean(), rtol=1e-12)
+    worst = np.average([np.abs(batch).max() for batch in batches], weights=[4, 1])
+    np.testing.assert_allclose(history["validation_largest"][-1], worst, rtol=1e-12)
+    _, losses = by_hand(optax.sgd(0.1), X, Y, 2, 4)
+    means = [np.average(steps, weights=[4, 4, 2]) for steps in losses]
+    np.testing.assert_allclose(history["loss"], means, rtol=1e-12)
+    np.testing.assert_allclose(
+        fit(optax.sgd(0.0), linear(), X, Y, batch_size=3, metrics=[pn.mae])[1]["mae"],
+        [np.abs(np.asarray(linear()(X)) - Y).mean()],
+    )
+
+
+def test_a_validation_set_may_be_larger_or_smaller_than_the_batch():
+    for size in (1, 10, 64):
+        _, history = fit(optax.sgd(0.0), linear(), X, Y, batch_size=size, validation=(X[:7], Y[:7]))
+        expected = error(linear().params._asdict(), X[:7], Y[:7])
+        np.testing.assert_allclose(history["validation_loss"], [expected], rtol=1e-13)
+
+
+@pytest.mark.parametrize("bad", [0, 3, 4, 9])
+def test_a_loss_that_becomes_nan_is_named_by_epoch_and_step(bad):
+    x = X.copy()
+    x[bad] = np.nan
+    message = f"the loss became nan in epoch 1, step {bad // 4 + 1} of 3; lower the learning rate"
+    with pytest.raises(FloatingPointError, match=message):
+        fit(optax.sgd(0.1), linear(), x, Y, batch_size=4, epochs=5)
+
+
+def test_a_loss_that_grows_to_infinity_is_named_in_a_later_epoch():
+    x, y = X.astype(np.float32), Y.astype(np.float32)
+    model = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), linear())
+    _, losses = by_hand(optax.sgd(1e4), x, y, 9, 4)
+    step = np.flatnonzero(~np.isfinite(np.concatenate(losses)))[0]
+    assert step > 2
+    message = rf"became (inf|nan) in epoch {step // 3 + 1}, step {step % 3 + 1} of 3;"
+    with pytest.raises(FloatingPointError, match=message):
+        fit(optax.sgd(1e4), model, x, y, batch_size=4, epochs=9)
+
+
+# ------------------------------------------------------------------------------ parts of a model
+
+
+def test_frozen_and_integer_leaves_and_keys_survive():
+    def create(key):
+        return {
+            "w": jnp.zeros((3, 2)),
+            "count": jnp.array(7, jnp.int8),
+            "key": key,
+            "mask": jnp.array([True, False]),
+            "scale": jnp.full((2,), 2.0, jnp.bfloat16),
+        }
+
+    def apply(params, x):
+        return (x @ params["w"]) * params["scale"].astype(x.dtype)[None]
+
+    before = pn.freeze(pn.bind("Odd", create, apply)(jax.random.key(3)), "['scale']")
+    after, _ = fit(optax.adamw(0.1, weight_decay=0.5), before, X, Y, epochs=3, batch_size=4)
+    assert jax.tree.structure(after) == jax.tree.structure(before)
+    assert not np.array_equal(after["w"], before["w"])
+    for name in ("count", "mask", "scale"):
+        assert after[name].dtype == before[name].dtype
+        assert np.array_equal(after[name], before[name])
+    assert jax.random.key_data(after["key"]).tolist() == [0, 3]
+
+
+def test_parameters_may_be_python_numbers():
+    model = pn.bind((0.0, 0.0), lambda params, x: params[0] * x + params[1])
+    model, _ = fit(optax.adam(0.1), model, X, 3 * X + 1, epochs=300)
+    np.testing.assert_allclose(model.params, (3, 1), atol=1e-3)
+
+
+class Norm(NamedTuple):
+    """A scale that trains and a mean that is observed."""
+
+    scale: jax.Array
+    mean: jax.Array
+
+
+def running_mean():
+    def create(features):
+        return Norm(jnp.ones(features), jnp.zeros(features))
+
+    def apply(params, x):
+        return params.scale[None] * (x - params.mean[None])
+
+    def observe(params, x):
+        mean = x.mean(axis=0)
+        return params.scale[None] * (x - mean[None]), params._replace(mean=(params.mean + mean) / 2)
+
+    return pn.bind("Centre", create, apply, observe, roles={"mean": "batch_stats"})(3)
+
+
+def test_statistics_move_with_every_step_and_are_not_trained():
+    model = pn.sequential(running_mean(), linear())
+    rate_only_decay = optax.chain(optax.add_decayed_weights(1.0), optax.sgd(0.1))
+    model, history = fit(rate_only_decay, model, X, Y, epochs=2, batch_size=4, validation=(X, Y))
+    mean = np.zeros(3)
+    for start in (0, 4, 8, 0, 4, 8):
+        mean = (mean + X[start : start + 4].mean(axis=0)) / 2
+    np.testing.assert_allclose(model[0].mean, mean, rtol=1e-12)
+    assert not np.array_equal(model[0].scale, np.ones(3))
+    np.testing.assert_allclose(history["validation_loss"][-1], pn.mse(model(X), Y), rtol=1e-13)
+
+
+def noisy():
+    def dropped(x, *, key=None):
+        return x if key is None else x * jax.random.bernoulli(key, 0.5, x.shape)
+
+    return pn.sequential(linear(), dropped)
+
+
+def test_what_the_model_draws_comes_from_the_key_anew_at_each_step():
+    losses = {}
+    for seed in (None, 0, 0, 1):
+        key = None if seed is None else jax.random.key(seed)
+        _, history = fit(optax.sgd(0.0), noisy(), X, Y, epochs=3, key=key)
+        assert losses.setdefault(seed, history["loss"]) == history["loss"]
+    assert len(set(losses[None])) == 1
+    assert len(set(losses[0])) == 3
+    assert losses[0] != losses[1]
+
+
+def test_a_line_search_draws_the_same_at_every_trial():
+    model, history = fit(optax.lbfgs(), noisy(), X, Y, epochs=5, key=jax.random.key(0))
+    assert np.isfinite(history["loss"]).all()
+
+
+def test_an_optimiser_that_looks_at_paths():
+    def labels(params):
+        return jax.tree_util.tree_map_with_path(
+            lambda path, _: jax.tree_util.keystr(path).rpartition(".")[2], params
+        )
+
+    optimizer = optax.partition({"kernel": optax.sgd(0.1), "bias": optax.set_to_zero()}, labels)
+    model, _ = fit(optimizer, linear(), X, Y)
+    assert not np.array_equal(model.kernel, linear().kernel)
+    assert np.array_equal(model.bias, linear().bias)
+
+
+# ---------------------------------------------------------------------------------- compilation
+
+
+def test_a_second_fit_and_later_epochs_do_not_compile_again():
+    traces = []
+
+    def counted(predictions, targets):
+        traces.append(None)
+        return jnp.mean((predictions - targets) ** 2)
+
+    optimizer = optax.adam(0.1)
+    for seed in range(3):
+        model = pn.Linear(jax.random.key(seed), 3, 2, dtype=float)
+        model, _ = fit(optimizer, model, X, Y, loss=counted, epochs=3, batch_size=5)
+        fit(optimizer, model, X + 1, Y, loss=counted, epochs=1, batch_size=5)
+    assert len(traces) <= 2  # a body of a scan may be traced twice, for its carry's types
+    before = len(traces)
+    fit(optimizer, model, X[:9], Y[:9], loss=counted, batch_size=5)
+    assert len(traces) > before
+
+
+# ------------------------------------------------------------------------------------- errors
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epochs": 0}, "epochs must be an integer of at least 1, but 0 came"),
+        ({"epochs": 1.5}, "epochs must be an integer of at least 1, but 1.5 came"),
+        ({"batch_size": 0}, "batch_size must be an integer of at least 1, but 0 came"),
+        ({"batch_size": -3}, "batch_size must be an integer of at least 1, but -3 came"),
+        ({"batch_size": 2.0}, "batch_size must be an integer of at least 1, but 2.0 came"),
+        ({"validation": X}, r"validation must be a pair \(x, y\), but a ndarray came"),
+        ({"validation": (X, Y[:3])}, r"validation must have the same.* \(10, 3\), \(3, 2\) came"),
+        ({"validation": (X[:0], Y[:0])}, "validation must have the same .* at least one"),
+        ({"metrics": [pn.mae, pn.mae]}, "must differ, but loss, mae, mae came"),
+        ({"metrics": [lambda p, t: 0.0, lambda p, t: 1.0]}, "must differ, but loss, <lambda>, <la"),
+    ],
+)
+def test_wrong_options_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        fit(optax.sgd(0.1), linear(), X, Y, **options)
+
+
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [(X, Y[:9]), (X[:0], Y[:0]), (X, 1.0), (X.tolist(), Y.tolist()), ({"a": X, "b": X[:3]}, Y)],
+)
+def test_unequal_numbers_of_examples_are_refused(x, y):
+    with pytest.raises(ValueError, match="x and y must have the same number of examples"):
+        fit(optax.sgd(0.1), linear(), x, y)
+
+
+def test_other_misuse_is_refused():
+    with pytest.raises(TypeError, match="unexpected keyword epoch; it takes loss, metrics, epochs"):
+        fit(optax.sgd(0.1), linear(), X, Y, epoch=3)
+    with pytest.raises(TypeError, match="model must be a Model, but a dict came"):
+        fit(optax.sgd(0.1), linear().params._asdict(), X, Y)
+    with pytest.raises(ValueError, match="Linear has no leaf of the role 'params' to train"):
+        fit(optax.sgd(0.1), pn.freeze(linear()), X, Y)
+    with pytest.raises(ValueError, match=r"\(10, 2\) and \(10,\) came; reshape"):
+        fit(optax.sgd(0.1), linear(), X, Y[:, 0])
+    with pytest.raises(TypeError, match="not a callable"):
+        fit(optax.sgd(0.1), linear(), X, Y, loss="mse")
+
+
+# --------------------------------------------------------------------------------- capability
+
+
+def test_a_yat_network_learns_digits():
+    datasets = pytest.importorskip("sklearn.datasets")
+    x, y = datasets.load_digits(return_X_y=True)
+    x, y = (x / 16).astype(np.float32), y.astype(np.int32)
+    held = 400
+    one, two, key = jax.random.split(jax.random.key(0), 3)
+    model = pn.sequential(pn.YatDense(one, 64, 32), pn.Linear(two, 32, 10))
+    model, history = fit(
+        optax.adam(1e-2),
+        model,
+        x[held:],
+        y[held:],
+        loss=pn.cross_entropy,
+        metrics=[pn.accuracy],
+        epochs=15,
+        batch_size=64,
+        key=key,
+        validation=(x[:held], y[:held]),
+    )
+    assert history["validation_accuracy"][-1] > 0.9
+    assert history["accuracy"][-1] > 0.95
+    expected = np.mean(np.argmax(model(x[:held]), -1) == y[:held])
+    np.testing.assert_allclose(history["validation_accuracy"][-1], expected, rtol=1e-6)

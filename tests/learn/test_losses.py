@@ -1,0 +1,290 @@
+"""Losses and metrics against float64 NumPy, closed forms and torch, at the awkward points too."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.test_util import check_grads
+
+import pyneurons_yat as pn
+
+RNG = np.random.default_rng(0)
+P, T = RNG.normal(size=(5, 3)), RNG.normal(size=(5, 3))
+LABELS = np.array([0, 2, 1, 1, 2])
+SHARES = np.abs(T) / np.abs(T).sum(-1, keepdims=True)
+REGRESSION = {"mae": lambda p, t: np.abs(p - t), "mse": lambda p, t: (p - t) ** 2}
+REDUCE = {"mean": np.mean, "sum": np.sum, "none": lambda values: values}
+
+
+def log_softmax(p):
+    return p - np.log(np.exp(p).sum(-1, keepdims=True))
+
+
+# ------------------------------------------------------------------------------------- values
+
+
+@pytest.mark.parametrize("reduction", REDUCE)
+@pytest.mark.parametrize("name", REGRESSION)
+def test_regression_losses_are_the_numpy_formula(name, reduction):
+    value = getattr(pn, name)(P, T, reduction=reduction)
+    assert value.dtype == jnp.float64
+    np.testing.assert_allclose(value, REDUCE[reduction](REGRESSION[name](P, T)), rtol=1e-14)
+
+
+@pytest.mark.parametrize("reduction", REDUCE)
+def test_cross_entropy_of_labels_and_of_distributions(reduction):
+    reduce = REDUCE[reduction]
+    by_label = -log_softmax(P)[np.arange(5), LABELS]
+    value = pn.cross_entropy(P, LABELS, reduction=reduction)
+    np.testing.assert_allclose(value, reduce(by_label), rtol=1e-14)
+    value = pn.cross_entropy(P, SHARES, reduction=reduction)
+    np.testing.assert_allclose(value, reduce(-(SHARES * log_softmax(P)).sum(-1)), rtol=1e-14)
+    value = pn.cross_entropy(P, np.eye(3)[LABELS], reduction=reduction)
+    np.testing.assert_allclose(value, reduce(by_label), rtol=1e-14)
+
+
+@pytest.mark.parametrize("reduction", REDUCE)
+def test_losses_and_their_gradients_are_those_of_torch(reduction):
+    torch = pytest.importorskip("torch")
+    functional = torch.nn.functional
+    pairs = [
+        (pn.mae, functional.l1_loss, T),
+        (pn.mse, functional.mse_loss, T),
+        (pn.cross_entropy, functional.cross_entropy, LABELS),
+        (pn.cross_entropy, functional.cross_entropy, SHARES),
+    ]
+    for ours, theirs, targets in pairs:
+        p = torch.tensor(P, requires_grad=True)
+        expected = theirs(p, torch.tensor(targets), reduction=reduction)
+        expected.sum().backward()
+        value = ours(P, targets, reduction=reduction)
+        np.testing.assert_allclose(value, expected.detach(), rtol=1e-14)
+        gradient = jax.grad(lambda p, f=ours, t=targets: f(p, t, reduction=reduction).sum())(P)
+        np.testing.assert_allclose(gradient, p.grad, rtol=1e-12, atol=1e-16)
+
+
+def test_accuracy_counts_largest_predictions_the_first_of_equals():
+    right = [0, 1, 0, 1]
+    scores = jnp.array([[1.0, 1.0, 0.0], [0.0, 0.0, 3.0], [0.0, 2.0, 1.0], [0.0, 0.0, 1.0]])
+    labels = jnp.array([1, 2, 0, 2])
+    assert pn.accuracy(scores, labels) == 0.5
+    assert pn.accuracy(scores, labels, reduction="none").tolist() == right
+    assert pn.accuracy(scores, labels, reduction="sum") == 2
+    assert pn.accuracy(scores, jax.nn.one_hot(labels, 3)) == 0.5
+    assert pn.accuracy(scores[0], labels[0]) == 0
+    assert (jax.grad(pn.accuracy)(scores, labels) == 0).all()
+
+
+@pytest.mark.parametrize("shape", [(), (2, 0), (2, 3, 4)])
+def test_any_shape_goes(shape):
+    values = np.ones(shape)
+    for function in (pn.mae, pn.mse):
+        assert function(values, 3 * values, reduction="none").shape == shape
+        assert function(values, 3 * values, reduction="sum") == values.sum() * (
+            2 if function is pn.mae else 4
+        )
+    scores = np.zeros((*shape, 4))
+    losses = pn.cross_entropy(scores, np.zeros(shape, int), reduction="none")
+    np.testing.assert_allclose(losses, np.full(shape, np.log(4)))
+    assert pn.accuracy(scores, np.zeros(shape, int), reduction="sum") == values.sum()
+
+
+# ------------------------------------------------------------------------------------ weights
+
+
+def test_the_weighted_mean_is_that_of_the_weights():
+    weight = np.array([1.0, 0.0, 2.0, 0.5, 3.0])
+    rows = {
+        pn.mae: np.abs(P - T),
+        pn.mse: (P - T) ** 2,
+        pn.cross_entropy: -log_softmax(P)[np.arange(5), LABELS],
+        pn.accuracy: (P.argmax(-1) == LABELS).astype(float),
+    }
+    for function, row in rows.items():
+        targets = T if row.ndim == 2 else LABELS
+        per_entry = weight[:, None] * np.ones(3) if row.ndim == 2 else weight
+        weighted = {r: function(P, targets, weight=weight, reduction=r) for r in REDUCE}
+        np.testing.assert_allclose(weighted["none"], per_entry * row, rtol=1e-13)
+        np.testing.assert_allclose(weighted["sum"], (per_entry * row).sum(), rtol=1e-13)
+        np.testing.assert_allclose(weighted["mean"], np.average(row, weights=per_entry), rtol=1e-13)
+
+
+def test_a_weight_per_entry_and_integer_weights():
+    weight = np.arange(15).reshape(5, 3)
+    expected = np.average((P - T) ** 2, weights=weight)
+    np.testing.assert_allclose(pn.mse(P, T, weight=weight), expected, rtol=1e-14)
+
+
+def test_all_weights_zero_give_zero():
+    for function, targets in ((pn.mae, T), (pn.mse, T), (pn.cross_entropy, LABELS)):
+        value, gradient = jax.value_and_grad(function)(P, targets, weight=np.zeros(5))
+        assert value == 0
+        assert (gradient == 0).all()
+
+
+def test_a_weight_of_zero_leaves_out_a_label_that_is_out_of_range():
+    labels, weight = LABELS.copy(), np.array([1.0, 0, 1, 1, 1])
+    labels[1] = -1
+    value, gradient = jax.value_and_grad(pn.cross_entropy)(P, labels, weight=weight)
+    kept = np.arange(5) != 1
+    np.testing.assert_allclose(value, pn.cross_entropy(P[kept], labels[kept]), rtol=1e-14)
+    assert np.isfinite(gradient).all()
+    assert (gradient[1] == 0).all()
+
+
+def test_a_weight_of_zero_still_has_the_gradient_of_a_weight():
+    gradient = jax.grad(lambda w: pn.mse(P, T, weight=w, reduction="sum"))(np.zeros(5))
+    np.testing.assert_allclose(gradient, ((P - T) ** 2).sum(-1), rtol=1e-14)
+
+
+# ---------------------------------------------------------------------------- awkward numbers
+
+
+def test_mae_has_gradient_zero_where_prediction_equals_target():
+    gradient = jax.grad(pn.mae)(jnp.array([1.0, 2.0, 3.0]), jnp.array([1.0, 0.0, 5.0]))
+    np.testing.assert_allclose(gradient, np.array([0, 1, -1]) / 3)
+
+
+@pytest.mark.parametrize("label", [-1, 3, 255, -(2**31)])
+def test_a_label_out_of_range_gives_nan(label):
+    losses = pn.cross_entropy(P[:2], np.array([0, label]), reduction="none")
+    assert np.isfinite(losses[0])
+    assert np.isnan(losses[1])
+
+
+def test_labels_of_any_integer_dtype():
+    for dtype in (np.uint8, np.int8, np.int64):
+        np.testing.assert_allclose(
+            pn.cross_entropy(P, LABELS.astype(dtype)), pn.cross_entropy(P, LABELS), rtol=0
+        )
+        many = pn.cross_entropy(np.zeros((1, 300)), np.array([127], dtype))
+        np.testing.assert_allclose(many, np.log(300), rtol=1e-14)
+
+
+def test_unsigned_integers_do_not_wrap():
+    a, b = np.array([0, 200], np.uint8), np.array([1, 100], np.uint8)
+    assert pn.mae(a, b) == 50.5
+    assert pn.mse(np.array([100], np.int8), np.array([-100], np.int8)) == 40_000
+
+
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16, jnp.float32, jnp.float64])
+def test_half_precision_computes_in_float32_and_comes_back(dtype):
+    far = jnp.array([300, 0, 0, 0], dtype)  # its square is above the largest float16
+    for function in (pn.mae, pn.mse):
+        for weight in (None, jnp.ones(4)):
+            value = function(far, jnp.zeros(4, dtype), weight=weight)
+            assert value.dtype == dtype
+            expected = {pn.mae: 75, pn.mse: 22_500}[function]
+            np.testing.assert_allclose(value.astype(float), expected, rtol=4e-3)
+    p = jnp.asarray(P, dtype)
+    value, gradient = jax.value_and_grad(pn.cross_entropy)(p, LABELS)
+    assert value.dtype == gradient.dtype == dtype
+    expected = pn.cross_entropy(p.astype(float), LABELS)
+    np.testing.assert_allclose(value.astype(float), expected, rtol=8e-3)
+
+
+def test_the_accuracy_of_half_precision_scores_is_not_rounded_to_half_precision():
+    scores = jnp.zeros((1001, 2), jnp.bfloat16)
+    labels = (jnp.arange(1001) >= 1000).astype(int)
+    np.testing.assert_allclose(pn.accuracy(scores, labels), 1000 / 1001, rtol=1e-7)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.float32, jnp.float64])
+def test_huge_logits_do_not_overflow(dtype):
+    top = float(jnp.finfo(dtype).max) / 2
+    p = jnp.array([[top, -top], [top, top], [0, top]], dtype)
+    losses = pn.cross_entropy(p, jnp.array([0, 1, 1]), reduction="none")
+    np.testing.assert_allclose(losses.astype(float), [0, np.log(2), 0], rtol=1e-3)
+
+
+def test_an_excluded_class_is_no_nan_for_labels_nor_for_distributions():
+    p = jnp.array([[0.0, 1.0, -jnp.inf]])
+    for targets in (jnp.array([0]), jnp.array([[1.0, 0.0, 0.0]])):
+        value, gradient = jax.value_and_grad(pn.cross_entropy)(p, targets)
+        np.testing.assert_allclose(value, np.log1p(np.e), rtol=1e-14)
+        share = 1 / (1 + np.e)
+        np.testing.assert_allclose(gradient, [[share - 1, 1 - share, 0]], rtol=1e-14)
+    assert pn.cross_entropy(p, jnp.array([2])) == np.inf
+
+
+# ----------------------------------------------------------------- gradients and transforms
+
+
+@pytest.mark.parametrize(
+    ("function", "args"),
+    [
+        (lambda p, w: pn.mse(p, T, weight=w), (P, np.arange(1.0, 6))),
+        (lambda p: pn.cross_entropy(p, LABELS), (P,)),
+        (pn.cross_entropy, (P, SHARES)),
+    ],
+)
+def test_gradients_by_differences_to_second_order(function, args):
+    check_grads(jax.jit(function), args, order=2, modes=["rev"])
+
+
+def test_the_same_under_jit_and_vmap():
+    for function, targets in (
+        (pn.mae, T),
+        (pn.mse, T),
+        (pn.cross_entropy, SHARES),
+        (pn.cross_entropy, LABELS),
+        (pn.accuracy, LABELS),
+    ):
+        np.testing.assert_allclose(jax.jit(function)(P, targets), function(P, targets), rtol=1e-15)
+        each = jax.vmap(function)(P, targets)
+        rows = [function(p, t) for p, t in zip(P, targets, strict=True)]
+        np.testing.assert_allclose(each, rows, rtol=1e-15)
+
+
+def test_forward_mode():
+    with pn.forward_mode(True):
+        slope = jax.jit(jax.jacfwd(pn.mae))(P, T)
+    np.testing.assert_allclose(slope, np.sign(P - T) / 15, rtol=1e-14)
+
+
+# ------------------------------------------------------------------------------------- errors
+
+
+@pytest.mark.parametrize(
+    ("shape", "other"), [((3,), (3, 1)), ((3, 1), (3,)), ((3,), ()), ((2, 3), (3,)), ((1,), (3,))]
+)
+def test_nothing_is_broadcast(shape, other):
+    for function in (pn.mae, pn.mse):
+        with pytest.raises(ValueError, match=r"same shape.*came; reshape"):
+            function(np.ones(shape), np.ones(other))
+
+
+@pytest.mark.parametrize(
+    ("shape", "other"), [((3, 2), (3, 1)), ((3, 2), (2,)), ((3, 2), ()), ((), ()), ((3,), (3, 2))]
+)
+def test_classes_are_not_broadcast(shape, other):
+    for function in (pn.cross_entropy, pn.accuracy):
+        with pytest.raises(ValueError, match=r"predictions must be \(\*B, C\) and targets"):
+            function(np.ones(shape), np.ones(other, int))
+
+
+def test_labels_must_be_integers():
+    for function in (pn.cross_entropy, pn.accuracy):
+        with pytest.raises(TypeError, match="integer labels, but float64 came"):
+            function(P, LABELS.astype(float))
+
+
+@pytest.mark.parametrize("name", ["mae", "mse", "cross_entropy", "accuracy"])
+def test_only_real_numbers(name):
+    function = getattr(pn, name)
+    with pytest.raises(TypeError, match=f"{name}: predictions .* complex128 came"):
+        function(P + 0j, T)
+    with pytest.raises(TypeError, match=f"{name}: targets .* bool came"):
+        function(P, T > 0)
+    with pytest.raises(TypeError, match=f"{name}: weight .* bool came"):
+        function(P, T, weight=LABELS > 0)
+
+
+@pytest.mark.parametrize("name", ["mae", "mse", "cross_entropy", "accuracy"])
+def test_wrong_weights_and_reductions(name):
+    function = getattr(pn, name)
+    for shape in [(3,), (5, 1), (1,), (5, 3, 1)]:
+        with pytest.raises(ValueError, match=f"{name}: weight must have the shape"):
+            function(P, T, weight=np.ones(shape))
+    with pytest.raises(ValueError, match=f"{name}: reduction must be one of mean, sum, none"):
+        function(P, T, reduction="average")

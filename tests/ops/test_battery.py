@@ -1,0 +1,149 @@
+"""Every op through the battery."""
+
+import contextlib
+
+import battery
+import jax
+import jax.monitoring
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.test_util import check_grads
+
+from pyneurons_yat import ops
+
+COMPILED = []
+jax.monitoring.register_event_duration_secs_listener(
+    lambda event, seconds, **_: COMPILED.append(event) if "backend_compile" in event else None
+)
+
+
+def over(cases):
+    return pytest.mark.parametrize("case", cases, ids=lambda case: case.name)
+
+
+every_case = over(battery.CASES.values())
+main_case = over([c for c in battery.CASES.values() if not c.variant])
+smooth_case = over([c for c in battery.CASES.values() if c.rule and not c.variant])
+
+
+def close(got, wanted, rtol, atol=0.0):
+    np.testing.assert_allclose(np.asarray(got, np.float64), wanted, rtol, atol)
+
+
+def test_every_op_has_a_case():
+    tested = {name.split("-")[0].split(".")[0] for name in battery.CASES}
+    assert tested >= set(ops.__all__) - {"forward_mode", "inverse_softplus", "linear"}
+
+
+@every_case
+def test_eager_jit_and_vmap_agree_with_the_truth(case):
+    arguments = case.arguments()
+    wanted = case.known(arguments)
+    close(case.op(*arguments), wanted, 1e-10)
+    close(jax.jit(case.op)(*arguments), wanted, 1e-10)
+    more = [case.arguments(seed=seed) for seed in (0, 1)]
+    stacked = [jnp.stack(arrays) for arrays in zip(*more, strict=True)]
+    close(jax.vmap(case.op)(*stacked), np.stack([case.known(one) for one in more]), 1e-10)
+    axes = (0,) + (None,) * (len(arguments) - 1)
+    shared = [case.known((one[0], *arguments[1:])) for one in more]
+    close(jax.vmap(case.op, axes)(stacked[0], *arguments[1:]), np.stack(shared), 1e-10)
+
+
+@every_case
+def test_gradients_in_float64(case):
+    check_near_float64(case, "float64")
+
+
+@main_case
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32"])
+def test_dtype_in_is_dtype_out_and_near_float64(case, dtype):
+    check_near_float64(case, dtype)
+
+
+def check_near_float64(case, dtype):
+    arguments = case.arguments(dtype)
+    both = jax.jit(lambda *a: (case.op(*a), jax.grad(case.loss, case.positions)(*a)))
+    y, gradients = both(*arguments)
+    assert {a.dtype for a in (y, *gradients)} == {jnp.dtype(dtype)}
+    unit = battery.UNITS[dtype]
+    close(y, case.known(arguments), 40 * unit, 40 * unit)
+    for got, known in zip(gradients, case.gradients(arguments), strict=True):
+        # 1e-8 is what the finite differences in NumPy are worth.
+        scale = np.max(np.abs(known), initial=1.0)
+        close(got, known, 0, scale * max(1e-8, 40 * unit))
+
+
+@every_case
+def test_empty_and_size_one_axes(case):
+    for shapes in case.more_shapes:
+        arguments = case.arguments(shapes=shapes)
+        both = jax.jit(lambda *a: (case.op(*a), jax.grad(case.loss, case.positions)(*a)))
+        y, gradients = both(*arguments)
+        wanted = case.known(arguments)
+        assert y.shape == wanted.shape
+        close(y, wanted, 1e-10)
+        for got, known in zip(gradients, case.gradients(arguments), strict=True):
+            assert got.shape == known.shape
+            close(got, known, 1e-5, 1e-7)
+
+
+@smooth_case
+def test_gradients_to_second_order(case):
+    check_grads(case.op, case.arguments(), order=2, modes=("rev",), atol=1e-5, rtol=1e-5)
+
+
+@smooth_case
+def test_plain_definition_to_second_order(case):
+    with ops.forward_mode(True):
+        check_grads(case.op, case.arguments(), 1, ("rev",), atol=1e-5, rtol=1e-5)
+        check_grads(case.op, case.arguments(), 2, ("fwd",), atol=1e-5, rtol=1e-5)
+
+
+@main_case
+def test_forward_mode_under_jit(case):
+    arguments = case.arguments()
+    compiled = jax.jit(case.loss)
+    gradient = jax.grad(compiled, case.positions)
+    before = gradient(*arguments)
+    refused = pytest.raises(TypeError, match="forward-mode") if case.rule else None
+    with refused or contextlib.nullcontext():
+        jax.jvp(compiled, arguments, arguments)
+    with ops.forward_mode(True):
+        _, along = jax.jvp(compiled, arguments, arguments)
+        hessian = jax.jit(jax.hessian(compiled))(*arguments)
+    close(along, sum((g * a).sum() for g, a in zip(before, arguments, strict=True)), 1e-9, 1e-12)
+    close(hessian, jax.jit(jax.jacrev(jax.grad(compiled)))(*arguments), 1e-8, 1e-10)
+    for old, new in zip(before, gradient(*arguments), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+@every_case
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
+def test_residuals_are_the_arguments_and_one_array_at_most(case, dtype):
+    arguments = case.arguments(dtype)
+    y, pull = jax.vjp(case.op, *arguments)
+    kept = [leaf for leaf in jax.tree.leaves(pull) if isinstance(leaf, jax.Array)]
+    new = [k for k in kept if k.size >= y.size and not any(same(k, a) for a in arguments)]
+    assert len(new) <= 1, [k.aval for k in new]
+    assert all(k.size <= y.size for k in new)
+
+
+def same(left, right):
+    return left.shape == right.shape and left.dtype == right.dtype and bool((left == right).all())
+
+
+@every_case
+def test_no_second_compile(case):
+    first, second = case.arguments(), case.arguments(seed=1)
+    loss = jax.grad(case.loss, case.positions)
+    jax.block_until_ready((case.op(*first), loss(*first)))
+    del COMPILED[:]
+    jax.block_until_ready((case.op(*second), loss(*second)))
+    assert not COMPILED
+
+
+def test_a_compile_is_seen():
+    del COMPILED[:]
+    jax.block_until_ready(jax.jit(lambda x: x * 3 + 1)(jnp.ones(7)))
+    assert COMPILED
