@@ -68,10 +68,11 @@ class Layer:
     def __call__(self, *args: Any, **keywords: Any) -> "Model":
         """Creates a model: each keyword goes to `create` or `apply` or both, where it is named."""
         created, static = route(self, keywords)
-        finished = len(args) == 1 and isinstance(args[0], Box)
-        if finished and created.keys() <= dict(static).keys():
-            return Model(self, args[0].value, static)
-        with noting(f"while creating {self.name}"):
+        if len(args) == 1 and isinstance(args[0], Box):
+            return Model(
+                self, _unboxed(self, args[0], created.keys() - dict(static).keys()), static
+            )
+        with noting("while creating {}".format, self.name):
             return Model(self, self.create(*args, **created), static)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Layer":
@@ -170,6 +171,14 @@ def route(
     return created, tuple(sorted(static.items()))
 
 
+def _unboxed(layer: Layer, box: Box, unused: set[str]) -> Any:
+    if unused:
+        raise TypeError(
+            f"{layer.name}: a Box holds finished parameters, which {_listed(unused)} cannot shape"
+        )
+    return box.value
+
+
 def _listed(names: set[str]) -> str:
     return ", ".join(sorted(names)) or "no keywords"
 
@@ -186,12 +195,12 @@ def _refuse_unhashable(layer: Layer, name: str, value: Any) -> None:
 
 
 @contextmanager
-def noting(place: str) -> Iterator[None]:
-    """Adds to an error that passes through a note that says where it was."""
+def noting(place: Callable[..., str], *args: Any) -> Iterator[None]:
+    """Adds to an error that passes through a note of where it was: `place(*args)`."""
     try:
         yield
     except Exception as error:
-        error.add_note(place)
+        error.add_note(place(*args))
         raise
 
 
@@ -258,7 +267,7 @@ class Model:
     def __call__(self, *args: Any, **options: Any) -> Any:
         """Applies the model: inference, without state or randomness of its own."""
         layer = self.layer
-        with jax.named_scope(layer.name), noting(f"in {signature(self)}"):
+        with jax.named_scope(layer.name), noting(signature, self):
             return layer.apply(self.params, *args, **{**static_for(layer.apply, self), **options})
 
     def __iter__(self) -> Iterator[Any]:
@@ -351,7 +360,7 @@ def describe(leaf: Any) -> str:
 
 
 def signature(model: Model) -> str:
-    """The name of a model with the shapes of its own parameters, on one line."""
+    """Says on one line which model it is: its name and the shapes of its own parameters."""
     pairs, _ = tree_flatten_with_path(model.params, is_leaf=lambda node: isinstance(node, Model))
     own = [(keystr(path), leaf) for path, leaf in pairs if not isinstance(leaf, Model)]
-    return f"{model.layer.name}({', '.join(f'{path} {describe(leaf)}' for path, leaf in own)})"
+    return f"in {model.layer.name}({', '.join(f'{path} {describe(leaf)}' for path, leaf in own)})"

@@ -48,7 +48,7 @@ def observe(
     if not isinstance(model, Model):
         raise TypeError(f"observe: model must be a Model, but a {type(model).__name__} came")
     layer = model.layer
-    with jax.named_scope(layer.name), noting(f"in {signature(model)}"):
+    with jax.named_scope(layer.name), noting(signature, model):
         call = layer.observe or layer.apply
         settings = {**static_for(call, model), **options}
         y, params = observe_layer(layer, model.params, x, key=key, **settings)
@@ -60,7 +60,7 @@ def observe_layer(
 ) -> tuple[Any, Any]:
     """The training-time call of a layer on bare parameters: `(y, parameters)`."""
     if layer.observe is not None:
-        return with_key(layer.observe, key)(params, *args, **options)
+        return _pair(layer, with_key(layer.observe, key)(params, *args, **options))
     held = [path or "itself" for path, model in models(params) if _out_of_reach(layer, model.layer)]
     if held:
         raise TypeError(
@@ -73,6 +73,14 @@ def observe_layer(
             f"    {layer.name} = pn.bind({layer.name!r}, create, apply, observe)"
         )
     return with_key(layer.apply, key)(params, *args, **options), params
+
+
+def _pair(layer: Layer, result: Any) -> tuple[Any, Any]:
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise TypeError(
+            f"{layer.name}: observe must return (y, parameters), but a {type(result).__name__} came"
+        )
+    return result
 
 
 def _out_of_reach(outer: Layer, inner: Layer) -> bool:

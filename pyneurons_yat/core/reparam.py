@@ -8,6 +8,7 @@ import jax
 
 from .model import Around, Layer, Model, keywords_of
 from .observe import observe_layer, split_key, with_key
+from .roles import leaves_with_roles
 
 Function = Callable[..., Any]
 
@@ -30,7 +31,7 @@ class ReparametrisedObserve(Reparametrised):
         first, second = split_key(key, 2)
         before = with_key(self.transform, first)(params)
         y, after = observe_layer(self.layer, before, *args, key=second, **options)
-        return y, _carry_back(self.layer.name, params, before, after)
+        return y, _carry_back(self.layer, params, before, after)
 
     def keywords(self) -> tuple[set[str], bool]:
         names, takes_any = keywords_of(self.layer.observe or self.layer.apply)
@@ -40,20 +41,30 @@ class ReparametrisedObserve(Reparametrised):
         return super().differs() or "key" in keywords_of(self.transform)[0]
 
 
-def _carry_back(name: str, raw: Any, before: Any, after: Any) -> Any:
-    """The raw parameters with the leaves that the layer's own observe replaced."""
+def _carry_back(layer: Layer, raw: Any, before: Any, after: Any) -> Any:
+    """The raw parameters with the leaves that the layer's own observe moved.
+
+    What the transform made of a parameter is not one of them, although it may come back as another
+    array, as from `jax.checkpoint`.
+    """
     leaves, structure = jax.tree.flatten(after)
-    old = jax.tree.leaves(before)
-    moved = [new is not was for new, was in zip(leaves, old, strict=True)]
+    same = jax.tree.structure(raw) == structure
+    stored = jax.tree.leaves(raw if same else before)
+    given = leaves_with_roles(Model(layer, before))
+    moved = [
+        new is not was and (role != "params" or was is kept)
+        for new, (_, was, role), kept in zip(leaves, given, stored, strict=True)
+    ]
     if not any(moved):
         return raw
-    if jax.tree.structure(raw) != structure:
+    if not same:
         raise TypeError(
-            f"reparam: observing {name} moved its parameters, but its transform changes their "
-            "structure, so they cannot go back; keep the structure, or transform an inner model"
+            f"reparam: observing {layer.name} moved its parameters, but its transform changes "
+            "their structure, so they cannot go back; keep the structure, or transform an inner "
+            "model"
         )
-    kept = zip(jax.tree.leaves(raw), leaves, moved, strict=True)
-    return jax.tree.unflatten(structure, [new.astype(r.dtype) if m else r for r, new, m in kept])
+    each = zip(stored, leaves, moved, strict=True)
+    return jax.tree.unflatten(structure, [new.astype(r.dtype) if m else r for r, new, m in each])
 
 
 @overload

@@ -56,6 +56,11 @@ def _role(path: str, leaf: Any, rules: list[tuple[str, str]]) -> str:
 def _takes(one: Filter, path: str, leaf: Any, role: str) -> bool:
     if isinstance(one, str):
         return role == one
+    if one is not ... and not callable(one):
+        raise TypeError(
+            "a filter is a role, ... or a function (path, leaf) -> bool, but a "
+            f"{type(one).__name__} came"
+        )
     return one is ... or one(path, leaf)
 
 

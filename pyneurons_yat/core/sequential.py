@@ -108,7 +108,7 @@ def _items(parts: Any) -> list[tuple[Any, Model]]:
 
 def _run(parts: Any, x: Any) -> Any:
     for place, part in _items(parts):
-        with noting(f"in part {place!r} of Sequential"):
+        with noting("in part {!r} of Sequential".format, place):
             x = part(x)
     return x
 
@@ -117,7 +117,7 @@ def _run_observed(parts: Any, x: Any, *, key: Any = None) -> tuple[Any, Any]:
     items = _items(parts)
     moved = []
     for (place, part), one in zip(items, split_key(key, len(items)), strict=True):
-        with noting(f"in part {place!r} of Sequential"):
+        with noting("in part {!r} of Sequential".format, place):
             x, part = observe(part, x, key=one)
         moved.append((place, part))
     return x, OrderedDict(moved) if isinstance(parts, dict) else tuple(part for _, part in moved)

@@ -126,7 +126,12 @@ def split(tree: Any) -> list[Any]:
         >>> len(pn.split(pn.concat(neurons)))
         10
     """
-    return explode(lambda leaf: jnp.split(leaf, _axis_size("split", leaf, -1), axis=-1), tree)
+    return explode(_columns, tree)
+
+
+def _columns(leaf: Any) -> list[Any]:
+    size = _axis_size("split", leaf, -1)
+    return jnp.split(leaf, size, axis=-1) if size else []
 
 
 def stack(trees: Sequence[Any]) -> Any:

@@ -212,8 +212,8 @@ def _read(path: Path) -> dict[str, Any]:
 def _read_npz(path: Path) -> tuple[dict[str, np.ndarray], Any]:
     if not zipfile.is_zipfile(path):
         raise ValueError("no zip archive")
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as entries:
+        arrays = {name: entries[name] for name in entries.files}
     return arrays, json.loads(str(arrays.pop("__metadata__", "{}")))
 
 

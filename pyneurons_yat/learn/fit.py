@@ -108,7 +108,8 @@ def fit(optimizer: Any, model: Model, x: Any, y: Any, **options: Any) -> Any:
             what `observe` would move does not move.
         metrics: Functions `(predictions, targets)` that return a scalar, reported by their names.
             An epoch's number is the mean over its batches, weighted by their sizes. Training
-            metrics are those of the training-time call, before the step.
+            metrics are those of the training-time call, before the step; those of `model(x)` if the
+            loss calls the model itself.
         epochs: How many times to go through the data.
         batch_size: Examples per step; all of them by default. A last smaller batch is a step too.
         key: A PRNG key for shuffling and for whatever the model draws. Without it the order is that

@@ -66,7 +66,7 @@ def yat_normal(
         key: A PRNG key.
         shape: Kernel shape (I, O) or (window..., I, O).
         dtype: A floating dtype.
-        alpha: The alpha of the neurons; of an array the mean counts.
+        alpha: The alpha of the neurons; of an array the root mean square counts, and 1 if it is 0.
         epsilon: The epsilon of the neurons.
 
     Returns:
@@ -83,6 +83,7 @@ def yat_normal(
     """
     if len(shape) < 2:
         raise ValueError(f"yat_normal: shape must be (inputs, outputs) or more, but {shape} came")
-    settled = (ALPHA / jnp.mean(jnp.asarray(alpha, dtype))) ** 2
+    mean_square = jnp.mean(jnp.square(jnp.asarray(alpha, dtype)))
+    settled = ALPHA**2 / jnp.where(mean_square == 0, 1, mean_square)
     variance = RATIO * (settled + epsilon / max(math.prod(shape[:-1]), 1))
     return jax.random.normal(key, shape, dtype) * jnp.sqrt(variance).astype(dtype)

@@ -28,8 +28,8 @@ def product(x: jax.Array, kernel: jax.Array, precision: Any, out_sharding: Any) 
 def expanded_distance(x: jax.Array, kernel: jax.Array, dot: jax.Array) -> jax.Array:
     """|x|^2 + |w|^2 - 2 x.w, which may round to a negative number when x is near w."""
     x, kernel = widen(x, x.dtype, x.ndim), widen(kernel, x.dtype, x.ndim)
-    rows = jnp.sum(x * x, axis=-1, keepdims=True)
-    columns = jnp.sum(kernel * kernel, axis=-2, keepdims=True)
+    rows = jnp.sum(jnp.square(x), axis=-1, keepdims=True)
+    columns = jnp.sum(jnp.square(kernel), axis=-2, keepdims=True)
     return rows + columns - 2 * dot
 
 

@@ -1,12 +1,14 @@
 """The affine product, with the checks and the dtypes of the Yat product."""
 
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from .arguments import accumulator, check_product, check_spread, result_dtype, widen
+from .arguments import check_product, check_spread, result_dtype, widen
+from .distance import product
 
 
 def linear(
@@ -49,12 +51,12 @@ def linear(
     shape = check_product("linear", x, kernel)
     check_spread("linear", shape, bias=bias)
     dtype = result_dtype("linear", x=x, kernel=kernel, bias=bias)
-    y = jax.lax.dot_general(
-        jnp.asarray(x, dtype),
-        jnp.asarray(kernel, dtype),
-        (((len(shape) - 1,), (0,)), ((), ())),
-        precision=precision,
-        preferred_element_type=accumulator(dtype),
-        out_sharding=out_sharding,
-    )
+    options = {"precision": precision, "out_sharding": out_sharding, "dtype": dtype}
+    return _linear(x, kernel, bias, **options)
+
+
+@partial(jax.jit, static_argnames=("precision", "out_sharding", "dtype"))
+def _linear(x, kernel, bias, *, precision, out_sharding, dtype):
+    x, kernel = jnp.asarray(x, dtype), jnp.asarray(kernel, dtype)
+    y = product(x, kernel, precision, out_sharding)
     return (y if bias is None else y + widen(bias, dtype, y.ndim)).astype(dtype)

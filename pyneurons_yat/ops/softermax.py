@@ -71,7 +71,7 @@ def softermax(
         [0.5, 0.5]
 
     Source:
-        Bouhsine, "Deep Learning 2.0: Artificial Neurons That Matter", 2024 (softermax).
+        Bouhsine, "Deep Learning 2.0: Artificial Neurons That Matter", arXiv:2411.08085.
     """
     dtype = result_dtype("softermax", x=x, n=n, epsilon=epsilon)
     shape = np.shape(x)
@@ -147,7 +147,5 @@ def _row(axes, x, n, epsilon, where):
     largest = jnp.max(logits, axes, keepdims=True, initial=-jnp.inf)
     shift = jax.lax.stop_gradient(jnp.maximum(largest, jnp.log(epsilon)))
     powers = scaled_power(score, n, shift)
-    if where is not None:
-        powers = jnp.where(where, powers, 0)
     rest = epsilon * jnp.exp(-shift)
     return shift, powers, rest, rest + jnp.sum(powers, axes, keepdims=True)

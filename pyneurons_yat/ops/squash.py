@@ -44,7 +44,7 @@ def softer_sigmoid(x: ArrayLike, n: ArrayLike = 1.0) -> jax.Array:
         (0.75, 0.9)
 
     Source:
-        Bouhsine, "Deep Learning 2.0: Artificial Neurons That Matter", 2024 (soft-sigmoid).
+        Bouhsine, the nmn library, where it has the same name.
     """
     return _squash("softer_sigmoid", x, n)
 
@@ -79,8 +79,8 @@ def score_tanh(x: ArrayLike, n: ArrayLike = 1.0) -> jax.Array:
         (-1.0, 0.5)
 
     Source:
-        Bouhsine, "Deep Learning 2.0: Artificial Neurons That Matter", 2024, where it is called
-        soft-tanh. `soft_tanh` here is the odd function.
+        Bouhsine, the nmn library, where it is called soft_tanh. Here `soft_tanh` is the odd
+        function.
     """
     return _squash("score_tanh", x, n)
 

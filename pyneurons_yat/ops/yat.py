@@ -55,7 +55,7 @@ def yat(
             slower, with no loss where x is near w, and nothing of size B I O in memory.
         precision: as in `jax.lax.dot_general`.
         out_sharding: the sharding of the result, for meshes with explicit axes; as in
-            `jax.lax.dot_general`. Needed when I is sharded.
+            `jax.lax.dot_general`. Needed when I is sharded, which "direct" does not support.
 
     Returns:
         (*B, O), in the promoted dtype of the arrays; Python numbers do not promote, integers
@@ -67,10 +67,11 @@ def yat(
         Let u be the rounding unit of the product: 6e-8 in float32, 1e-16 in float64, 5e-4
         where an accelerator multiplies float32 in TF32, 4e-3 where in bfloat16 (pass
         precision="highest" there). The expanded distance is off by at most
-        (I + 4) u (|x| + |w|)^2, usually by about u (|x| + |w|)^2, however small it is. The relative
-        error of y is that over |x - w|^2 + epsilon: 1% and more in float32 once |x - w| is
-        below about 2e-3 |w| and epsilon is smaller than the distance. A negative result is
-        held at 0. The direct distance has a relative error of at most (I + 4) u.
+        (I + 4) u (|x| + |w|)^2, usually by about u (|x| + |w|)^2, however small it is. The
+        relative error of y is that over |x - w|^2 + epsilon: in float32, with a small epsilon,
+        about 1% at |x - w| = 5e-3 |w| and everything below 1e-3 |w|. An expanded distance that
+        comes out as 0 or less is held at 0. The direct distance has a relative error of at most
+        about (I + 4) u, and so has y wherever x is near w.
 
     Gradient:
         In x, kernel, bias, alpha and epsilon. With n = x.w + bias, r = n / (|x - w|^2 + epsilon)
@@ -80,8 +81,8 @@ def yat(
             dw = sum_b 2 g alpha (r x + r^2 (x - w))
             dbias = sum_b 2 g alpha r,   dalpha = sum_b g n r,   depsilon = -sum_b g alpha r^2
 
-        Where the expanded distance came out negative and is held at 0, no gradient flows
-        through the distance. Kept for the reverse pass: the arguments and one array of the
+        Where the expanded distance came out as 0 or less, it is held at 0 and no gradient flows
+        through it. Kept for the reverse pass: the arguments and one array of the
         result's size.
 
     Raises:
@@ -98,7 +99,7 @@ def yat(
         [[0.25], [0.125]]
 
     Source:
-        Bouhsine, "Deep Learning 2.0: Artificial Neurons That Matter", 2024.
+        Bouhsine, "Deep Learning 2.0: Artificial Neurons That Matter", arXiv:2411.08085.
     """
     options = _Options(False, distance, precision, out_sharding)
     shape = check_product("yat", x, kernel)
@@ -157,7 +158,7 @@ def yat_scores(
         [[0.5], [4.0]]
 
     Source:
-        Bouhsine, "Deep Learning 2.0: Artificial Neurons That Matter", 2024.
+        Bouhsine, "Deep Learning 2.0: Artificial Neurons That Matter", arXiv:2411.08085.
     """
     options = _Options(True, distance, precision, out_sharding)
     left, right = np.shape(query), np.shape(key)
@@ -223,45 +224,44 @@ def _dot_and_distance(options, x, kernel):
     return dot, _distance(options, x, kernel, dot)
 
 
-def _parts(dot, distance, bias, epsilon):
+def _parts(options, dot, distance, bias, epsilon):
     """The numerator n = x.w + b and the ratio r = n / (|x - w|^2 + epsilon)."""
+    if options.distance == "expanded":  # held just above 0, where no gradient passes
+        distance = jnp.maximum(distance, float(jnp.finfo(distance.dtype).tiny))
     numerator = dot if bias is None else dot + bias
-    return numerator, numerator / (jnp.where(distance < 0, 0, distance) + epsilon)
-
-
-def _answer(dot, distance, bias, alpha, epsilon):
-    """The result alpha n r; to divide before multiplying keeps n^2 from overflowing."""
-    numerator, ratio = _parts(dot, distance, bias, epsilon)
-    return numerator * ratio if alpha is None else alpha * (numerator * ratio)
+    return numerator, numerator / (distance + epsilon)
 
 
 def _forward(options, x, kernel, bias, alpha, epsilon):
     dot, distance = _dot_and_distance(options, x, kernel)
-    y = narrow(_answer(dot, distance, bias, alpha, epsilon), x.dtype)
+    numerator, ratio = _parts(options, dot, distance, bias, epsilon)
+    y = numerator * ratio  # to divide before multiplying keeps the square from overflowing
+    y = narrow(y if alpha is None else alpha * y, x.dtype)
     kept = distance if options.distance == "direct" else dot
     return y, (x, kernel, bias, alpha, epsilon, kept)
 
 
 def _backward(options, residuals, gradient):
     x, kernel, bias, alpha, epsilon, kept = residuals
-    wide = widen(x, x.dtype, 0), widen(kernel, x.dtype, 0)
     if options.distance == "direct":
         dot, distance = _dot(options, x, kernel), kept
     else:
         dot, distance = kept, _distance(options, x, kernel, kept)
-    numerator, ratio = _parts(dot, distance, bias, epsilon)
-    gradient = widen(gradient, x.dtype, 0)
-    pull_ratio = gradient * ratio
-    scaled = pull_ratio if alpha is None else alpha * pull_ratio
+    numerator, ratio = _parts(options, dot, distance, bias, epsilon)
+    unscaled = widen(gradient, x.dtype, 0) * ratio
+    scaled = unscaled if alpha is None else alpha * unscaled
     d_dot, d_epsilon = scaled + scaled, -scaled * ratio
-    d_distance = jnp.where(distance < 0, 0, d_epsilon)
+    wide = widen(x, x.dtype, 0), widen(kernel, x.dtype, 0)
     _, pull = jax.vjp(partial(_dot_and_distance, options), *wide)
+    d_distance = d_epsilon
+    if options.distance == "expanded":
+        d_distance = jnp.where(distance <= 0, 0, d_epsilon)
     dx, dkernel = pull((d_dot, d_distance))
     return (
         narrow(dx, x.dtype),
         narrow(dkernel, kernel.dtype),
         None if bias is None else sum_to(d_dot, bias),
-        None if alpha is None else sum_to(pull_ratio * numerator, alpha),
+        None if alpha is None else sum_to(unscaled * numerator, alpha),
         sum_to(d_epsilon, epsilon),
     )
 

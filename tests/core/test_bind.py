@@ -282,7 +282,7 @@ def test_a_box_with_a_keyword_that_create_names_too():
 
 
 def test_a_box_with_a_keyword_that_only_shapes_parameters_is_refused():
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="Named: a Box holds finished parameters, which scale"):
         Named(pn.Box(Matrix(jnp.eye(2))), scale=2.0)
 
 

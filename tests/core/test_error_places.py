@@ -89,13 +89,13 @@ def test_notes_go_from_the_inside_out():
 
 
 def test_errors_of_other_kinds_carry_notes_and_stay_what_they_are():
-    class Odd(Exception):
+    class OddError(Exception):
         pass
 
     def fail(params, x):
-        raise Odd("odd")
+        raise OddError("odd")
 
-    with pytest.raises(Odd) as info:
+    with pytest.raises(OddError) as info:
         pn.bind((), fail)(1)
     assert info.value.__notes__ == ["in Model()"]
 

@@ -231,6 +231,13 @@ def test_only_models_can_be_observed(wrong):
         pn.observe(wrong, X)
 
 
+def test_an_observe_that_returns_the_output_alone_is_refused():
+    """Two rows of output would unpack into an output and parameters."""
+    model = pn.bind(X[0], lambda params, x: x, lambda params, x: x)
+    with pytest.raises(TypeError, match=r"Model: observe must return \(y, parameters\)"):
+        pn.observe(model, X[:2])
+
+
 def test_unknown_options_are_refused():
     with pytest.raises(TypeError, match="momentun"):
         pn.observe(BatchNorm(3), X, momentun=0.1)

@@ -137,6 +137,23 @@ def test_moved_statistics_go_back_and_transformed_parameters_do_not(jitted):
     np.testing.assert_array_equal(after.kernel, model.kernel)
 
 
+@pytest.mark.parametrize("wrap", [jax.jit, jax.checkpoint], ids=["jit", "checkpoint"])
+@pytest.mark.parametrize("outer", [lambda f: f, jax.jit], ids=["eager", "jit"])
+def test_an_observe_that_returns_new_arrays_does_not_store_the_transformed_parameters(wrap, outer):
+    layer = pn.bind("Summing", create, apply, wrap(observe), roles={"total": "state"})
+    model = pn.reparam(layer, unit)(jax.random.key(0))
+    y, after = outer(pn.observe)(model, X)
+    np.testing.assert_array_equal(after.kernel, model.kernel)
+    np.testing.assert_allclose(after.total, y.sum(0), rtol=1e-12, atol=1e-12)
+
+
+def test_what_is_moved_without_a_role_goes_back_where_the_transform_left_it_alone():
+    model = pn.reparam(pn.bind("Summing", create, apply, observe), unit)(jax.random.key(0))
+    y, after = pn.observe(model, X)
+    np.testing.assert_array_equal(after.kernel, model.kernel)
+    np.testing.assert_allclose(after.total, y.sum(0), rtol=1e-12, atol=1e-12)
+
+
 def test_statistics_keep_the_dtype_in_which_they_are_stored():
     def cast(params):
         return jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), params)

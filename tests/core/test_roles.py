@@ -39,7 +39,9 @@ def network():
 
 def roles(tree):
     """Role by path, read off through the public functions alone."""
-    paths = {jax.tree_util.keystr(p): None for p, _ in jax.tree_util.tree_flatten_with_path(tree)[0]}
+    paths = {
+        jax.tree_util.keystr(p): None for p, _ in jax.tree_util.tree_flatten_with_path(tree)[0]
+    }
     for role in ("params", "buffers", "frozen", "state", "batch_stats", "other"):
         for path, _ in jax.tree_util.tree_flatten_with_path(pn.select(tree, role))[0]:
             paths[jax.tree_util.keystr(path)] = role
@@ -87,7 +89,9 @@ def test_a_path_is_no_prefix_of_another_name():
 
 
 def test_the_more_specific_role_of_a_layer_wins():
-    layer = pn.bind("L", lambda: Two(1.0, Two(1.0, 2.0)), apply, roles={"b": "state", "b.a": "other"})
+    layer = pn.bind(
+        "L", lambda: Two(1.0, Two(1.0, 2.0)), apply, roles={"b": "state", "b.a": "other"}
+    )
     assert roles(layer()) == {".a": "params", ".b.a": "other", ".b.b": "state"}
     layer = pn.bind("L", lambda: Two(1.0, 2.0), apply, roles={"": "state", "b": "params"})
     assert roles(layer()) == {".a": "state", ".b": "params"}
@@ -114,7 +118,7 @@ def test_partition_gives_the_first_filter_that_takes_a_leaf():
 
 
 def test_a_leaf_that_no_filter_takes_is_named():
-    with pytest.raises(ValueError, match=r"'\['hidden'\]\.alpha'.*'params'") as info:
+    with pytest.raises(ValueError, match=r"\['hidden'\]\.alpha.*'params'") as info:
         pn.partition(network(), lambda path, leaf: "alpha" not in path)
     assert "..." in str(info.value)
     with pytest.raises(ValueError, match="root"):
@@ -148,7 +152,7 @@ def trees():
             st.lists(inner | st.none(), max_size=3)
             | st.builds(Two, inner | st.none(), inner)
             | st.dictionaries(st.sampled_from(["a", "b", "a.b", "[0]"]), inner, max_size=3)
-            | inner.map(lambda params: pn.bind(params, apply))
+            | inner.map(lambda params: pn.bind((params,), apply))
             | st.builds(Stateful, inner, inner)
         ),
         max_leaves=8,
@@ -282,6 +286,14 @@ def test_a_role_that_nothing_has(function):
         function(squares, wrt="nowhere")(linear())
 
 
+@pytest.mark.parametrize("wrong", [3, None, ("params", "frozen")])
+def test_a_filter_that_is_none(wrong):
+    with pytest.raises(TypeError, match="a filter is a role, ... or a function"):
+        pn.partition(linear(), wrong)
+    with pytest.raises(TypeError, match="a filter is a role"):
+        pn.grad(squares, wrt=wrong)(linear())
+
+
 def test_under_jit_and_vmap_and_hessian():
     model = pn.freeze(linear(), "kernel")
     expected = pn.grad(squares)(model)
@@ -321,7 +333,7 @@ def test_weight_decay_leaves_frozen_leaves_bit_identical():
     assert (moved["out"].kernel != model["out"].kernel).all()
     # The same with the frozen leaf inside the optimised tree, at gradient 0, does move it.
     zeros = jax.tree.map(jnp.zeros_like, model)
-    updates, _ = optimizer.update(zeros, optimizer.init(model), model)
+    updates, _ = jax.jit(optimizer.update)(zeros, optimizer.init(model), model)
     assert jnp.abs(updates["hidden"].kernel).max() > 0
 
 

@@ -84,7 +84,9 @@ def test_nested():
     expected = truth(LAST, np.tanh(truth(inner["hidden"], truth(FIRST, X))))
     np.testing.assert_allclose(model(X), expected, rtol=1e-6)
     assert model[1]["hidden"] is inner["hidden"]
-    keys = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_flatten_with_path(model)[0]]
+    keys = [
+        jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_flatten_with_path(model)[0]
+    ]
     assert keys[2] == "[1]['hidden'].kernel"
 
 

@@ -43,29 +43,25 @@ def assert_equal(one, other):
     assert dtypes[0] == dtypes[1]
 
 
-FLOATS = st.sampled_from(["float32", "float64", "int32", "bool"])
-SHAPES = hnp.array_shapes(min_dims=0, max_dims=2, max_side=3)
-ARRAYS = hnp.arrays(FLOATS, SHAPES).map(jnp.asarray)
-TREES = structures(ARRAYS).filter(jax.tree.leaves)
+def arrays(*shapes):
+    return hnp.arrays(st.sampled_from(["float64", "int32"]), st.sampled_from(shapes))
 
 
-@settings(max_examples=50)
-@given(TREES, st.integers(1, 4))
+@settings(max_examples=40)
+@given(structures(arrays((), (2,), (3, 0))).filter(jax.tree.leaves), st.integers(1, 3))
 def test_unstack_undoes_stack(tree, n):
-    trees = [jax.tree.map(lambda leaf, i=i: leaf if i % 2 else ~(leaf == 0), tree) for i in range(n)]
-    trees = [jax.tree.map(lambda leaf, like: leaf.astype(like.dtype), t, tree) for t in trees]
+    trees = [jax.tree.map(lambda leaf, i=i: leaf + leaf.dtype.type(i), tree) for i in range(n)]
     back = pn.unstack(pn.stack(trees))
     assert len(back) == n
     for one, other in zip(back, trees, strict=True):
         assert_equal(one, other)
 
 
-@settings(max_examples=50)
-@given(st.integers(0, 4), st.data())
+@settings(max_examples=40)
+@given(st.integers(0, 3), st.data())
 def test_concat_undoes_split(last, data):
-    shapes = hnp.array_shapes(min_dims=0, max_dims=2, max_side=3).map(lambda shape: (*shape, last))
-    arrays = hnp.arrays(FLOATS, shapes).map(jnp.asarray)
-    tree = data.draw(structures(arrays).filter(jax.tree.leaves))
+    leaves = arrays((last,), (1, last), (2, last))
+    tree = data.draw(structures(leaves).filter(jax.tree.leaves))
     pieces = pn.split(tree)
     assert len(pieces) == last
     assert all(leaf.shape[-1] == 1 for piece in pieces for leaf in jax.tree.leaves(piece))
@@ -94,9 +90,9 @@ def test_any_iterable_of_trees():
 
 
 def test_keys_are_leaves_too():
-    keys = jax.random.split(jax.random.key(0), 3)
-    assert len(pn.unstack({"key": keys})) == 3
-    assert pn.stack(pn.unstack({"key": keys}))["key"].shape == (3,)
+    trees = pn.unstack({"key": jax.random.split(jax.random.key(0), 3)})
+    assert len(trees) == 3
+    assert pn.stack(trees)["key"].shape == (3,)
 
 
 def test_implode_and_explode_with_functions_of_ones_own():
@@ -171,7 +167,7 @@ def test_replace_a_leaf(path):
 
 
 def test_replace_at_every_key_path_of_jax():
-    tree = {"a": [1.0, Two(2.0, {"b.c": 3.0})], 7: pn.bind({"x": linear()}, apply)}
+    tree = {"a": [1.0, Two(2.0, {"b.c": 3.0})], "b": pn.bind({"x": linear()}, apply)}
     for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
         for written in (path, jax.tree_util.keystr(path)):
             changed = pn.replace(tree, written, "new")

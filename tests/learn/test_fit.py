@@ -13,15 +13,16 @@ import pyneurons_yat as pn
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(10, 3))
 Y = X @ RNG.normal(size=(3, 2)) + 1
+SGD, STILL, ADAM = optax.sgd(0.1), optax.sgd(0.0), optax.adam(0.1)
 OPTIMIZERS = {
-    "adam": optax.adam(0.1),
+    "adam": ADAM,
     "sgd with a schedule": optax.sgd(optax.cosine_decay_schedule(0.1, 12), momentum=0.9),
     "adamw": optax.adamw(0.1, weight_decay=0.1),
     "clipped": optax.chain(optax.clip_by_global_norm(0.1), optax.sgd(0.5)),
     "plateau": optax.chain(
         optax.adam(0.1), optax.contrib.reduce_on_plateau(patience=1, cooldown=1)
     ),
-    "lbfgs": optax.lbfgs(),
+    "lbfgs": optax.lbfgs(linesearch=optax.scale_by_backtracking_linesearch(10)),
     "every second": optax.MultiSteps(optax.adam(0.1), 2),
 }
 
@@ -87,63 +88,68 @@ def test_it_takes_the_steps_of_a_loop_by_hand(name):
     np.testing.assert_allclose(history["loss"], means, rtol=1e-9)
 
 
-@pytest.mark.parametrize("size", [1, 3, 5, 9, 10, 11, 10**9, None, np.int64(3)])
+@pytest.mark.parametrize("size", [1, 4, 10, 11, None, np.int64(4)])
 def test_a_last_partial_batch_is_a_step_too(size):
-    model, _ = fit(optax.sgd(0.1), linear(), X, Y, batch_size=size)
-    same(model, by_hand(optax.sgd(0.1), X, Y, 1, int(size or 10))[0])
+    model, _ = fit(SGD, linear(), X, Y, batch_size=size)
+    same(model, by_hand(SGD, X, Y, 1, int(size or 10))[0])
 
 
 def test_one_example_is_data():
-    model, history = fit(optax.sgd(0.1), linear(), X[:1], Y[:1], epochs=2, batch_size=4)
-    same(model, by_hand(optax.sgd(0.1), X[:1], Y[:1], 2, 1)[0])
+    model, history = fit(SGD, linear(), X[:1], Y[:1], epochs=2, batch_size=4)
+    same(model, by_hand(SGD, X[:1], Y[:1], 2, 1)[0])
     assert history.epochs == 2
 
 
 def test_the_model_given_stays_as_it_was():
     model = linear()
     before = jax.tree.map(np.array, model)
-    fit(optax.sgd(0.1), model, X, Y, epochs=2)
+    fit(SGD, model, X, Y, epochs=2)
     jax.tree.map(np.testing.assert_array_equal, model, before)
 
 
 # ---------------------------------------------------------------------------------- shuffling
 
 
-def remembering(rows):
-    """A model that keeps the inputs it saw last, and a loss that trains nothing."""
-
-    def create():
-        return {"w": jnp.zeros(()), "seen": jnp.zeros(rows, int)}
-
-    def observe(params, x):
-        return x * params["w"], params | {"seen": x[:, 0].astype(int)}
-
-    layer = pn.bind("Seen", create, lambda params, x: x, observe, roles={"['seen']": "seen"})
-    return layer()
+def create_seen(rows):
+    return {"w": jnp.zeros(()), "seen": jnp.zeros(rows, int)}
 
 
-def orders(key, epochs):
+def apply_seen(params, x):
+    return x * params["w"]
+
+
+def observe_seen(params, x):
+    return apply_seen(params, x), params | {"seen": x[:, 0].astype(int)}
+
+
+Remembering = pn.bind(
+    "Remembering", create_seen, apply_seen, observe_seen, roles={"['seen']": "seen"}
+)
+
+
+def orders(seed, epochs):
     x, found = np.arange(20.0)[:, None], []
     for epoch in range(1, epochs + 1):
-        model, _ = fit(optax.sgd(0.0), remembering(20), x, x, epochs=epoch, key=key)
+        key = None if seed is None else jax.random.key(seed)
+        model, _ = fit(STILL, Remembering(20), x, x, epochs=epoch, key=key)
         found.append(model.params["seen"].tolist())
     return found
 
 
 def test_a_key_shuffles_every_epoch_anew_and_always_the_same():
-    first = orders(jax.random.key(0), 3)
+    first = orders(0, 3)
     for order in first:
         assert sorted(order) == list(range(20))
     assert len({tuple(order) for order in [*first, range(20)]}) == 4
-    assert orders(jax.random.clone(jax.random.key(0)), 3) == first
-    assert orders(jax.random.key(1), 1) != first[:1]
+    assert orders(0, 3) == first
+    assert orders(1, 1) != first[:1]
     assert orders(None, 2) == [list(range(20))] * 2
 
 
 def test_shuffled_batches_take_every_example_once():
     """With a rate of 0 the mean loss over the batches is that over the data, in any order."""
     losses = [
-        fit(optax.sgd(0.0), linear(), X, Y, batch_size=4, epochs=2, key=key)[1]["loss"]
+        fit(STILL, linear(), X, Y, batch_size=4, epochs=2, key=key)[1]["loss"]
         for key in (None, jax.random.key(0), jax.random.PRNGKey(1))
     ]
     expected = error(linear().params._asdict(), X, Y)
@@ -152,7 +158,7 @@ def test_shuffled_batches_take_every_example_once():
 
 def test_the_same_key_gives_the_same_model():
     runs = [
-        fit(optax.adam(0.1), linear(), X, Y, batch_size=3, epochs=3, key=jax.random.key(seed))[0]
+        fit(ADAM, linear(), X, Y, batch_size=3, epochs=3, key=jax.random.key(seed))[0]
         for seed in (0, 0, 1)
     ]
     assert np.array_equal(runs[0].kernel, runs[1].kernel)
@@ -169,18 +175,16 @@ def test_a_loss_of_the_model_is_called_with_the_model():
     def plain(model, x, y, *, weight=None):
         return pn.mse(model(x), y, weight=weight)
 
-    same(
-        fit(optax.sgd(0.1), linear(), X, Y, loss=plain)[0], by_hand(optax.sgd(0.1), X, Y, 1, 10)[0]
-    )
-    model, _ = fit(optax.sgd(0.1), linear(), X, Y, loss=penalised, metrics=[pn.mse])
-    shrunk = linear().kernel - fit(optax.sgd(0.1), linear(), X, Y)[0].kernel
+    same(fit(SGD, linear(), X, Y, loss=plain)[0], by_hand(SGD, X, Y, 1, 10)[0])
+    model, _ = fit(SGD, linear(), X, Y, loss=penalised, metrics=[pn.mse])
+    shrunk = linear().kernel - fit(SGD, linear(), X, Y)[0].kernel
     np.testing.assert_allclose(
         model.kernel, linear().kernel - shrunk - 0.02 * linear().kernel, rtol=1e-12
     )
 
 
 def test_pyneurons_own_loss_is_one():
-    model, history = fit(optax.sgd(0.1), linear(), X, Y, loss=pn.loss)
+    model, history = fit(SGD, linear(), X, Y, loss=pn.loss)
     np.testing.assert_allclose(history["loss"], [pn.loss(linear(), X, Y)], rtol=1e-14)
     expected = pn.fit(0.1, linear(), X, Y)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-14), model, expected)
@@ -190,22 +194,22 @@ def test_losses_of_optax_and_partial_losses():
     def huber(predictions, targets):
         return optax.losses.huber_loss(predictions, targets, delta=0.5).mean()
 
-    _, history = fit(optax.sgd(0.1), linear(), X, Y, loss=huber)
+    _, history = fit(SGD, linear(), X, Y, loss=huber)
     difference = np.abs(np.asarray(linear()(X)) - Y)
     expected = np.where(difference <= 0.5, difference**2 / 2, 0.5 * difference - 0.125).mean()
     np.testing.assert_allclose(history["loss"], [expected], rtol=1e-12)
     halves = jax.tree_util.Partial(pn.mse, reduction="sum")
     np.testing.assert_allclose(
-        fit(optax.sgd(0.0), linear(), X, Y, loss=halves)[1]["loss"],
+        fit(STILL, linear(), X, Y, loss=halves)[1]["loss"],
         ((np.asarray(linear()(X)) - Y) ** 2).sum()[None],
     )
 
 
 def test_a_loss_or_metric_that_is_no_scalar_is_refused():
     with pytest.raises(ValueError, match=r"the loss must be a scalar.* \(10, 2\) came; take its m"):
-        fit(optax.sgd(0.1), linear(), X, Y, loss=optax.losses.l2_loss)
+        fit(SGD, linear(), X, Y, loss=optax.losses.l2_loss)
     with pytest.raises(ValueError, match=r"the metric l2_loss must be a scalar.* \(4, 2\) came"):
-        fit(optax.sgd(0.1), linear(), X, Y, metrics=[optax.losses.l2_loss], batch_size=4)
+        fit(SGD, linear(), X, Y, metrics=[optax.losses.l2_loss], batch_size=4)
 
 
 def test_inputs_and_targets_may_be_trees():
@@ -235,7 +239,7 @@ def test_training_and_validation_numbers_are_those_computed_by_hand():
 
     held_x, held_y = X[:5] + 1, Y[:5]
     model, history = fit(
-        optax.sgd(0.1),
+        SGD,
         linear(),
         X,
         Y,
@@ -255,18 +259,18 @@ def test_training_and_validation_numbers_are_those_computed_by_hand():
     np.testing.assert_allclose(history["validation_mae"][-1], np.abs(difference).mean(), rtol=1e-12)
     worst = np.average([np.abs(batch).max() for batch in batches], weights=[4, 1])
     np.testing.assert_allclose(history["validation_largest"][-1], worst, rtol=1e-12)
-    _, losses = by_hand(optax.sgd(0.1), X, Y, 2, 4)
+    _, losses = by_hand(SGD, X, Y, 2, 4)
     means = [np.average(steps, weights=[4, 4, 2]) for steps in losses]
     np.testing.assert_allclose(history["loss"], means, rtol=1e-12)
     np.testing.assert_allclose(
-        fit(optax.sgd(0.0), linear(), X, Y, batch_size=3, metrics=[pn.mae])[1]["mae"],
+        fit(STILL, linear(), X, Y, batch_size=3, metrics=[pn.mae])[1]["mae"],
         [np.abs(np.asarray(linear()(X)) - Y).mean()],
     )
 
 
 def test_a_validation_set_may_be_larger_or_smaller_than_the_batch():
     for size in (1, 10, 64):
-        _, history = fit(optax.sgd(0.0), linear(), X, Y, batch_size=size, validation=(X[:7], Y[:7]))
+        _, history = fit(STILL, linear(), X, Y, batch_size=size, validation=(X[:7], Y[:7]))
         expected = error(linear().params._asdict(), X[:7], Y[:7])
         np.testing.assert_allclose(history["validation_loss"], [expected], rtol=1e-13)
 
@@ -277,7 +281,7 @@ def test_a_loss_that_becomes_nan_is_named_by_epoch_and_step(bad):
     x[bad] = np.nan
     message = f"the loss became nan in epoch 1, step {bad // 4 + 1} of 3; lower the learning rate"
     with pytest.raises(FloatingPointError, match=message):
-        fit(optax.sgd(0.1), linear(), x, Y, batch_size=4, epochs=5)
+        fit(SGD, linear(), x, Y, batch_size=4, epochs=5)
 
 
 def test_a_loss_that_grows_to_infinity_is_named_in_a_later_epoch():
@@ -346,7 +350,7 @@ def running_mean():
 
 def test_statistics_move_with_every_step_and_are_not_trained():
     model = pn.sequential(running_mean(), linear())
-    rate_only_decay = optax.chain(optax.add_decayed_weights(1.0), optax.sgd(0.1))
+    rate_only_decay = optax.chain(optax.add_decayed_weights(1.0), SGD)
     model, history = fit(rate_only_decay, model, X, Y, epochs=2, batch_size=4, validation=(X, Y))
     mean = np.zeros(3)
     for start in (0, 4, 8, 0, 4, 8):
@@ -356,10 +360,11 @@ def test_statistics_move_with_every_step_and_are_not_trained():
     np.testing.assert_allclose(history["validation_loss"][-1], pn.mse(model(X), Y), rtol=1e-13)
 
 
-def noisy():
-    def dropped(x, *, key=None):
-        return x if key is None else x * jax.random.bernoulli(key, 0.5, x.shape)
+def dropped(x, *, key=None):
+    return x if key is None else x * jax.random.bernoulli(key, 0.5, x.shape)
 
+
+def noisy():
     return pn.sequential(linear(), dropped)
 
 
@@ -367,7 +372,7 @@ def test_what_the_model_draws_comes_from_the_key_anew_at_each_step():
     losses = {}
     for seed in (None, 0, 0, 1):
         key = None if seed is None else jax.random.key(seed)
-        _, history = fit(optax.sgd(0.0), noisy(), X, Y, epochs=3, key=key)
+        _, history = fit(STILL, noisy(), X, Y, epochs=3, key=key)
         assert losses.setdefault(seed, history["loss"]) == history["loss"]
     assert len(set(losses[None])) == 1
     assert len(set(losses[0])) == 3
@@ -375,7 +380,7 @@ def test_what_the_model_draws_comes_from_the_key_anew_at_each_step():
 
 
 def test_a_line_search_draws_the_same_at_every_trial():
-    model, history = fit(optax.lbfgs(), noisy(), X, Y, epochs=5, key=jax.random.key(0))
+    model, history = fit(OPTIMIZERS["lbfgs"], noisy(), X, Y, epochs=5, key=jax.random.key(0))
     assert np.isfinite(history["loss"]).all()
 
 
@@ -385,7 +390,7 @@ def test_an_optimiser_that_looks_at_paths():
             lambda path, _: jax.tree_util.keystr(path).rpartition(".")[2], params
         )
 
-    optimizer = optax.partition({"kernel": optax.sgd(0.1), "bias": optax.set_to_zero()}, labels)
+    optimizer = optax.partition({"kernel": SGD, "bias": optax.set_to_zero()}, labels)
     model, _ = fit(optimizer, linear(), X, Y)
     assert not np.array_equal(model.kernel, linear().kernel)
     assert np.array_equal(model.bias, linear().bias)
@@ -432,7 +437,7 @@ def test_a_second_fit_and_later_epochs_do_not_compile_again():
 )
 def test_wrong_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
-        fit(optax.sgd(0.1), linear(), X, Y, **options)
+        fit(SGD, linear(), X, Y, **options)
 
 
 @pytest.mark.parametrize(
@@ -441,20 +446,20 @@ def test_wrong_options_are_refused(options, message):
 )
 def test_unequal_numbers_of_examples_are_refused(x, y):
     with pytest.raises(ValueError, match="x and y must have the same number of examples"):
-        fit(optax.sgd(0.1), linear(), x, y)
+        fit(SGD, linear(), x, y)
 
 
 def test_other_misuse_is_refused():
     with pytest.raises(TypeError, match="unexpected keyword epoch; it takes loss, metrics, epochs"):
-        fit(optax.sgd(0.1), linear(), X, Y, epoch=3)
+        fit(SGD, linear(), X, Y, epoch=3)
     with pytest.raises(TypeError, match="model must be a Model, but a dict came"):
-        fit(optax.sgd(0.1), linear().params._asdict(), X, Y)
+        fit(SGD, linear().params._asdict(), X, Y)
     with pytest.raises(ValueError, match="Linear has no leaf of the role 'params' to train"):
-        fit(optax.sgd(0.1), pn.freeze(linear()), X, Y)
+        fit(SGD, pn.freeze(linear()), X, Y)
     with pytest.raises(ValueError, match=r"\(10, 2\) and \(10,\) came; reshape"):
-        fit(optax.sgd(0.1), linear(), X, Y[:, 0])
+        fit(SGD, linear(), X, Y[:, 0])
     with pytest.raises(TypeError, match="not a callable"):
-        fit(optax.sgd(0.1), linear(), X, Y, loss="mse")
+        fit(SGD, linear(), X, Y, loss="mse")
 
 
 # --------------------------------------------------------------------------------- capability

@@ -3,6 +3,7 @@
 import builtins
 import io
 import os
+import select
 import sys
 
 import jax
@@ -12,6 +13,7 @@ import pytest
 
 import pyneurons_yat as pn
 
+SGD = optax.sgd(0.1)
 X = jnp.linspace(-1, 1, 10)[:, None]
 
 
@@ -22,7 +24,7 @@ class Terminal(io.StringIO):
 
 def fit(**options):
     model = pn.Linear(jax.random.key(0), 1, 1)
-    return pn.fit(optax.sgd(0.1), model, X, 2 * X, epochs=3, batch_size=4, **options)
+    return pn.fit(SGD, model, X, 2 * X, epochs=3, batch_size=4, **options)
 
 
 def terminal_for(monkeypatch):
@@ -51,7 +53,10 @@ def test_a_real_terminal_sees_it(monkeypatch):
         monkeypatch.setattr(sys, "stderr", stream)
         fit()
         stream.flush()
-        assert b"9/9" in os.read(here, 100_000)
+        shown = b""
+        while b"9/9" not in shown and select.select([here], [], [], 5)[0]:
+            shown += os.read(here, 1000)
+        assert b"9/9" in shown
     os.close(here)
 
 

@@ -125,6 +125,12 @@ def _yat_cases():
     yield Case("yat-bare", ops.yat, truth.yat, shapes, (((1, 0), (0, 1)),), variant=True)
 
 
+def _linear_cases():
+    shapes = ((3, 5), (5, 2), (2,))
+    edges = (((0, 3), (3, 2), ()), ((2, 0), (0, 2), (1,)), ((3,), (3, 2), (2,)))
+    yield Case("linear", ops.linear, truth.linear, shapes, edges, rule=False)
+
+
 def _softermax_cases():
     shapes = ((2, 4), (), ())
     variant = functools.partial(Case, variant=True)
@@ -172,6 +178,6 @@ def _threshold_cases():
 
 CASES = {
     case.name: case
-    for family in (_yat_cases, _softermax_cases, _squash_cases, _threshold_cases)
+    for family in (_yat_cases, _linear_cases, _softermax_cases, _squash_cases, _threshold_cases)
     for case in family()
 }

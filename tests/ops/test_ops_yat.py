@@ -74,6 +74,23 @@ def test_the_expanded_error_stays_within_the_documented_bound():
     assert np.all(relative < (64 + 4) * 2**-24 * squares / (distance + 1e-5))
 
 
+def test_a_negative_expanded_distance_is_held_at_zero():
+    rng = np.random.default_rng(0)
+    kernel = rng.normal(size=(64, 200)).astype(np.float32)
+    x = kernel.T * np.float32(1 + 1e-6)
+    dot = np.asarray(jnp.diagonal(x @ kernel))
+    rounded = (x * x).sum(1) + (kernel * kernel).sum(0) - 2 * dot
+    assert (rounded < -1e-5).any()  # an unclamped denominator would be negative
+    y, pull = jax.vjp(lambda x: jnp.diagonal(ops.yat(x, kernel)), x)
+    assert np.all(y >= 0)
+    assert np.all(y <= dot**2 / 1e-5 * 1.001)
+    # Held at 0, the distance passes no gradient: 2 r w is left.
+    held = y > dot**2 / 1e-5 * 0.999
+    (dx,) = pull(jnp.ones_like(y))
+    assert held.any()
+    np.testing.assert_allclose(dx[held], (2 * dot / 1e-5 * kernel).T[held], 1e-4)
+
+
 @both_distances
 def test_at_the_kernel_the_answer_is_the_square_over_epsilon(distance):
     kernel = jnp.array([[1.0], [2.0], [-2.0]], jnp.float32)

@@ -18,6 +18,11 @@ def yat_scores(query, key, bias=0.0, alpha=1.0, epsilon=1e-5):
     return alpha * (dot + bias) ** 2 / (((query - key) ** 2).sum(-1) + epsilon)
 
 
+def linear(x, kernel, bias=0.0):
+    """The affine map of the last axis of (*B, I) by (I, O)."""
+    return (np.asarray(x, np.float64)[..., :, None] * kernel).sum(-2) + bias
+
+
 def softermax(x, n=1.0, epsilon=1e-12, axis=-1, where=True):
     """Powers over their sum. In float64 there is room for the tests' powers."""
     power = np.where(where, np.maximum(np.asarray(x, np.float64), 0) ** n, 0)
