@@ -6,6 +6,7 @@ golden ratio.
 """
 
 # What a model is
+from . import vjp
 from .core import (
     Box,
     Layer,
@@ -71,7 +72,6 @@ from .ops import (
     softer_sigmoid,
     softermax,
     vector,
-    vjp,
     yat,
     yat_scores,
 )

@@ -46,7 +46,8 @@ WALLS = {
     "data": Room(MIDDLE, {"jax", "numpy"}, {"sklearn"}),
     "plot": Room(MIDDLE, {"jax", "numpy"}, {"matplotlib"}),
     "__main__": Room(ROOMS | {"__init__"}, {"jax", "numpy", "optax"}, EXTRAS),
-    "__init__": Room(ROOMS, set()),
+    "__init__": Room(ROOMS | {"vjp"}, set()),
+    "vjp": Room({"ops"}, set()),
 }
 
 

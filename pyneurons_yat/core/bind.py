@@ -6,6 +6,7 @@ from typing import Any, overload
 
 from multipledispatch import Dispatcher
 
+from .keywords import positionals_of
 from .model import Layer, Model
 from .paths import normalise
 
@@ -97,8 +98,18 @@ def _named(
 ) -> Layer:
     if roles is not None and not isinstance(roles, Mapping):
         raise TypeError(f"bind: roles must be a mapping, but a {type(roles).__name__} came")
+    if observe is not None:
+        _refuse_positional_key(name, observe)
     pairs = ((normalise(path), role) for path, role in (roles or {}).items())
     return Layer(name, create, apply, observe, tuple(sorted(pairs, reverse=True)), doc)
+
+
+def _refuse_positional_key(name: str, observe: Function) -> None:
+    """Refuses `observe(params, x, key=None)`, which would never be handed a key."""
+    if "key" in positionals_of(observe)[2:]:
+        raise TypeError(
+            f"bind: in the observe of {name} key must be keyword-only: observe(params, x, *, key)"
+        )
 
 
 @_bind.register(Callable, Callable)

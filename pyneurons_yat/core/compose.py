@@ -10,7 +10,8 @@ from typing import Any, overload
 
 from multipledispatch import Dispatcher
 
-from .model import Around, Layer, Model, keywords_of
+from .keywords import keywords_of
+from .model import Around, Layer, Model
 from .observe import observe_layer, split_key, with_key
 from .sequential import sequential
 

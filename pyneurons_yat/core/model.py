@@ -10,6 +10,8 @@ from typing import Any, NamedTuple, NoReturn
 import jax
 from jax.tree_util import keystr, register_pytree_with_keys, tree_flatten_with_path
 
+from .keywords import Wrapping, keywords_of, listed, route, together
+from .paths import children, has_place
 from .pickling import by_name
 
 for kind in (jax.custom_jvp, jax.custom_vjp, type(jax.jit(by_name))):
@@ -31,7 +33,7 @@ class Box(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Layer:
+class Layer(Wrapping):
     """A name and the pure functions that make and run one kind of model.
 
     A layer is a value: frozen, hashable, equal to any layer of the same name and functions, and
@@ -69,11 +71,16 @@ class Layer:
         """Creates a model: each keyword goes to `create` or `apply` or both, where it is named."""
         created, static = route(self, keywords)
         if len(args) == 1 and isinstance(args[0], Box):
-            return Model(
-                self, _unboxed(self, args[0], created.keys() - dict(static).keys()), static
-            )
-        with noting("while creating {}".format, self.name):
-            return Model(self, self.create(*args, **created), static)
+            params = _unboxed(self, args[0], created.keys() - dict(static).keys())
+        else:
+            with noting("while creating {}".format, self.name):
+                params = self.create(*args, **created)
+        _check_roles(self, params)
+        return Model(self, params, static)
+
+    def keywords(self) -> tuple[set[str], bool]:
+        """The keywords of all its functions together."""
+        return together(self.create, self.apply, self.observe)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Layer":
         """The layer itself: it is a value, and a copied function would not be equal."""
@@ -94,14 +101,6 @@ class Layer:
         return parameters[index]
 
 
-class Wrapping:
-    """A function object made from other functions, which tells itself what keywords it takes."""
-
-    def keywords(self) -> tuple[set[str], bool]:
-        """What `keywords_of` tells of this function."""
-        raise NotImplementedError
-
-
 @dataclass(frozen=True)
 class Around(Wrapping):
     """A function of a layer that is built around another layer and takes what that layer takes."""
@@ -117,81 +116,22 @@ class Around(Wrapping):
         return self.layer.defines_observe()
 
 
-def keywords_of(function: Callable[..., Any] | None) -> tuple[set[str], bool]:
-    """The keyword-only parameters that a function names, and whether it takes any keyword.
-
-    A layer counts as all of its functions together; `None` names nothing. The `key` of a function
-    of one other argument, `f(x, key=None)`, counts too: there it can only be a PRNG key.
-    """
-    if isinstance(function, Wrapping):
-        return function.keywords()
-    if isinstance(function, Layer):
-        return _together(function.create, function.apply, function.observe)
-    parameters = _parameters(function)
-    names = {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
-    names |= {p.name for p in parameters[1:2] if p.name == "key" and p.default is None}
-    return names, any(p.kind is p.VAR_KEYWORD for p in parameters)
-
-
-def _together(*functions: Callable[..., Any] | None) -> tuple[set[str], bool]:
-    named, takes_any = zip(*map(keywords_of, functions), strict=True)
-    return set().union(*named), any(takes_any)
-
-
-def _parameters(function: Callable[..., Any] | None) -> list[inspect.Parameter]:
-    if function is None:
-        return []
-    try:
-        return list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):  # a builtin that does not tell its signature
-        return []
-
-
-def route(
-    layer: Layer, keywords: dict[str, Any]
-) -> tuple[dict[str, Any], tuple[tuple[str, Any], ...]]:
-    """Sends each keyword of a layer's call to `create`, to the static configuration, or to both.
-
-    A function with `**keywords` takes what no other function names.
-    """
-    create, create_open = keywords_of(layer.create)
-    create |= {p.name for p in _parameters(layer.create) if p.kind is p.POSITIONAL_OR_KEYWORD}
-    apply, apply_open = _together(layer.apply, layer.observe)
-    apply -= {"key"}
-    unknown = [] if create_open or apply_open else [k for k in keywords if k not in create | apply]
-    if unknown:
-        raise TypeError(
-            f"{layer.name}: unexpected keyword {', '.join(map(repr, unknown))}; "
-            f"create takes {_listed(create)}, apply takes {_listed(apply)}"
-        )
-    created = {k: v for k, v in keywords.items() if k in create or (create_open and k not in apply)}
-    static = {k: v for k, v in keywords.items() if k in apply or (apply_open and k not in create)}
-    for name, value in static.items():
-        _refuse_unhashable(layer, name, value)
-    return created, tuple(sorted(static.items()))
-
-
 def _unboxed(layer: Layer, box: Box, unused: set[str]) -> Any:
     if unused:
         raise TypeError(
-            f"{layer.name}: a Box holds finished parameters, which {_listed(unused)} cannot shape"
+            f"{layer.name}: a Box holds finished parameters, which {listed(unused)} cannot shape"
         )
     return box.value
 
 
-def _listed(names: set[str]) -> str:
-    return ", ".join(sorted(names)) or "no keywords"
-
-
-def _refuse_unhashable(layer: Layer, name: str, value: Any) -> None:
-    try:
-        hash(value)
-    except TypeError:
-        raise TypeError(
-            f"{layer.name}: {name} is static configuration, so it must be hashable, but a "
-            f"{type(value).__name__} came; give a number, a string or a tuple here, or pass the "
-            f"array at the call: model(x, {name}=...)"
-        ) from None
+def _check_roles(layer: Layer, params: Any) -> None:
+    for path, role in layer.roles:
+        if not has_place(params, path):
+            here = ", ".join(key for key, _ in children(params)[0]) or "nothing"
+            raise ValueError(
+                f"{layer.name}: the role {role!r} is declared for {path!r}, which the parameters "
+                f"do not have; they have {here}"
+            )
 
 
 @contextmanager
@@ -332,6 +272,18 @@ def _unflatten(metadata: tuple[Any, ...], children: Iterable[Any]) -> Model:
 
 
 register_pytree_with_keys(Model, _flatten_with_keys, _unflatten, _flatten)
+
+
+def models(tree: Any, path: str = "") -> Iterator[tuple[str, Model]]:
+    """Every model in a tree with its path, the outer before what it holds."""
+    if isinstance(tree, Model):
+        yield path, tree
+    pairs, _ = tree_flatten_with_path(
+        tree, is_leaf=lambda node: isinstance(node, Model) and node is not tree
+    )
+    for keys, node in pairs:
+        if isinstance(node, Model):
+            yield from models(node, path + keystr(keys))
 
 
 def count(tree: Any) -> int:

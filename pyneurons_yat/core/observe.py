@@ -6,8 +6,8 @@ from typing import Any
 
 import jax
 
-from .model import Layer, Model, keywords_of, noting, signature, static_for
-from .paths import models
+from .keywords import keywords_of
+from .model import Layer, Model, models, noting, signature, static_for
 
 
 def observe(

@@ -4,13 +4,11 @@ A path is the Python expression that reads the place: `.kernel`, `[0].bias`, `['
 A leading dot may be left out. A model adds nothing to a path: its parameters stand in its place.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 from jax.tree_util import keystr, tree_flatten_with_path
-
-from .model import Model
 
 
 def normalise(path: str | Sequence[Any]) -> str:
@@ -32,16 +30,10 @@ def children(tree: Any) -> tuple[list[tuple[str, Any]], Any]:
     return [(keystr(keys), child) for keys, child in inside], treedef
 
 
-def models(tree: Any, path: str = "") -> Iterator[tuple[str, Model]]:
-    """Every model in a tree with its path, the outer before what it holds."""
-    if isinstance(tree, Model):
-        yield path, tree
-    pairs, _ = tree_flatten_with_path(
-        tree, is_leaf=lambda node: isinstance(node, Model) and node is not tree
-    )
-    for keys, node in pairs:
-        if isinstance(node, Model):
-            yield from models(node, path + keystr(keys))
+def has_place(tree: Any, path: str) -> bool:
+    """Whether there is a node at a normalised path, be it a leaf, a subtree or `None`."""
+    below = [(path.removeprefix(key), node) for key, node in children(tree)[0] if within(path, key)]
+    return not path or any(has_place(node, rest) for rest, node in below)
 
 
 def replace(tree: Any, path: str | Sequence[Any], value: Any) -> Any:

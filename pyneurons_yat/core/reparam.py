@@ -6,7 +6,8 @@ from typing import Any, overload
 
 import jax
 
-from .model import Around, Layer, Model, keywords_of
+from .keywords import keywords_of
+from .model import Around, Layer, Model
 from .observe import observe_layer, split_key, with_key
 from .roles import leaves_with_roles
 

@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import keystr, tree_flatten_with_path
 
-from .model import Model
-from .paths import models, normalise, within
+from .model import Model, models
+from .paths import normalise, within
 
 Filter = str | EllipsisType | Callable[[str, Any], bool]
 

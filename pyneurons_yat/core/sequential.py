@@ -3,11 +3,14 @@
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from dataclasses import replace as with_fields
 from typing import Any
 
 from .bind import identity
-from .model import Layer, Model, Wrapping, keywords_of, noting
+from .keywords import Wrapping, keywords_of
+from .model import Layer, Model, noting
 from .observe import observe, split_key
+from .paths import within
 
 Function = Callable[..., Any]
 
@@ -29,17 +32,29 @@ class Sequential(Layer):
     """The layer of `sequential`: parameters are the parts, functions as models without any."""
 
     def parts(self, parameters: Any) -> tuple[Any, ...]:
-        return tuple(_unwrap(part) for _, part in _items(parameters))
+        return tuple(_unwrap(part) for _, part in self._items(parameters))
 
     def part(self, parameters: Any, index: Any) -> Any:
+        items = self._items(parameters)
         if isinstance(index, slice):
-            chosen = _items(parameters)[index]
-            return _sequential(
-                OrderedDict(chosen) if isinstance(parameters, dict) else [p for _, p in chosen]
-            )
-        if isinstance(index, int):
-            return self.parts(parameters)[index]
-        return _unwrap(parameters[index])
+            named = isinstance(parameters, dict)
+            return _sequential(OrderedDict(items[index]) if named else [p for _, p in items[index]])
+        return _unwrap(items[index][1] if isinstance(index, int) else dict(items)[index])
+
+    def _items(self, parameters: Any) -> list[tuple[Any, Model]]:
+        """Places and parts, each of which takes along the roles that are declared for it here."""
+        return [(place, self._with_roles(place, part)) for place, part in _items(parameters)]
+
+    def _with_roles(self, place: Any, part: Model) -> Model:
+        here = f"[{place!r}]"
+        inside = [
+            (path.removeprefix(here), role) for path, role in self.roles if within(path, here)
+        ]
+        around = [("", role) for path, role in self.roles if within(here, path) and path != here]
+        roles = tuple(dict.fromkeys([*inside, *around, *part.layer.roles]))
+        if roles == part.layer.roles:
+            return part
+        return Model(with_fields(part.layer, roles=roles), part.params, part.static)
 
     def defines_observe(self) -> bool:
         return False
@@ -70,8 +85,7 @@ def sequential(*parts: Any) -> Model:
         ((8, 2), (5, 8))
     """
     if len(parts) == 1 and isinstance(parts[0], Mapping):
-        named = [(str(name), _part(repr(name), part)) for name, part in parts[0].items()]
-        return _sequential(OrderedDict(named))
+        return _sequential(OrderedDict(_named(name, part) for name, part in parts[0].items()))
     return _sequential([_part(position, part) for position, part in enumerate(parts)])
 
 
@@ -79,6 +93,14 @@ def _sequential(parts: "list[Model] | OrderedDict[str, Model]") -> Model:
     if not parts:
         raise ValueError("sequential wants at least one part, a model or a function, but none came")
     return Model(SEQUENTIAL, parts if isinstance(parts, OrderedDict) else tuple(parts))
+
+
+def _named(name: Any, part: Any) -> tuple[str, Model]:
+    if not isinstance(name, str):
+        raise TypeError(
+            f"sequential: names must be text, but the {type(name).__name__} {name!r} came"
+        )
+    return name, _part(repr(name), part)
 
 
 def _part(place: Any, part: Any) -> Model:

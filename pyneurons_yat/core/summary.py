@@ -8,8 +8,7 @@ import jax
 from jax.tree_util import keystr, tree_flatten_with_path
 
 from .bind import identity
-from .model import Model, count, describe, static_for
-from .paths import models
+from .model import Model, count, describe, models, static_for
 from .roles import leaves_with_roles
 
 

@@ -180,7 +180,8 @@ def _described(leaf: Any) -> str:
 def _write(file: Any, suffix: str, contents: Contents) -> None:
     arrays, metadata = contents.arrays, contents.metadata()
     if suffix == ".npz":
-        np.savez(file, allow_pickle=False, __metadata__=np.array(json.dumps(metadata)), **arrays)
+        entries: dict[str, Any] = {**arrays, "__metadata__": np.array(json.dumps(metadata))}
+        np.savez(file, **entries)
         return
     from safetensors import SafetensorError
     from safetensors.numpy import save as serialise

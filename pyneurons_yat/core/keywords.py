@@ -1,0 +1,87 @@
+"""Keywords: which function takes which, and where those of a layer's call go."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+
+class Wrapping:
+    """A function object made from other functions, which tells itself what keywords it takes."""
+
+    def keywords(self) -> tuple[set[str], bool]:
+        """What `keywords_of` tells of this function."""
+        raise NotImplementedError
+
+
+def keywords_of(function: Callable[..., Any] | None) -> tuple[set[str], bool]:
+    """The keyword-only parameters that a function names, and whether it takes any keyword.
+
+    `None` names nothing. The `key` of a function of one other argument, `f(x, key=None)`, counts
+    too: there it can only be a PRNG key.
+    """
+    if isinstance(function, Wrapping):
+        return function.keywords()
+    parameters = _parameters(function)
+    names = {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
+    names |= {p.name for p in parameters[1:2] if p.name == "key" and p.default is None}
+    return names, any(p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+def together(*functions: Callable[..., Any] | None) -> tuple[set[str], bool]:
+    """What `keywords_of` tells of several functions, joined."""
+    named, takes_any = zip(*map(keywords_of, functions), strict=True)
+    return set().union(*named), any(takes_any)
+
+
+def _parameters(function: Callable[..., Any] | None) -> list[inspect.Parameter]:
+    if function is None:
+        return []
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):  # a builtin that does not tell its signature
+        return []
+
+
+def positionals_of(function: Callable[..., Any]) -> list[str]:
+    """The parameters of a function that may be given by position or by name, in order."""
+    return [p.name for p in _parameters(function) if p.kind is p.POSITIONAL_OR_KEYWORD]
+
+
+def route(
+    layer: Any, keywords: dict[str, Any]
+) -> tuple[dict[str, Any], tuple[tuple[str, Any], ...]]:
+    """Sends each keyword of a layer's call to `create`, to the static configuration, or to both.
+
+    A function with `**keywords` takes what no other function names.
+    """
+    create, create_open = keywords_of(layer.create)
+    create |= set(positionals_of(layer.create))
+    apply, apply_open = together(layer.apply, layer.observe)
+    apply -= {"key"}
+    unknown = [] if create_open or apply_open else [k for k in keywords if k not in create | apply]
+    if unknown:
+        raise TypeError(
+            f"{layer.name}: unexpected keyword {', '.join(map(repr, unknown))}; "
+            f"create takes {listed(create)}, apply takes {listed(apply)}"
+        )
+    created = {k: v for k, v in keywords.items() if k in create or (create_open and k not in apply)}
+    static = {k: v for k, v in keywords.items() if k in apply or (apply_open and k not in create)}
+    for name, value in static.items():
+        _refuse_unhashable(layer, name, value)
+    return created, tuple(sorted(static.items()))
+
+
+def listed(names: set[str]) -> str:
+    """Names for a message."""
+    return ", ".join(sorted(names)) or "no keywords"
+
+
+def _refuse_unhashable(layer: Any, name: str, value: Any) -> None:
+    try:
+        hash(value)
+    except TypeError:
+        raise TypeError(
+            f"{layer.name}: {name} is static configuration, so it must be hashable, but a "
+            f"{type(value).__name__} came; give a number, a string or a tuple here, or pass the "
+            f"array at the call: model(x, {name}=...)"
+        ) from None
