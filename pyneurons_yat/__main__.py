@@ -73,11 +73,11 @@ def parser() -> Parser:
 def add_training_options(target: argparse.ArgumentParser) -> None:
     """The options of the main job."""
     add = target.add_argument
-    add("--hidden", type=at_least_one, default=128, help="neurons of the hidden layer")
+    add("--hidden", type=at_least_one, default=64, help="neurons of the hidden layer")
     add("--epochs", type=at_least_one, default=60, help="times through the training data")
     add("--batch-size", type=at_least_one, default=64, help="examples per step")
     add("--learning-rate", type=positive, default=5e-3, help="of adamw, by a cosine down to 0")
-    add("--weight-decay", type=positive, default=0.2, help="of adamw")
+    add("--weight-decay", type=positive, default=0.5, help="of adamw")
     add("--seed", type=int, default=0, help="of the networks, the shuffling and the division")
     add("--out", type=Path, default=Path("digits"), help="folder for picture and model")
     add("--format", choices=("safetensors", "npz"), default="safetensors", help="of the model file")
