@@ -5,10 +5,17 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, NamedTuple, NoReturn
 
 import jax
-from jax.tree_util import keystr, register_pytree_with_keys, tree_flatten_with_path
+from jax.tree_util import (
+    GetAttrKey,
+    SequenceKey,
+    keystr,
+    register_pytree_with_keys,
+    tree_flatten_with_path,
+)
 
 from .keywords import Wrapping, keywords_of, listed, route, together
 from .paths import children, has_place
@@ -172,16 +179,21 @@ class Model:
         (4, 2)
     """
 
-    # A train step takes apart and rebuilds each of its models several times, so the metadata is one
-    # tuple in one slot, which flattening hands over as it is.
-    __slots__ = ("__weakref__", "_metadata", "params")
-
-    params: Any
+    # Calling a jitted function takes its models apart. So a model keeps the two tuples that are then
+    # handed over, which `attrgetter` does without running Python, and parameters that are a tuple
+    # are not a node of their own: their fields are the children of the model.
+    __slots__ = ("__weakref__", "_children", "_metadata")
 
     def __init__(self, layer: Layer, params: Any, static: tuple[tuple[str, Any], ...] = ()) -> None:
         """Puts a layer, finished parameters and static configuration together."""
-        _set_params(self, params)
-        _set_metadata(self, (layer, static))
+        kind = type(params) if _is_plain_tuple(params) else None
+        _set_children(self, (params,) if kind is None else params)
+        _set_metadata(self, (layer, static, kind))
+
+    @property
+    def params(self) -> Any:
+        """What `create` returned."""
+        return self._children[0] if self._metadata[2] is None else self._children
 
     @property
     def layer(self) -> Layer:
@@ -246,27 +258,34 @@ def static_for(function: Callable[..., Any], model: Model) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Inside:
-    """The key of a model's only child, which adds nothing to a path."""
+    """The key of parameters that are no tuple, which adds nothing to a path."""
 
     def __str__(self) -> str:
         return ""
 
 
-_set_params = Model.params.__set__
+def _is_plain_tuple(params: Any) -> bool:
+    """Whether parameters are a tuple or a named tuple, and not a tuple of a class of its own."""
+    return type(params) is tuple or (isinstance(params, tuple) and hasattr(params, "_fields"))
+
+
+_set_children = Model._children.__set__
 _set_metadata = Model._metadata.__set__
+_flatten = attrgetter("_children", "_metadata")
 
 
-def _flatten_with_keys(model: Model) -> tuple[tuple[tuple[_Inside, Any]], tuple[Any, ...]]:
-    return ((_Inside(), model.params),), model._metadata
-
-
-def _flatten(model: Model) -> tuple[tuple[Any], tuple[Any, ...]]:
-    return (model.params,), model._metadata
+def _flatten_with_keys(model: Model) -> tuple[list[tuple[Any, Any]], tuple[Any, ...]]:
+    children, kind = model._children, model._metadata[2]
+    keys = [_Inside()] if kind is None else [SequenceKey(i) for i in range(len(children))]
+    if kind not in (None, tuple):
+        keys = [GetAttrKey(field) for field in kind._fields]
+    return list(zip(keys, children, strict=True)), model._metadata
 
 
 def _unflatten(metadata: tuple[Any, ...], children: Iterable[Any]) -> Model:
     model = object.__new__(Model)
-    _set_params(model, *children)
+    kind = metadata[2]
+    _set_children(model, tuple(children) if kind in (None, tuple) else kind(*children))
     _set_metadata(model, metadata)
     return model
 

@@ -28,8 +28,9 @@ def softermax(
     For x > 0 it is softmax(n log x) with log(epsilon) as one more logit. It is computed so:
     no power overflows or underflows, whatever n and x. n sharpens (n > 1) or flattens (n < 1).
 
-    Negative scores count as 0, and infinite ones as the largest finite number. A row that is
-    all zero or fully masked gives 0.
+    Negative scores count as 0, and so do subnormal ones where XLA flushes them, as it does on the
+    CPU. Infinite scores count as the largest finite number. A row that is all zero or fully
+    masked gives 0.
 
     Letters: F entries on the last axis.
 
