@@ -179,9 +179,9 @@ class Model:
         (4, 2)
     """
 
-    # Calling a jitted function takes its models apart. So a model keeps the two tuples that are then
-    # handed over, which `attrgetter` does without running Python, and parameters that are a tuple
-    # are not a node of their own: their fields are the children of the model.
+    # Calling a jitted function takes its models apart. So a model keeps the two tuples that are
+    # then handed over, which `attrgetter` does without running Python. And parameters that are a
+    # tuple are not a node of their own: their fields are the children of the model.
     __slots__ = ("__weakref__", "_children", "_metadata")
 
     def __init__(self, layer: Layer, params: Any, static: tuple[tuple[str, Any], ...] = ()) -> None:
