@@ -275,11 +275,14 @@ _flatten = attrgetter("_children", "_metadata")
 
 
 def _flatten_with_keys(model: Model) -> tuple[list[tuple[Any, Any]], tuple[Any, ...]]:
-    children, kind = model._children, model._metadata[2]
-    keys = [_Inside()] if kind is None else [SequenceKey(i) for i in range(len(children))]
-    if kind not in (None, tuple):
-        keys = [GetAttrKey(field) for field in kind._fields]
-    return list(zip(keys, children, strict=True)), model._metadata
+    keys = _keys(model._metadata[2], len(model._children))
+    return list(zip(keys, model._children, strict=True)), model._metadata
+
+
+def _keys(kind: Any, size: int) -> list[Any]:
+    if kind is None:
+        return [_Inside()]
+    return list(map(SequenceKey, range(size)) if kind is tuple else map(GetAttrKey, kind._fields))
 
 
 def _unflatten(metadata: tuple[Any, ...], children: Iterable[Any]) -> Model:

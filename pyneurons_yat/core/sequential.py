@@ -32,16 +32,16 @@ class Sequential(Layer):
     """The layer of `sequential`: parameters are the parts, functions as models without any."""
 
     def parts(self, parameters: Any) -> tuple[Any, ...]:
-        return tuple(_unwrap(part) for _, part in self._items(parameters))
+        return tuple(_unwrap(part) for _, part in self._own_items(parameters))
 
     def part(self, parameters: Any, index: Any) -> Any:
-        items = self._items(parameters)
+        items = self._own_items(parameters)
         if isinstance(index, slice):
             named = isinstance(parameters, dict)
             return _sequential(OrderedDict(items[index]) if named else [p for _, p in items[index]])
         return _unwrap(items[index][1] if isinstance(index, int) else dict(items)[index])
 
-    def _items(self, parameters: Any) -> list[tuple[Any, Model]]:
+    def _own_items(self, parameters: Any) -> list[tuple[Any, Model]]:
         """Places and parts, each of which takes along the roles that are declared for it here."""
         return [(place, self._with_roles(place, part)) for place, part in _items(parameters)]
 

@@ -51,8 +51,7 @@ def linear(
     shape = check_product("linear", x, kernel)
     check_spread("linear", shape, bias=bias)
     dtype = result_dtype("linear", x=x, kernel=kernel, bias=bias)
-    options = {"precision": precision, "out_sharding": out_sharding, "dtype": dtype}
-    return _linear(x, kernel, bias, **options)
+    return _linear(x, kernel, bias, precision=precision, out_sharding=out_sharding, dtype=dtype)
 
 
 @partial(jax.jit, static_argnames=("precision", "out_sharding", "dtype"))
