@@ -1,6 +1,7 @@
 """Checks of arguments, and the dtypes in which the ops compute."""
 
 import numbers
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -75,6 +76,35 @@ def _fits(got: tuple[int, ...], shape: tuple[int, ...]) -> bool:
         return False
     tail = shape[len(shape) - len(got) :]
     return all(size in (1, wanted) for size, wanted in zip(got, tail, strict=True))
+
+
+def check_axes(
+    function: str, axis: int | Sequence[int], rank: int, *, empty: bool = False
+) -> tuple[int, ...]:
+    """Refuses what is not one or several different axes; returns them sorted, none negative."""
+    axes = (axis,) if isinstance(axis, int) else tuple(axis)
+    inside = all(-rank <= one < rank for one in axes)
+    positive = tuple(sorted({one % rank for one in axes})) if inside and axes else ()
+    if len(positive) != len(axes) or not (axes or empty):
+        raise ValueError(
+            f"{function}: axis must name different axes of x, which has {rank}, got {axis}"
+        )
+    return positive
+
+
+def check_mask(function: str, where: ArrayLike, shape: tuple[int, ...]) -> None:
+    """Refuses a mask that is not boolean or does not broadcast to the shape."""
+    if not jnp.issubdtype(jnp.result_type(where), jnp.bool_):
+        raise TypeError(f"{function}: where must be boolean, got {jnp.result_type(where)}")
+    try:
+        fits = np.broadcast_shapes(np.shape(where), shape) == shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"{function}: where must broadcast to the shape of x, {shape}, "
+            f"got shape {np.shape(where)}"
+        )
 
 
 def check_choice(function: str, name: str, value: object, choices: tuple[str, ...]) -> None:

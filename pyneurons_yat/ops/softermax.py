@@ -8,7 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from .arguments import check_positive, check_spread, result_dtype, saturate, sum_to, widen
+from .arguments import (
+    check_axes,
+    check_mask,
+    check_positive,
+    check_spread,
+    result_dtype,
+    saturate,
+    sum_to,
+    widen,
+)
 from .modes import custom_gradient
 from .power import ignored, nonnegative, safe_log, scaled_power
 
@@ -76,39 +85,14 @@ def softermax(
     """
     dtype = result_dtype("softermax", x=x, n=n, epsilon=epsilon)
     shape = np.shape(x)
-    axes = _axes(axis, len(shape))
+    axes = check_axes("softermax", axis, len(shape))
     check_positive("softermax", n=n, epsilon=epsilon)
     check_spread("softermax", shape, n=n)
     if np.ndim(epsilon) != 0:
         raise ValueError(f"softermax: epsilon must have shape (), got shape {np.shape(epsilon)}")
     if where is not None:
-        _check_mask(where, shape)
+        check_mask("softermax", where, shape)
     return _call_softermax(x, n, epsilon, where, axes=axes, dtype=dtype)
-
-
-def _axes(axis: int | Sequence[int], rank: int) -> tuple[int, ...]:
-    axes = (axis,) if isinstance(axis, int) else tuple(axis)
-    inside = [-rank <= one < rank for one in axes]
-    positive = tuple(sorted(one % rank for one in axes)) if all(inside) else ()
-    if not positive or len(set(positive)) != len(positive):
-        raise ValueError(
-            f"softermax: axis must name different axes of x, which has {rank}, got {axis}"
-        )
-    return positive
-
-
-def _check_mask(where: ArrayLike, shape: tuple[int, ...]) -> None:
-    if not jnp.issubdtype(jnp.result_type(where), jnp.bool_):
-        raise TypeError(f"softermax: where must be boolean, got {jnp.result_type(where)}")
-    try:
-        fits = np.broadcast_shapes(np.shape(where), shape) == shape
-    except ValueError:
-        fits = False
-    if not fits:
-        raise ValueError(
-            f"softermax: where must broadcast to the shape of x, {shape}, "
-            f"got shape {np.shape(where)}"
-        )
 
 
 @partial(jax.jit, static_argnames=("axes", "dtype"))

@@ -1,0 +1,308 @@
+"""Normalisation layers. Nothing is drawn, so they are made without a key: `LayerNorm(64)`."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike, DTypeLike
+
+from ..core import bind
+from ..ops import batch_norm, group_norm, layer_norm, moments, rms_norm
+from .linear import check_sizes
+
+
+class NormParams(NamedTuple):
+    """Scale and bias (features,), each None if not used."""
+
+    scale: jax.Array | None
+    bias: jax.Array | None
+
+
+class BatchNormParams(NamedTuple):
+    """Scale and bias (features,) or None; running mean and variance (features,)."""
+
+    scale: jax.Array | None
+    bias: jax.Array | None
+    mean: jax.Array
+    variance: jax.Array
+
+
+def create_layer_norm(
+    features: int,
+    *,
+    use_scale: bool = True,
+    use_bias: bool = True,
+    dtype: DTypeLike = jnp.float32,
+) -> NormParams:
+    """Normalises each row to mean 0 and variance 1, then scales and shifts its features.
+
+    Args:
+        features: The size of the last axis.
+        use_scale: Whether there is a scale per feature, at first 1.
+        use_bias: Whether there is a bias per feature, at first 0.
+        dtype: The dtype of the parameters.
+
+    The model takes x of shape (*B, features) and returns the same shape. Options of the call:
+    `epsilon` (1e-5) and `where`, as for the function `layer_norm`.
+
+    Returns:
+        `NormParams(scale, bias)`.
+
+    Gradient:
+        As for the function `layer_norm`.
+
+    Raises:
+        TypeError: If features is not an integer.
+        ValueError: If features is below 1.
+
+    Example:
+        >>> import jax.numpy as jnp, pyneurons_yat as pn
+        >>> model = pn.LayerNorm(2)
+        >>> model(jnp.array([[1.0, 3.0], [10.0, 30.0]])).round(3).tolist()
+        [[-1.0, 1.0], [-1.0, 1.0]]
+
+    Source:
+        Ba, Kiros, Hinton, "Layer Normalization", arXiv:1607.06450.
+    """
+    check_sizes("LayerNorm", features=features)
+    return NormParams(
+        jnp.ones(features, dtype) if use_scale else None,
+        jnp.zeros(features, dtype) if use_bias else None,
+    )
+
+
+def apply_layer_norm(
+    params: NormParams,
+    x: jax.Array,
+    *,
+    epsilon: ArrayLike = 1e-5,
+    where: ArrayLike | None = None,
+) -> jax.Array:
+    """Applies `LayerNorm` to x (*B, features)."""
+    return layer_norm(x, *params, epsilon=epsilon, where=where)
+
+
+def create_rms_norm(
+    features: int, *, use_scale: bool = True, dtype: DTypeLike = jnp.float32
+) -> NormParams:
+    """Normalises each row to a root mean square of 1, then scales its features.
+
+    Args:
+        features: The size of the last axis.
+        use_scale: Whether there is a scale per feature, at first 1.
+        dtype: The dtype of the parameters.
+
+    The model takes x of shape (*B, features) and returns the same shape. Options of the call:
+    `epsilon` (1e-6) and `where`, as for the function `rms_norm`.
+
+    Returns:
+        `NormParams(scale, None)`.
+
+    Gradient:
+        As for the function `rms_norm`.
+
+    Raises:
+        TypeError: If features is not an integer.
+        ValueError: If features is below 1.
+
+    Example:
+        >>> import jax.numpy as jnp, pyneurons_yat as pn
+        >>> pn.RMSNorm(2)(jnp.array([1.0, -1.0])).round(3).tolist()
+        [1.0, -1.0]
+
+    Source:
+        Zhang, Sennrich, "Root Mean Square Layer Normalization", arXiv:1910.07467.
+    """
+    check_sizes("RMSNorm", features=features)
+    return NormParams(jnp.ones(features, dtype) if use_scale else None, None)
+
+
+def apply_rms_norm(
+    params: NormParams,
+    x: jax.Array,
+    *,
+    epsilon: ArrayLike = 1e-6,
+    where: ArrayLike | None = None,
+) -> jax.Array:
+    """Applies `RMSNorm` to x (*B, features)."""
+    return rms_norm(x, params.scale, epsilon=epsilon, where=where)
+
+
+def create_group_norm(
+    features: int,
+    *,
+    groups: int = 32,
+    use_scale: bool = True,
+    use_bias: bool = True,
+    dtype: DTypeLike = jnp.float32,
+) -> NormParams:
+    """Normalises groups of channels, each over its channels and the spatial axes.
+
+    Args:
+        features: Channels, the size of the last axis.
+        groups: How many groups of neighbouring channels; it must divide features. With 1 whole
+            images are normalised; with as many as features it is instance norm.
+        use_scale: Whether there is a scale per channel, at first 1.
+        use_bias: Whether there is a bias per channel, at first 0.
+        dtype: The dtype of the parameters.
+
+    The model takes x of shape (batch, spatial..., features) and returns the same shape. Options of
+    the call: `axis`, `epsilon` (1e-5) and `where`, as for the function `group_norm`.
+
+    Returns:
+        `NormParams(scale, bias)`.
+
+    Gradient:
+        As for the function `group_norm`.
+
+    Raises:
+        TypeError: If a size is not an integer.
+        ValueError: If a size is below 1, or groups does not divide features.
+
+    Example:
+        >>> import jax, pyneurons_yat as pn
+        >>> image = jax.random.normal(jax.random.key(0), (1, 8, 8, 6)) * 5 + 2
+        >>> y = pn.GroupNorm(6, groups=3)(image)
+        >>> round(float(y[..., :2].std()), 3)
+        1.0
+
+    Source:
+        Wu, He, "Group Normalization", arXiv:1803.08494.
+    """
+    check_sizes("GroupNorm", features=features, groups=groups)
+    if features % groups:
+        raise ValueError(
+            f"GroupNorm: groups must divide the {features} features, but {groups} came"
+        )
+    return NormParams(
+        jnp.ones(features, dtype) if use_scale else None,
+        jnp.zeros(features, dtype) if use_bias else None,
+    )
+
+
+def apply_group_norm(
+    params: NormParams,
+    x: jax.Array,
+    *,
+    groups: int = 32,
+    axis: int | tuple[int, ...] | None = None,
+    epsilon: ArrayLike = 1e-5,
+    where: ArrayLike | None = None,
+) -> jax.Array:
+    """Applies `GroupNorm` to x (batch, spatial..., features)."""
+    return group_norm(x, groups, *params, axis=axis, epsilon=epsilon, where=where)
+
+
+def create_batch_norm(
+    features: int,
+    *,
+    use_scale: bool = True,
+    use_bias: bool = True,
+    dtype: DTypeLike = jnp.float32,
+) -> BatchNormParams:
+    """Normalises each channel: in training over the batch, in inference by running statistics.
+
+    `observe` normalises by the batch's own mean and variance and moves the running ones,
+
+        running = momentum * running + (1 - momentum) * batch,
+
+    where the batch's variance divides by its count less 1. The running statistics have the role
+    "batch_stats": they are not trained.
+
+    Args:
+        features: Channels, the size of the last axis.
+        use_scale: Whether there is a scale per channel, at first 1.
+        use_bias: Whether there is a bias per channel, at first 0.
+        dtype: The dtype of scale and bias. The statistics are in float32, or float64 with it.
+
+    The model takes x of shape (..., features) and returns the same shape. Option of the call:
+    `epsilon` (1e-5). Of `observe` also: `momentum` (0.9; PyTorch's momentum is 1 less this),
+    `axis_name`, the mapped axes of data-parallel training over which the statistics are taken too,
+    and `where`, as for the function `batch_norm`.
+
+    Returns:
+        `BatchNormParams(scale, bias, mean, variance)`, with mean 0 and variance 1.
+
+    Gradient:
+        In training through the batch's statistics; see the function `batch_norm`.
+
+    Raises:
+        TypeError: If features is not an integer.
+        ValueError: If features is below 1; in training, if there is just one number per channel.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
+        >>> model = pn.BatchNorm(1, momentum=0.5)
+        >>> x = jnp.array([[1.0], [3.0]])
+        >>> y, model = pn.observe(model, x)
+        >>> y.round(3).tolist(), model.mean.tolist(), model.variance.tolist()
+        ([[-1.0], [1.0]], [1.0], [1.5])
+
+    Source:
+        Ioffe, Szegedy, "Batch Normalization", arXiv:1502.03167.
+    """
+    check_sizes("BatchNorm", features=features)
+    kept = jnp.promote_types(dtype, jnp.float32)
+    return BatchNormParams(
+        jnp.ones(features, dtype) if use_scale else None,
+        jnp.zeros(features, dtype) if use_bias else None,
+        jnp.zeros(features, kept),
+        jnp.ones(features, kept),
+    )
+
+
+def apply_batch_norm(
+    params: BatchNormParams, x: jax.Array, *, epsilon: ArrayLike = 1e-5
+) -> jax.Array:
+    """Applies `BatchNorm` to x (..., features), by the running statistics."""
+    scale, bias, mean, variance = params
+    return batch_norm(x, scale, bias, mean=mean, variance=variance, epsilon=epsilon)
+
+
+def observe_batch_norm(
+    params: BatchNormParams,
+    x: jax.Array,
+    *,
+    epsilon: ArrayLike = 1e-5,
+    momentum: ArrayLike = 0.9,
+    axis_name: Any = None,
+    where: ArrayLike | None = None,
+) -> tuple[jax.Array, BatchNormParams]:
+    """Applies `BatchNorm` by the statistics of x, and moves the running ones."""
+    scale, bias, *running = params
+    y = batch_norm(x, scale, bias, epsilon=epsilon, axis_name=axis_name, where=where)
+    mean, variance = moments(x, axis_name=axis_name, where=where)
+    unbiased = variance * _bessel(x, axis_name, where)
+    moved = [
+        momentum * old + (1 - momentum) * new.astype(old.dtype)
+        for old, new in zip(running, (mean, unbiased), strict=True)
+    ]
+    return y, BatchNormParams(scale, bias, *moved)
+
+
+def _bessel(x: jax.Array, axis_name: Any, where: Any) -> Any:
+    """What makes of a variance over n numbers the one that divides by n - 1."""
+    if where is None:
+        mapped = 1 if axis_name is None else jax.lax.psum(1, axis_name)
+        n = x.size // x.shape[-1] * mapped
+        if n < 2:
+            raise ValueError(
+                "BatchNorm: in training each channel needs at least 2 numbers, but x has shape "
+                f"{x.shape}; use a larger batch, or inference: model(x)"
+            )
+        return n / (n - 1)
+    n = jnp.sum(jnp.broadcast_to(where, x.shape), tuple(range(x.ndim - 1)))
+    n = n if axis_name is None else jax.lax.psum(n, axis_name)
+    return n / jnp.maximum(n - 1, 1)
+
+
+LayerNorm = bind("LayerNorm", create_layer_norm, apply_layer_norm)
+RMSNorm = bind("RMSNorm", create_rms_norm, apply_rms_norm)
+GroupNorm = bind("GroupNorm", create_group_norm, apply_group_norm)
+BatchNorm = bind(
+    "BatchNorm",
+    create_batch_norm,
+    apply_batch_norm,
+    observe_batch_norm,
+    roles={"mean": "batch_stats", "variance": "batch_stats"},
+)

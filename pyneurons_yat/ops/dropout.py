@@ -1,0 +1,66 @@
+"""Dropout as a function of a key."""
+
+import numbers
+from collections.abc import Sequence
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from .arguments import check_axes, result_dtype
+
+
+def dropout(
+    key: jax.Array,
+    x: ArrayLike,
+    rate: ArrayLike,
+    *,
+    broadcast_axes: int | Sequence[int] = (),
+) -> jax.Array:
+    """Sets each number to 0 with probability `rate`, and divides the others by 1 - rate.
+
+    The expected value is x.
+
+    Args:
+        key: a PRNG key.
+        x: any shape.
+        rate: the probability of dropping, between 0 and 1. With 1 the result is 0.
+        broadcast_axes: axes along which all numbers share one decision.
+
+    Returns:
+        The shape of x, and its dtype; integers become the default float.
+
+    Gradient:
+        In x: 1 / (1 - rate) where x was kept, 0 where it was dropped. In rate there is none.
+
+    Raises:
+        ValueError: rate is a number outside of [0, 1], or x has no such axis.
+        TypeError: an argument is complex or not an array.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
+        >>> pn.dropout(jax.random.key(0), jnp.ones((4, 2)), 0.5, broadcast_axes=1).tolist()
+        [[0.0, 0.0], [0.0, 0.0], [2.0, 2.0], [2.0, 2.0]]
+
+    Source:
+        Srivastava et al., "Dropout", Journal of Machine Learning Research 15, 2014.
+    """
+    if isinstance(rate, numbers.Real) and not 0 <= rate <= 1:
+        raise ValueError(f"dropout: rate must be between 0 and 1, got {rate}")
+    if np.ndim(rate):
+        raise ValueError(f"dropout: rate must have shape (), got shape {np.shape(rate)}")
+    axes = check_axes("dropout", broadcast_axes, np.ndim(x), empty=True)
+    dtype = result_dtype("dropout", x=x)
+    result_dtype("dropout", rate=rate)
+    return _dropout(key, x, rate, axes=axes, dtype=dtype)
+
+
+@partial(jax.jit, static_argnames=("axes", "dtype"))
+def _dropout(key, x, rate, *, axes, dtype):
+    x = jnp.asarray(x, dtype)
+    shape = [1 if axis in axes else size for axis, size in enumerate(x.shape)]
+    keep = 1 - jax.lax.stop_gradient(rate)
+    factor = jnp.where(jax.random.bernoulli(key, keep, shape), 1 / jnp.where(keep == 0, 1, keep), 0)
+    return x * factor.astype(dtype)

@@ -1,0 +1,89 @@
+"""A Yat score as a gain: what is near a prototype is amplified."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from .arguments import check_positive, narrow, result_dtype, widen
+
+
+def yat_gate(
+    x: ArrayLike,
+    prototype: ArrayLike,
+    alpha: ArrayLike | None = None,
+    bias: ArrayLike | None = None,
+    *,
+    epsilon: ArrayLike = 1.0,
+) -> jax.Array:
+    """Multiplies each group of features by 1 plus its Yat score against a prototype.
+
+        y_g = x_g (1 + alpha_g s_g),    s_g = (m(x_g p_g) + bias_g)^2 / (m((x_g - p_g)^2) + epsilon)
+
+    m is the mean over the features of a group, so that the score does not grow with their number.
+    It is at most r (1 + r / epsilon) for a prototype of mean square r, whatever x is.
+
+    Letters: *B any batch axes, G groups, K features of a group.
+
+    Args:
+        x: (*B, G K).
+        prototype: (G, K).
+        alpha: (G,) or one number, or None for 1. With 0 the result is x.
+        bias: (G,) or one number, or None for 0.
+        epsilon: a number above 0.
+
+    Returns:
+        The shape of x, and the promoted dtype of the arrays.
+
+    Gradient:
+        Autodiff, in all of them. Only the arguments are kept for the reverse pass.
+
+    Raises:
+        ValueError: a shape does not fit, or epsilon is a number not above 0.
+        TypeError: an argument is complex or not an array.
+
+    Example:
+        >>> import jax.numpy as jnp, pyneurons_yat as pn
+        >>> x = jnp.array([1.0, 1.0, 1.0, -1.0])  # the first group is its prototype
+        >>> pn.yat_gate(x, jnp.ones((2, 2))).tolist()
+        [2.0, 2.0, 1.0, -1.0]
+    """
+    shape, wanted = np.shape(x), np.shape(prototype)
+    if len(wanted) != 2 or not shape or shape[-1] != wanted[0] * wanted[1]:
+        raise ValueError(
+            f"yat_gate: x must have shape (*B, G K) and prototype (G, K), got {shape} and {wanted}"
+        )
+    for name, value in (("alpha", alpha), ("bias", bias)):
+        if value is not None and np.shape(value) not in ((), wanted[:1]):
+            raise ValueError(
+                f"yat_gate: {name} must have shape {wanted[:1]} or (), got {np.shape(value)}"
+            )
+    if np.ndim(epsilon):
+        raise ValueError(f"yat_gate: epsilon must have shape (), got shape {np.shape(epsilon)}")
+    check_positive("yat_gate", epsilon=epsilon)
+    dtype = result_dtype("yat_gate", x=x, prototype=prototype, alpha=alpha, bias=bias)
+    return _gate(x, prototype, alpha, bias, epsilon, dtype=dtype)
+
+
+@partial(jax.jit, static_argnames="dtype")
+def _gate(x, prototype, alpha, bias, epsilon, *, dtype):
+    gated = jax.checkpoint(partial(_gated, dtype))  # the reverse pass computes it again
+    return gated(x, prototype, alpha, bias, epsilon)
+
+
+def _gated(dtype, x, prototype, alpha, bias, epsilon):
+    prototype = jnp.asarray(prototype)
+    split = jnp.asarray(x, dtype).reshape(*np.shape(x)[:-1], *prototype.shape)
+    wide, prototype = widen(split, dtype, 0), widen(prototype, dtype, split.ndim)
+    alpha, bias, epsilon = (
+        None if value is None else widen(value, dtype, split.ndim - 1)
+        for value in (alpha, bias, epsilon)
+    )
+    count = max(prototype.shape[-1], 1)
+    dot = jnp.sum(wide * prototype, -1) / count
+    dot = dot if bias is None else dot + bias
+    score = dot * (dot / (jnp.sum((wide - prototype) ** 2, -1) / count + epsilon))
+    gain = 1 + (score if alpha is None else alpha * score)
+    return narrow((wide * gain[..., None]).reshape(np.shape(x)), dtype)
