@@ -273,10 +273,10 @@ def observe_batch_norm(
     y = batch_norm(x, scale, bias, epsilon=epsilon, axis_name=axis_name, where=where)
     mean, variance = moments(x, axis_name=axis_name, where=where)
     unbiased = variance * _bessel(x, axis_name, where)
-    moved = [
-        momentum * old + (1 - momentum) * new.astype(old.dtype)
+    moved = (
+        old + jnp.asarray(1 - momentum, old.dtype) * (new.astype(old.dtype) - old)
         for old, new in zip(running, (mean, unbiased), strict=True)
-    ]
+    )
     return y, BatchNormParams(scale, bias, *moved)
 
 

@@ -1,6 +1,5 @@
 """Dropout as a function of a key."""
 
-import numbers
 from collections.abc import Sequence
 from functools import partial
 
@@ -47,7 +46,7 @@ def dropout(
     Source:
         Srivastava et al., "Dropout", Journal of Machine Learning Research 15, 2014.
     """
-    if isinstance(rate, numbers.Real) and not 0 <= rate <= 1:
+    if isinstance(rate, int | float) and not 0 <= rate <= 1:
         raise ValueError(f"dropout: rate must be between 0 and 1, got {rate}")
     if np.ndim(rate):
         raise ValueError(f"dropout: rate must have shape (), got shape {np.shape(rate)}")

@@ -77,10 +77,9 @@ def _gated(dtype, x, prototype, alpha, bias, epsilon):
     prototype = jnp.asarray(prototype)
     split = jnp.asarray(x, dtype).reshape(*np.shape(x)[:-1], *prototype.shape)
     wide, prototype = widen(split, dtype, 0), widen(prototype, dtype, split.ndim)
-    alpha, bias, epsilon = (
-        None if value is None else widen(value, dtype, split.ndim - 1)
-        for value in (alpha, bias, epsilon)
-    )
+    rank = split.ndim - 1
+    alpha, bias = (None if v is None else widen(v, dtype, rank) for v in (alpha, bias))
+    epsilon = widen(epsilon, dtype, rank)
     count = max(prototype.shape[-1], 1)
     dot = jnp.sum(wide * prototype, -1) / count
     dot = dot if bias is None else dot + bias
