@@ -1,14 +1,18 @@
 """What a model is: layers, models, how they are made, combined, taken apart and called."""
 
 from .bind import bind, identity
+from .capture import capture, name
 from .compose import compose
 from .model import Box, Layer, Model, count
 from .observe import observe
 from .paths import replace
 from .reparam import reparam
+from .repeat import repeat
 from .roles import freeze, grad, merge, partition, select, value_and_grad
 from .sequential import sequential
+from .streams import streams
 from .summary import summary
+from .tie import tie
 from .trees import concat, explode, implode, split, stack, unstack
 
 __all__ = [
@@ -16,6 +20,7 @@ __all__ = [
     "Layer",
     "Model",
     "bind",
+    "capture",
     "compose",
     "concat",
     "count",
@@ -25,15 +30,19 @@ __all__ = [
     "identity",
     "implode",
     "merge",
+    "name",
     "observe",
     "partition",
     "reparam",
+    "repeat",
     "replace",
     "select",
     "sequential",
     "split",
     "stack",
+    "streams",
     "summary",
+    "tie",
     "unstack",
     "value_and_grad",
 ]

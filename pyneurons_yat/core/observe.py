@@ -45,13 +45,20 @@ def observe(
         >>> bool((y == model(x)).any())
         False
     """
+    return observe_inputs(model, x, key=key, **options)
+
+
+def observe_inputs(
+    model: Model, *inputs: Any, key: Any = None, **options: Any
+) -> tuple[Any, Model]:
+    """`observe` of a model that takes any number of inputs by position."""
     if not isinstance(model, Model):
         raise TypeError(f"observe: model must be a Model, but a {type(model).__name__} came")
     layer = model.layer
     with jax.named_scope(layer.name), noting(signature, model):
         call = layer.observe or layer.apply
         settings = {**static_for(call, model), **options}
-        y, params = observe_layer(layer, model.params, x, key=key, **settings)
+        y, params = observe_layer(layer, model.params, *inputs, key=key, **settings)
     return y, Model(layer, params, model.static)
 
 

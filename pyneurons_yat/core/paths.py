@@ -36,6 +36,24 @@ def has_place(tree: Any, path: str) -> bool:
     return not path or any(has_place(node, rest) for rest, node in below)
 
 
+def find(tree: Any, path: str) -> Any:
+    """The leaf or subtree at a normalised path; a `ValueError` that lists the places beside it."""
+    rest = path
+    while rest:
+        here = children(tree)[0]
+        below = [(key, node) for key, node in here if within(rest, key)]
+        if not below:
+            raise ValueError(_no_place("find", path, rest, here))
+        key, tree = below[0]
+        rest = rest.removeprefix(key)
+    return tree
+
+
+def _no_place(function: str, path: str, rest: str, here: list[tuple[str, Any]]) -> str:
+    names = ", ".join(key or "." for key, _ in here) or "nothing"
+    return f"{function}: no place {path!r} in the tree: where {rest!r} was wanted, there is {names}"
+
+
 def replace(tree: Any, path: str | Sequence[Any], value: Any) -> Any:
     """Returns the tree with the leaf or subtree at a path replaced.
 
@@ -66,10 +84,7 @@ def _replace(tree: Any, rest: str, value: Any, path: str) -> Any:
     pairs, treedef = children(tree)
     found = [i for i, (key, _) in enumerate(pairs) if within(rest, key)]
     if not found:
-        here = ", ".join(key or "." for key, _ in pairs) or "nothing"
-        raise ValueError(
-            f"replace: no place {path!r} in the tree: where {rest!r} was wanted, there is {here}"
-        )
+        raise ValueError(_no_place("replace", path, rest, pairs))
     nodes = [child for _, child in pairs]
     key, child = pairs[found[0]]
     nodes[found[0]] = _replace(child, rest.removeprefix(key), value, path)

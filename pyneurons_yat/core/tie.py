@@ -1,0 +1,127 @@
+"""tie: one parameter in several places."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from .keywords import keywords_of
+from .model import Around, Layer, Model
+from .observe import observe_layer
+from .paths import find, normalise, replace, within
+
+Function = Callable[..., Any]
+Ties = tuple[tuple[str, str, Function | None], ...]
+
+
+@dataclass(frozen=True)
+class Tied(Around):
+    """Inference of `tie`: the places are filled, then the layer is applied."""
+
+    ties: Ties
+
+    def __call__(self, params: Any, *args: Any, **options: Any) -> Any:
+        return self.layer.apply(self.filled(params), *args, **options)
+
+    def filled(self, params: Any) -> Any:
+        """The parameters with what is stored elsewhere put into the empty places."""
+        for target, source, function in self.ties:
+            value = find(params, source)
+            params = replace(params, target, value if function is None else function(value))
+        return params
+
+
+@dataclass(frozen=True)
+class TiedObserve(Tied):
+    """Training-time call of `tie`; the places are empty again afterwards."""
+
+    def __call__(self, params: Any, *args: Any, key: Any = None, **options: Any) -> tuple[Any, Any]:
+        y, params = observe_layer(self.layer, self.filled(params), *args, key=key, **options)
+        for target, _, _ in self.ties:
+            params = replace(params, target, None)
+        return y, params
+
+    def keywords(self) -> tuple[set[str], bool]:
+        names, takes_any = keywords_of(self.layer.observe or self.layer.apply)
+        return names | {"key"}, takes_any
+
+
+def tie(model: Model, mapping: Mapping[str, str | tuple[str, Function]]) -> Model:
+    """Makes parameters of a model the same as others of it.
+
+    The parameter at the target is dropped; at every call what is at the source stands in its
+    place. So there is one leaf: the optimiser sees it once, `count` counts it once, files hold it
+    once, and its gradient is the sum over its uses.
+
+    Args:
+        model: A model.
+        mapping: From the path of a target to that of its source, both leaves or both subtrees of
+            one structure; or to a pair of path and function, for a source that fits only after it,
+            such as `("embed.table", jax.numpy.transpose)`.
+
+    Returns:
+        A model without leaves at the targets, which still behaves as one that has them.
+
+    Gradient:
+        In the source, the sum of the gradients of all its uses.
+
+    Raises:
+        TypeError: If `model` is not a model, or mapping not a mapping.
+        ValueError: If a path does not exist, a target is a source or lies in one, or the shapes
+            differ.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
+        >>> one, two = jax.random.split(jax.random.key(0))
+        >>> model = pn.sequential({"in": pn.Linear(one, 3, 3), "out": pn.Linear(two, 3, 3)})
+        >>> tied = pn.tie(model, {"['out'].kernel": "['in'].kernel"})
+        >>> pn.count(model), pn.count(tied)
+        (24, 15)
+    """
+    if not isinstance(model, Model):
+        raise TypeError(f"tie: model must be a Model, but a {type(model).__name__} came")
+    if not isinstance(mapping, Mapping):
+        raise TypeError(
+            "tie: mapping must map the path of a target to that of its source, but a "
+            f"{type(mapping).__name__} came"
+        )
+    ties = tuple(_tie(target, source) for target, source in mapping.items())
+    _check_apart(ties)
+    params = model.params
+    for target, source, function in ties:
+        _check_alike(params, target, source, function)
+        params = replace(params, target, None)
+    layer = model.layer
+    apply, seen = Tied(layer, ties), TiedObserve(layer, ties)
+    tied = Layer(layer.name, layer.create, apply, seen, layer.roles, layer.doc)
+    return Model(tied, params, model.static)
+
+
+def _tie(target: str, source: str | tuple[str, Function]) -> tuple[str, str, Function | None]:
+    path, function = (source, None) if isinstance(source, str) else source
+    return normalise(target), normalise(path), function
+
+
+def _check_apart(ties: Ties) -> None:
+    targets = [target for target, _, _ in ties]
+    for target, source, _ in ties:
+        others = [other for other in targets if within(other, source) or within(source, other)]
+        others += [other for other in targets if other != target and within(other, target)]
+        if others:
+            raise ValueError(
+                f"tie: {others[0]!r} is a target and cannot be used by another tie, of {target!r} "
+                f"to {source!r}; tie both to one source"
+            )
+
+
+def _check_alike(params: Any, target: str, source: str, function: Function | None) -> None:
+    here, there = find(params, target), find(params, source)
+    there = there if function is None else jax.eval_shape(function, there)
+    shapes = [list(map(np.shape, jax.tree.leaves(tree))) for tree in (here, there)]
+    if jax.tree.structure(here) != jax.tree.structure(there) or shapes[0] != shapes[1]:
+        raise ValueError(
+            f"tie: {target!r} has shapes {shapes[0]} and {source!r} has {shapes[1]}; give a "
+            "function that makes them equal: (source, jax.numpy.transpose)"
+        )
