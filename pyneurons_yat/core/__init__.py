@@ -5,6 +5,7 @@ from .capture import capture, name
 from .compose import compose
 from .model import Box, Layer, Model, count
 from .observe import observe
+from .parametrise import OnLeaves, Parametrise, Pattern, matching, parametrise
 from .paths import replace
 from .reparam import reparam
 from .repeat import repeat
@@ -19,6 +20,9 @@ __all__ = [
     "Box",
     "Layer",
     "Model",
+    "OnLeaves",
+    "Parametrise",
+    "Pattern",
     "bind",
     "capture",
     "compose",
@@ -29,9 +33,11 @@ __all__ = [
     "grad",
     "identity",
     "implode",
+    "matching",
     "merge",
     "name",
     "observe",
+    "parametrise",
     "partition",
     "reparam",
     "repeat",

@@ -12,6 +12,10 @@ class Wrapping:
         """What `keywords_of` tells of this function."""
         raise NotImplementedError
 
+    def positionals(self) -> list[str]:
+        """What `positionals_of` tells of this function."""
+        return []
+
 
 def keywords_of(function: Callable[..., Any] | None) -> tuple[set[str], bool]:
     """The keyword-only parameters that a function names, and whether it takes any keyword.
@@ -44,6 +48,8 @@ def _parameters(function: Callable[..., Any] | None) -> list[inspect.Parameter]:
 
 def positionals_of(function: Callable[..., Any]) -> list[str]:
     """The parameters of a function that may be given by position or by name, in order."""
+    if isinstance(function, Wrapping):
+        return function.positionals()
     return [p.name for p in _parameters(function) if p.kind is p.POSITIONAL_OR_KEYWORD]
 
 

@@ -6,9 +6,10 @@ from typing import Any, overload
 
 import jax
 
-from .keywords import keywords_of
+from .keywords import Wrapping, keywords_of, positionals_of
 from .model import Around, Layer, Model
 from .observe import observe_layer, split_key, with_key
+from .parametrise import Parametrise, is_parametrised
 from .roles import leaves_with_roles
 
 Function = Callable[..., Any]
@@ -30,6 +31,8 @@ class ReparametrisedObserve(Reparametrised):
 
     def __call__(self, params: Any, *args: Any, key: Any = None, **options: Any) -> tuple[Any, Any]:
         first, second = split_key(key, 2)
+        if isinstance(self.transform, Parametrise):
+            params = self.transform.observed(params, first)
         before = with_key(self.transform, first)(params)
         y, after = observe_layer(self.layer, before, *args, key=second, **options)
         return y, _carry_back(self.layer, params, before, after)
@@ -39,7 +42,25 @@ class ReparametrisedObserve(Reparametrised):
         return names | {"key"}, takes_any
 
     def differs(self) -> bool:
-        return super().differs() or "key" in keywords_of(self.transform)[0]
+        moves = isinstance(self.transform, Parametrise) and self.transform.differs()
+        return moves or super().differs() or "key" in keywords_of(self.transform)[0]
+
+
+@dataclass(frozen=True)
+class Prepared(Wrapping):
+    """The `create` of a layer whose parameters are then parametrised."""
+
+    create: Function
+    transform: Parametrise
+
+    def __call__(self, *args: Any, **keywords: Any) -> Any:
+        return self.transform.prepared(self.create(*args, **keywords))
+
+    def keywords(self) -> tuple[set[str], bool]:
+        return keywords_of(self.create)
+
+    def positionals(self) -> list[str]:
+        return positionals_of(self.create)
 
 
 def _carry_back(layer: Layer, raw: Any, before: Any, after: Any) -> Any:
@@ -49,8 +70,9 @@ def _carry_back(layer: Layer, raw: Any, before: Any, after: Any) -> Any:
     array, as from `jax.checkpoint`.
     """
     leaves, structure = jax.tree.flatten(after)
-    same = jax.tree.structure(raw) == structure
-    stored = jax.tree.leaves(raw if same else before)
+    places, kept_structure = jax.tree.flatten(raw, is_leaf=is_parametrised)
+    same = kept_structure == structure
+    stored = places if same else jax.tree.leaves(before)
     given = leaves_with_roles(Model(layer, before))
     moved = [
         new is not was and (role != "params" or was is kept)
@@ -65,7 +87,8 @@ def _carry_back(layer: Layer, raw: Any, before: Any, after: Any) -> Any:
             "model"
         )
     each = zip(stored, leaves, moved, strict=True)
-    return jax.tree.unflatten(structure, [new.astype(r.dtype) if m else r for r, new, m in each])
+    back = [r if is_parametrised(r) or not m else new.astype(r.dtype) for r, new, m in each]
+    return jax.tree.unflatten(kept_structure, back)
 
 
 @overload
@@ -81,7 +104,8 @@ def reparam(target: Any, transform: Function) -> Any:
     Args:
         target: A layer or a model.
         transform: `transform(params) -> params`. If it names a keyword `key`, with the default
-            `None`, it receives a key in `observe` and none in inference.
+            `None`, it receives a key in `observe` and none in inference. Or what `parametrise`
+            returns, for a transform with parameters or state of its own.
 
     Returns:
         A layer if a layer came, a model if a model came.
@@ -103,11 +127,15 @@ def reparam(target: Any, transform: Function) -> Any:
         [1.0, 1.0]
     """
     if isinstance(target, Model):
-        return Model(reparam(target.layer, transform), target.params, target.static)
+        params = target.params
+        if isinstance(transform, Parametrise):
+            params = transform.prepared(params)
+        return Model(reparam(target.layer, transform), params, target.static)
     if not isinstance(target, Layer) or not callable(transform):
         raise TypeError(
             "reparam takes (layer or model, function of the parameters), but "
             f"({type(target).__name__}, {type(transform).__name__}) came"
         )
     apply, seen = Reparametrised(target, transform), ReparametrisedObserve(target, transform)
-    return Layer(target.name, target.create, apply, seen, target.roles, target.doc)
+    create = Prepared(target.create, transform) if isinstance(transform, Parametrise) else None
+    return Layer(target.name, create or target.create, apply, seen, target.roles, target.doc)

@@ -39,6 +39,9 @@ class CreateRepeated(Wrapping):
     def keywords(self) -> tuple[set[str], bool]:
         return set(), True
 
+    def positionals(self) -> list[str]:
+        return positionals_of(self.layer.create)
+
 
 @dataclass(frozen=True)
 class ApplyRepeated(Around):

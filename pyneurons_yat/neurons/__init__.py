@@ -5,11 +5,20 @@ from .initializers import yat_normal
 from .linear import Linear
 from .neuron import PHI, Binary, Neuron, Vector, apply, bias, create, param, weight
 from .normalisation import BatchNorm, GroupNorm, LayerNorm, RMSNorm
+from .parametrisations import mask, spectral_norm, weight_norm
+from .transforms import (
+    cast,
+    drop_connect,
+    positive,
+    quantize,
+    stop,
+    ternary,
+    unit_norm,
+)
 from .yat_dense import YatDense, YatNMN
 from .yat_normalisation import YatBatchNorm, YatLayerNorm
 
 __all__ = [
-    "PHI",
     "BatchNorm",
     "Binary",
     "Dropout",
@@ -17,6 +26,7 @@ __all__ = [
     "LayerNorm",
     "Linear",
     "Neuron",
+    "PHI",
     "RMSNorm",
     "Vector",
     "YatBatchNorm",
@@ -25,8 +35,18 @@ __all__ = [
     "YatNMN",
     "apply",
     "bias",
+    "cast",
     "create",
+    "drop_connect",
+    "mask",
     "param",
+    "positive",
+    "quantize",
+    "spectral_norm",
+    "stop",
+    "ternary",
+    "unit_norm",
     "weight",
+    "weight_norm",
     "yat_normal",
 ]

@@ -140,6 +140,14 @@ def test_roles_and_repeats_inside_repeats():
     assert pn.count(params) == pn.count(stats) == 48
 
 
+def test_copies_of_copies_are_drawn_one_by_one():
+    kernels = pn.repeat(pn.repeat(pn.Linear, 2), 3)(jax.random.key(0), 4, 4).each.each.kernel
+    assert kernels.shape == (3, 2, 4, 4)
+    assert np.unique(kernels).size == kernels.size
+    by_name = pn.repeat(pn.Linear, 2)(key=jax.random.key(0), inputs=4, outputs=4)
+    assert by_name.each.kernel.shape == (2, 4, 4)
+
+
 def seconds(n):
     """The time to trace and compile the gradient, the smaller of two."""
     times = []

@@ -1,0 +1,158 @@
+"""parametrise: an array of a model as the value of a small model in its place."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.tree_util import keystr, tree_flatten_with_path
+
+from .model import Layer, Model
+from .observe import observe_inputs, split_key
+
+Pattern = str | Callable[[str, Any], bool]
+
+
+class Parametrisation(Layer):
+    """The layer of a model that stands in the place of an array, its value."""
+
+
+@dataclass(frozen=True)
+class OnLeaves:
+    """A transform for `reparam`: a function on each floating array whose path fits.
+
+    A pattern is the text of a path in which `*` stands for anything, or a predicate of path and
+    array, which are those that `partition` hands to its filters.
+
+    Attributes:
+        function: `function(array, *arguments)`, an array of the same shape.
+        pattern: Which arrays.
+        arguments: Hashable, so that transforms made alike are equal.
+    """
+
+    function: Callable[..., Any]
+    pattern: Pattern = "*"
+    arguments: tuple[Any, ...] = ()
+
+    def __call__(self, params: Any) -> Any:
+        """The parameters with the function applied where the pattern fits."""
+        chosen = matching(self.pattern, params)
+        return _mapped(
+            lambda i, leaf: self.function(leaf, *self.arguments) if i in chosen else leaf, params
+        )
+
+
+@dataclass(frozen=True)
+class Parametrise:
+    """What `parametrise` returns."""
+
+    layer: Layer
+    pattern: Pattern
+
+    def prepared(self, params: Any) -> Any:
+        """The parameters with a model in the place of each array whose path fits."""
+        chosen = matching(self.pattern, params)
+        return _mapped(lambda i, leaf: self.layer(leaf) if i in chosen else leaf, params)
+
+    def __call__(self, params: Any) -> Any:
+        """The parameters with the values of these models."""
+        return jax.tree.map(lambda n: n() if self.owns(n) else n, params, is_leaf=self.owns)
+
+    def observed(self, params: Any, key: Any) -> Any:
+        """The parameters after the training-time call of each of these models."""
+        nodes, structure = jax.tree.flatten(params, is_leaf=self.owns)
+        keys = split_key(key, len(nodes))
+        return jax.tree.unflatten(
+            structure,
+            [
+                observe_inputs(node, key=one)[1] if self.owns(node) else node
+                for node, one in zip(nodes, keys, strict=True)
+            ],
+        )
+
+    def owns(self, node: Any) -> bool:
+        """Whether a node is a model that this transform put there."""
+        return isinstance(node, Model) and node.layer == self.layer
+
+    def differs(self) -> bool:
+        """Whether the models move in training."""
+        return self.layer.defines_observe()
+
+
+def parametrise(layer: Layer, pattern: Pattern) -> Parametrise:
+    """A transform for `reparam` that computes arrays from parameters or state of their own.
+
+    In the place of each array whose path fits stands a model of `layer`, created from the array:
+    `create(array)`. At every call of the whole, `apply(params)` gives the array. If the layer
+    defines `observe(params) -> (array, params)`, training moves the model. Its roles count.
+
+    Args:
+        layer: A layer whose `create` takes an array and whose `apply` takes no input.
+        pattern: The text of a path in which `*` stands for anything, such as `"*kernel"`; or a
+            predicate of path and array.
+
+    Returns:
+        A transform: `reparam(target, parametrise(layer, pattern))`.
+
+    Raises:
+        TypeError: If `layer` is not a layer.
+        ValueError: When the model is made, if the pattern fits no floating array.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
+        >>> def create(array):
+        ...     return {"log": jnp.log(abs(array)), "sign": jnp.sign(array)}
+        >>> def apply(params):
+        ...     return params["sign"] * jnp.exp(params["log"])
+        >>> log_scale = pn.parametrise(pn.bind("LogScale", create, apply), "*kernel")
+        >>> model = pn.Linear(jax.random.key(0), 3, 2)
+        >>> logarithmic = pn.reparam(model, log_scale)
+        >>> logarithmic
+        Linear  14 parameters
+          .kernel['log']   float32[3,2]
+          .kernel['sign']  float32[3,2]
+          .bias            float32[2]
+        >>> x = jnp.ones((1, 3))
+        >>> bool(jnp.allclose(logarithmic(x), model(x), rtol=1e-5))
+        True
+    """
+    if not isinstance(layer, Layer):
+        raise TypeError(f"parametrise: layer must be a Layer, but a {type(layer).__name__} came")
+    fields = (layer.name, layer.create, layer.apply, layer.observe, layer.roles, layer.doc)
+    return Parametrise(Parametrisation(*fields), pattern)
+
+
+def is_parametrised(node: Any) -> bool:
+    """Whether a node is a model that stands in the place of an array."""
+    return isinstance(node, Model) and isinstance(node.layer, Parametrisation)
+
+
+def matching(pattern: Pattern, params: Any) -> set[int]:
+    """The positions of the floating leaves that a pattern fits, at least one."""
+    pairs = [(keystr(keys), leaf) for keys, leaf in tree_flatten_with_path(params)[0]]
+    floats = [
+        (i, path, leaf)
+        for i, (path, leaf) in enumerate(pairs)
+        if jnp.issubdtype(getattr(leaf, "dtype", type(leaf)), jnp.floating)
+    ]
+    chosen = {i for i, path, leaf in floats if _fits(pattern, path, leaf)}
+    if not chosen:
+        raise ValueError(
+            f"the pattern {pattern!r} fits no floating array of the parameters; they have "
+            f"{', '.join(path for _, path, _ in floats) or 'none'}"
+        )
+    return chosen
+
+
+def _fits(pattern: Pattern, path: str, leaf: Any) -> bool:
+    if not isinstance(pattern, str):
+        return pattern(path, leaf)
+    expression = ".*".join(map(re.escape, pattern.split("*")))
+    return re.fullmatch(expression, path) is not None or path == "." + pattern
+
+
+def _mapped(function: Callable[[int, Any], Any], params: Any) -> Any:
+    leaves, structure = jax.tree.flatten(params)
+    return jax.tree.unflatten(structure, [function(i, leaf) for i, leaf in enumerate(leaves)])

@@ -1,0 +1,261 @@
+"""Transforms of parameters for `reparam`: what other libraries have flags and wrappers for.
+
+Each works on any layer or model, on the arrays whose path fits a pattern, and composes with the
+others. Transforms made alike are equal, so a model made twice compiles once.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from ..core import OnLeaves, Pattern, matching
+from ..ops import dropout, vjp
+
+
+def cast(dtype: DTypeLike, pattern: Pattern = "*") -> OnLeaves:
+    """Computes with parameters of another dtype; what is stored and trained stays as it is.
+
+    Layers return the promoted dtype of x and parameters: give x in the dtype too.
+
+    Args:
+        dtype: A floating dtype, such as `jax.numpy.bfloat16`.
+        pattern: Which arrays: the text of a path in which `*` stands for anything, or a predicate
+            of path and array.
+
+    Returns:
+        A transform for `reparam`.
+
+    Gradient:
+        That of the cast: it comes back in the dtype of the stored parameters.
+
+    Raises:
+        TypeError: If the dtype is not floating.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
+        >>> model = pn.reparam(pn.Linear(jax.random.key(0), 3, 2), pn.cast(jnp.bfloat16))
+        >>> model(jnp.ones((1, 3), jnp.bfloat16)).dtype, model.kernel.dtype
+        (dtype(bfloat16), dtype('float32'))
+    """
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise TypeError(f"cast: dtype must be floating, but {jnp.dtype(dtype)} came")
+    return OnLeaves(_cast, pattern, (jnp.dtype(dtype),))
+
+
+def _cast(array: jax.Array, dtype: Any) -> jax.Array:
+    return array.astype(dtype)
+
+
+def stop(pattern: Pattern = "*") -> OnLeaves:
+    """Lets no gradient through to parameters.
+
+    An optimiser with weight decay still moves them: `freeze` leaves them out altogether.
+
+    Args:
+        pattern: Which arrays, as for `cast`.
+
+    Returns:
+        A transform for `reparam`.
+
+    Gradient:
+        0.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
+        >>> model = pn.reparam(pn.Linear(jax.random.key(0), 2, 1), pn.stop("kernel"))
+        >>> pn.grad(lambda model: model(jnp.ones(2)).sum())(model).kernel.tolist()
+        [[0.0], [0.0]]
+    """
+    return OnLeaves(jax.lax.stop_gradient, pattern)
+
+
+def positive(pattern: Pattern = "*kernel") -> OnLeaves:
+    """Makes parameters positive, by softplus.
+
+    Args:
+        pattern: Which arrays, as for `cast`.
+
+    Returns:
+        A transform for `reparam`.
+
+    Gradient:
+        That of softplus.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
+        >>> model = pn.reparam(pn.Linear(jax.random.key(0), 3, 2, use_bias=False), pn.positive())
+        >>> bool((model(jnp.eye(3)) > 0).all())
+        True
+    """
+    return OnLeaves(jax.nn.softplus, pattern)
+
+
+def unit_norm(pattern: Pattern = "*kernel") -> OnLeaves:
+    """Scales the weights of each output to a length of 1.
+
+    Args:
+        pattern: Which arrays, as for `cast`.
+
+    Returns:
+        A transform for `reparam`. The last axis of an array is its outputs; weights that are all 0
+        stay so.
+
+    Gradient:
+        That of w / |w|; 0 where the weights are all 0.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
+        >>> model = pn.reparam(pn.Linear(jax.random.key(0), 3, 2, use_bias=False), pn.unit_norm())
+        >>> [round(float(v), 4) for v in jnp.linalg.norm(model(jnp.eye(3)), axis=0)]
+        [1.0, 1.0]
+    """
+    return OnLeaves(unit, pattern)
+
+
+def lengths(array: jax.Array) -> jax.Array:
+    """The length of the weights of each output, and 1 where they are all 0."""
+    square = jnp.sum(jnp.square(array), tuple(range(array.ndim - 1)), keepdims=True)
+    return jnp.sqrt(jnp.where(square == 0, 1, square))
+
+
+def unit(array: jax.Array) -> jax.Array:
+    """The weights of each output divided by their length."""
+    return array / lengths(array)
+
+
+def ternary(pattern: Pattern = "*kernel") -> OnLeaves:
+    """Weights of three values per output, -s, 0 and s, with the gradient of the weights themselves.
+
+    Weights below 0.7 of the mean magnitude become 0; s is the mean magnitude of the others.
+
+    Args:
+        pattern: Which arrays, as for `cast`.
+
+    Returns:
+        A transform for `reparam`. The last axis of an array is its outputs.
+
+    Gradient:
+        That of the identity (straight through).
+
+    Example:
+        >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
+        >>> model = pn.reparam(pn.Linear(jax.random.key(0), 64, 1, use_bias=False), pn.ternary())
+        >>> len(set(model(jnp.eye(64)).ravel().tolist()))
+        3
+
+    Source:
+        Li, Zhang, Liu, "Ternary Weight Networks", arXiv:1605.04711.
+    """
+    return OnLeaves(_ternary, pattern)
+
+
+@vjp.identity
+def _ternary(array: jax.Array) -> jax.Array:
+    axes = tuple(range(array.ndim - 1))
+    size = jnp.abs(array)
+    kept = size > 0.7 * jnp.mean(size, axes, keepdims=True)
+    count = jnp.maximum(jnp.sum(kept, axes, keepdims=True), 1)
+    scale = jnp.sum(jnp.where(kept, size, 0), axes, keepdims=True) / count.astype(array.dtype)
+    return jnp.where(kept, jnp.sign(array) * scale, 0)
+
+
+def quantize(bits: int = 8, pattern: Pattern = "*kernel") -> OnLeaves:
+    """Weights rounded to whole multiples of a step per output, as integers of some bits store them.
+
+        s = max |w| / (2^(bits - 1) - 1),    s round(w / s)
+
+    Args:
+        bits: 2 to 16; with 8 there are 255 values, from -127 s to 127 s.
+        pattern: Which arrays, as for `cast`.
+
+    Returns:
+        A transform for `reparam`. The last axis of an array is its outputs.
+
+    Gradient:
+        That of the identity (straight through).
+
+    Raises:
+        ValueError: If bits is not an integer from 2 to 16.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
+        >>> model = pn.Linear(jax.random.key(0), 64, 1, use_bias=False)
+        >>> rounded = pn.reparam(model, pn.quantize(bits=4))
+        >>> len(set(rounded(jnp.eye(64)).ravel().tolist())) <= 15
+        True
+
+    Source:
+        Jacob et al., "Quantization and Training of Neural Networks for Efficient
+        Integer-Arithmetic-Only Inference", arXiv:1712.05877.
+    """
+    if not isinstance(bits, int) or not 2 <= bits <= 16:
+        raise ValueError(f"quantize: bits must be an integer from 2 to 16, but {bits!r} came")
+    return OnLeaves(_rounded, pattern, (bits,))
+
+
+def _rounded(array: jax.Array, bits: int) -> jax.Array:
+    @vjp.identity
+    def round_all(array: jax.Array) -> jax.Array:
+        axes = tuple(range(array.ndim - 1))
+        step = jnp.max(jnp.abs(array), axes, keepdims=True, initial=0) / (2 ** (bits - 1) - 1)
+        step = jnp.where(step == 0, 1, step)
+        return jnp.round(array / step) * step
+
+    return round_all(array)
+
+
+@dataclass(frozen=True)
+class DropConnect:
+    """What `drop_connect` returns."""
+
+    rate: float
+    pattern: Pattern
+
+    def __call__(self, params: Any, *, key: jax.Array | None = None) -> Any:
+        """The parameters; in training, with some of them 0."""
+        if key is None:
+            return params
+        leaves, structure = jax.tree.flatten(params)
+        keys, chosen = jax.random.split(key, len(leaves)), matching(self.pattern, params)
+        return jax.tree.unflatten(
+            structure,
+            [
+                dropout(keys[i], leaf, self.rate) if i in chosen else leaf
+                for i, leaf in enumerate(leaves)
+            ],
+        )
+
+
+def drop_connect(rate: float, pattern: Pattern = "*kernel") -> DropConnect:
+    """In training, sets weights to 0 at random; inference uses them all.
+
+    Args:
+        rate: The probability of dropping, between 0 and 1; the others are divided by 1 - rate.
+        pattern: Which arrays, as for `cast`.
+
+    Returns:
+        A transform for `reparam`. `observe` hands it a key; without a key nothing is dropped.
+
+    Gradient:
+        That of what was kept, times 1 / (1 - rate).
+
+    Raises:
+        ValueError: If rate is not between 0 and 1.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
+        >>> model = pn.Linear(jax.random.key(0), 50, 1, kernel_init=jax.nn.initializers.ones)
+        >>> model = pn.reparam(model, pn.drop_connect(0.5))
+        >>> y, _ = pn.observe(model, jnp.eye(50), key=jax.random.key(1))
+        >>> sorted(set(y.ravel().tolist())), bool((model(jnp.eye(50)) == 1).all())
+        ([0.0, 2.0], True)
+
+    Source:
+        Wan et al., "Regularization of Neural Networks using DropConnect", ICML 2013.
+    """
+    if not 0 <= rate <= 1:
+        raise ValueError(f"drop_connect: rate must be between 0 and 1, but {rate} came")
+    return DropConnect(rate, pattern)
