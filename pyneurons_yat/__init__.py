@@ -44,7 +44,20 @@ from .core import (
 from .io import load, save
 
 # How models learn
-from .learn import History, accuracy, cross_entropy, fit, gd, loss, mae, mse
+from .learn import (
+    History,
+    LossScale,
+    TrainState,
+    accuracy,
+    cross_entropy,
+    fit,
+    gd,
+    loss,
+    mae,
+    moving_average,
+    mse,
+    train_step,
+)
 
 # Layers
 from .neurons import (
@@ -118,10 +131,12 @@ __all__ = [
     "Layer",
     "LayerNorm",
     "Linear",
+    "LossScale",
     "Model",
     "Neuron",
     "PHI",
     "RMSNorm",
+    "TrainState",
     "Vector",
     "YatBatchNorm",
     "YatDense",
@@ -161,6 +176,7 @@ __all__ = [
     "mask",
     "merge",
     "moments",
+    "moving_average",
     "mse",
     "name",
     "observe",
@@ -191,6 +207,7 @@ __all__ = [
     "summary",
     "ternary",
     "tie",
+    "train_step",
     "unit_norm",
     "unstack",
     "value_and_grad",

@@ -1,0 +1,235 @@
+"""train_step: training as a pure function of a state, for loops of your own."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ..core import Model, merge, partition
+from .step import Loss, Recipe, descend, names, objective_on, refuse_equal, trained
+
+if TYPE_CHECKING:
+    import optax
+
+LARGEST_SCALE = 2.0**60
+
+
+class LossScale(NamedTuple):
+    """The factor that keeps small gradients of float16 above 0, adjusted as training goes.
+
+    The loss is multiplied by it and the gradient divided again. A step whose gradient is not finite
+    is left out and halves it; `period` finite steps in a row double it.
+
+    Example:
+        >>> import pyneurons_yat as pn
+        >>> float(pn.LossScale.create().scale)
+        32768.0
+    """
+
+    scale: jax.Array
+    period: jax.Array
+    steps: jax.Array
+
+    @classmethod
+    def create(cls, scale: float = 2.0**15, period: int = 2000) -> "LossScale":
+        """A scale to start from, and after how many good steps in a row it doubles."""
+        if not scale > 0 or period < 1:
+            raise ValueError(
+                f"LossScale: scale must be above 0 and period at least 1, but {scale} and {period} "
+                "came"
+            )
+        return cls(jnp.float32(scale), jnp.int32(period), jnp.int32(0))
+
+    def adjusted(self, finite: jax.Array) -> "LossScale":
+        """The scale after a step whose gradient was finite, or was not."""
+        steps = jnp.where(finite, self.steps + 1, 0)
+        doubles = steps >= self.period
+        factor = jnp.where(finite, jnp.where(doubles, 2.0, 1.0), 0.5).astype(jnp.float32)
+        scale = jnp.minimum(self.scale * factor, jnp.float32(LARGEST_SCALE))
+        return LossScale(scale, self.period, jnp.where(doubles, 0, steps))
+
+
+class TrainState(NamedTuple):
+    """Everything that training changes, as a pytree: saved and loaded, it goes on to the bit.
+
+    Attributes:
+        model: The model.
+        opt_state: The optimiser's state, for the leaves of the role "params".
+        step: How many steps were taken.
+        key: The PRNG key that the next steps draw from, or None.
+        loss_scale: A `LossScale` for float16, or None.
+
+    Example:
+        >>> import jax, optax, pyneurons_yat as pn
+        >>> model = pn.Linear(jax.random.key(0), 3, 2)
+        >>> state = pn.TrainState.create(model, optax.adam(1e-3))
+        >>> int(state.step)
+        0
+    """
+
+    model: Model
+    opt_state: Any
+    step: jax.Array
+    key: jax.Array | None = None
+    loss_scale: LossScale | None = None
+
+    @classmethod
+    def create(
+        cls,
+        model: Model,
+        optimizer: "optax.GradientTransformation",
+        key: jax.Array | None = None,
+        loss_scale: LossScale | None = None,
+    ) -> "TrainState":
+        """The state before the first step."""
+        if not isinstance(model, Model):
+            raise TypeError(f"TrainState: model must be a Model, but a {type(model).__name__} came")
+        opt_state = optimizer.init(trained("TrainState", model))
+        return cls(model, opt_state, jnp.int32(0), key, loss_scale)
+
+
+def train_step(
+    loss: Loss,
+    optimizer: "optax.GradientTransformation",
+    *,
+    metrics: Sequence[Loss] = (),
+    accumulate: int = 1,
+) -> Callable[[TrainState, tuple[Any, Any]], tuple[TrainState, dict[str, jax.Array]]]:
+    """One step of training, compiled: `step(state, (x, y)) -> (state, metrics)`.
+
+    It is what `fit` does with a batch. The model is called through `observe`, so dropout drops and
+    batch norm moves its statistics; only leaves of the role "params" train. Clipping, schedules
+    and weight decay are optax's. Where the state has a `LossScale`, steps whose gradient is not
+    finite leave model and optimiser as they are.
+
+    Args:
+        loss: `loss(predictions, targets)`, or `loss(model, x, y)`, which returns a scalar.
+        optimizer: An optax optimiser.
+        metrics: Functions `(predictions, targets)` that return a scalar.
+        accumulate: In how many parts a batch goes through the model, one after another; the
+            gradients are averaged. It must divide the number of examples. Loss and metrics are the
+            means over the parts.
+
+    Returns:
+        The step. Its metrics are those before the update, and "loss". Steps made of the same
+        functions share one compiled program.
+
+    Gradient:
+        The step can be differentiated through, as far as the optimiser can.
+
+    Raises:
+        ValueError: If accumulate is not an integer of at least 1, or does not divide the batch; if
+            two metrics have one name; if a loss or metric is no scalar.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, optax, pyneurons_yat as pn
+        >>> x = jnp.linspace(-1, 1, 64)[:, None]
+        >>> optimizer = optax.adam(0.1)
+        >>> state = pn.TrainState.create(pn.Linear(jax.random.key(0), 1, 1), optimizer)
+        >>> step = pn.train_step(pn.mse, optimizer)
+        >>> for _ in range(200):
+        ...     state, metrics = step(state, (x, 3 * x + 1))
+        >>> bool(metrics["loss"] < 1e-3), int(state.step)
+        (True, 200)
+    """
+    if not isinstance(accumulate, Integral) or accumulate < 1:
+        raise ValueError(
+            f"train_step: accumulate must be an integer of at least 1, but {accumulate!r} came"
+        )
+    recipe = Recipe(optimizer, loss, tuple(metrics))
+    refuse_equal("train_step", recipe)
+    return partial(_take, recipe, int(accumulate))
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _take(recipe: Recipe, parts: int, state: TrainState, batch: Any) -> tuple[TrainState, Any]:
+    x, y = batch
+    model, opt_state, step, key, scale = state
+    draw = None
+    if key is not None:
+        key, draw = jax.random.split(key)
+    params, rest = partition(model, "params", ...)
+    gradient, rest, values = _gradient(recipe, parts, scale, params, rest, (x, y, draw))
+    objective = objective_on(recipe, rest, x, y, draw)
+    moved = descend(recipe, params, opt_state, gradient, values[0], objective)
+    if scale is not None:
+        finite = jnp.all(jnp.stack([jnp.isfinite(g).all() for g in jax.tree.leaves(gradient)]))
+        moved = jax.tree.map(partial(jnp.where, finite), moved, (params, opt_state))
+        scale = scale.adjusted(finite)
+    state = TrainState(merge(moved[0], rest), moved[1], step + 1, key, scale)
+    return state, dict(zip(names(recipe), values, strict=True))
+
+
+def _gradient(
+    recipe: Recipe, parts: int, scale: LossScale | None, params: Any, rest: Any, batch: Any
+) -> tuple[Any, Any, tuple[jax.Array, ...]]:
+    """Gradient, what else the model holds afterwards, and loss and metrics."""
+
+    def of_part(rest: Any, part: Any) -> tuple[Any, Any]:
+        objective = objective_on(recipe, rest, *part)
+
+        def scaled(params: Any) -> tuple[jax.Array, Any]:
+            value, (rest, metrics) = objective(params)
+            factor = 1 if scale is None else scale.scale.astype(value.dtype)
+            return value * factor, (rest, (value, *metrics))
+
+        (_, (rest, values)), gradient = jax.value_and_grad(scaled, has_aux=True)(params)
+        return rest, (gradient, values)
+
+    if parts == 1:
+        rest, (gradient, values) = of_part(rest, batch)
+    else:
+        rest, many = jax.lax.scan(of_part, rest, _split(parts, *batch))
+        gradient, values = jax.tree.map(lambda leaf: jnp.mean(leaf, 0), many)
+    if scale is not None:
+        gradient = jax.tree.map(lambda g: g / scale.scale.astype(g.dtype), gradient)
+    return gradient, rest, values
+
+
+def _split(parts: int, x: Any, y: Any, key: Any) -> tuple[Any, Any, Any]:
+    def split(leaf: Any) -> jax.Array:
+        leaf = jnp.asarray(leaf)
+        if leaf.ndim == 0 or leaf.shape[0] % parts:
+            raise ValueError(
+                f"train_step: accumulate must divide the number of examples, but it is {parts} and "
+                f"shape {leaf.shape} came"
+            )
+        return leaf.reshape(parts, leaf.shape[0] // parts, *leaf.shape[1:])
+
+    x, y = jax.tree.map(split, (x, y))
+    return x, y, None if key is None else jax.random.split(key, parts)
+
+
+def moving_average(average: Model, model: Model, decay: Any = 0.999) -> Model:
+    """An exponential moving average of models, one step on.
+
+        average = decay * average + (1 - decay) * model
+
+    Args:
+        average: The average so far; at first the model itself.
+        model: The model after a step.
+        decay: Between 0 and 1.
+
+    Returns:
+        A model: leaves of the role "params" averaged, all others those of `model`.
+
+    Gradient:
+        Plain autodiff.
+
+    Raises:
+        ValueError: If the two differ in structure.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
+        >>> model = pn.Linear(jax.random.key(0), 2, 1)
+        >>> average = pn.moving_average(model, pn.replace(model, "bias", jnp.ones(1)), 0.9)
+        >>> [round(float(b), 4) for b in average.bias]
+        [0.1]
+    """
+    if jax.tree.structure(average) != jax.tree.structure(model):
+        raise ValueError("moving_average: average and model must have the same structure")
+    (old, _), (new, rest) = (partition(tree, "params", ...) for tree in (average, model))
+    return merge(jax.tree.map(lambda a, b: a + (1 - decay) * (b - a), old, new), rest)

@@ -1,0 +1,131 @@
+"""One step of training: loss, gradient of what trains, update by the optimiser, moved state."""
+
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ..core import Model, merge, observe, partition
+
+if TYPE_CHECKING:  # importing optax takes longer than all of this package: only who trains pays
+    import optax
+
+Loss = Callable[..., jax.Array]
+
+
+class Recipe(NamedTuple):
+    """What is static in training; equal recipes share compiled programs."""
+
+    optimizer: "optax.GradientTransformation"
+    loss: Loss
+    metrics: tuple[Loss, ...]
+
+
+def trained(function: str, model: Model) -> Any:
+    """The leaves that train, at least one."""
+    params = partition(model, "params", ...)[0]
+    if not jax.tree.leaves(params):
+        raise ValueError(
+            f"{function}: {model.layer.name} has no leaf of the role 'params' to train"
+        )
+    return params
+
+
+def names(recipe: Recipe) -> list[str]:
+    """What loss and metrics are reported as."""
+    return ["loss", *(getattr(m, "__name__", type(m).__name__) for m in recipe.metrics)]
+
+
+def refuse_equal(function: str, recipe: Recipe) -> None:
+    """Refuses metrics whose names are not different."""
+    reported = names(recipe)
+    if len({*reported, "seconds"}) <= len(reported):
+        raise ValueError(
+            f"{function}: metrics are reported by their names beside loss and seconds, so these "
+            f"must differ, but {', '.join(reported)} came; give each function its own __name__"
+        )
+
+
+def update(recipe: Recipe, state: Any, x: Any, y: Any, key: Any) -> tuple[Any, Any]:
+    """Model and optimiser state after one step on one batch, and loss and metrics before it."""
+    model, opt_state = state
+    params, rest = partition(model, "params", ...)
+    objective = objective_on(recipe, rest, x, y, key)
+    (value, (moved, metrics)), gradient = jax.value_and_grad(objective, has_aux=True)(params)
+    state = descend(recipe, params, opt_state, gradient, value, objective)
+    return (merge(state[0], moved), state[1]), (value, *metrics)
+
+
+def objective_on(recipe: Recipe, rest: Any, x: Any, y: Any, key: Any) -> Callable[[Any], Any]:
+    """The function of what trains: `(loss, (what else the model holds afterwards, metrics))`."""
+
+    def objective(params: Any) -> tuple[jax.Array, Any]:
+        model = merge(params, rest)
+        again = None if key is None else jax.random.clone(key)  # a line search draws the same
+        predictions, moved = _predict(recipe, model, x, again)
+        value = call_loss(recipe.loss, model, predictions, x, y)
+        return value, (partition(moved, "params", ...)[1], measured(recipe, predictions, y))
+
+    return objective
+
+
+def descend(
+    recipe: Recipe, params: Any, opt_state: Any, gradient: Any, value: Any, objective: Any
+) -> tuple[Any, Any]:
+    """What trains and the optimiser state, after the optimiser's update."""
+    import optax
+
+    updates, opt_state = optax.with_extra_args_support(recipe.optimizer).update(
+        gradient,
+        opt_state,
+        params,
+        value=value,
+        grad=gradient,
+        value_fn=lambda params: objective(params)[0],
+    )
+    return optax.apply_updates(params, updates), opt_state
+
+
+def _predict(recipe: Recipe, model: Model, x: Any, key: Any) -> tuple[Any, Model]:
+    """Predictions as in training, unless the loss calls the model itself."""
+    if not _takes_model(recipe.loss):
+        return observe(model, x, key=key)
+    return (model(x) if needs_predictions(recipe) else None), model
+
+
+def needs_predictions(recipe: Recipe) -> bool:
+    """Whether loss or metrics are functions of predictions."""
+    return bool(recipe.metrics) or not _takes_model(recipe.loss)
+
+
+def call_loss(loss: Loss, model: Model, predictions: Any, x: Any, y: Any) -> jax.Array:
+    """The loss of a batch, of either kind of loss function."""
+    value = loss(model, x, y) if _takes_model(loss) else loss(predictions, y)
+    return _scalar("the loss", value)
+
+
+def measured(recipe: Recipe, predictions: Any, y: Any) -> tuple[jax.Array, ...]:
+    """The metrics of a batch."""
+    return tuple(
+        _scalar(f"the metric {name}", metric(predictions, y))
+        for name, metric in zip(names(recipe)[1:], recipe.metrics, strict=True)
+    )
+
+
+def _scalar(what: str, value: Any) -> jax.Array:
+    value = jnp.asarray(value)
+    if value.shape != ():
+        raise ValueError(
+            f"fit: {what} must be a scalar, but one of shape {value.shape} came; take its mean: "
+            "lambda predictions, targets: jnp.mean(f(predictions, targets))"
+        )
+    return value
+
+
+def _takes_model(loss: Loss) -> bool:
+    """Whether a loss wants (model, x, y), by the number of arguments that it requires."""
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = inspect.signature(loss).parameters.values()
+    return sum(p.kind in positional and p.default is p.empty for p in parameters) == 3

@@ -1,0 +1,228 @@
+"""train_step: against optax by hand, in parts, in float16, and going on from a file to the bit."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import pyneurons_yat as pn
+
+X = np.random.default_rng(0).normal(size=(12, 3))
+Y = np.sin(X[:, :2])
+
+
+def model():
+    keys = jax.random.split(jax.random.key(0), 2)
+    return pn.sequential(pn.YatDense(keys[0], 3, 8), pn.Linear(keys[1], 8, 2))
+
+
+def noisy():
+    keys = jax.random.split(jax.random.key(0), 2)
+    return pn.sequential(
+        pn.Linear(keys[0], 3, 8), pn.BatchNorm(8), pn.Dropout(0.3), pn.Linear(keys[1], 8, 2)
+    )
+
+
+def close(one, other, rtol=1e-6):
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol, atol=1e-7),
+        jax.tree.leaves(one),
+        jax.tree.leaves(other),
+    )
+
+
+def run(state, step, steps, batch=(X, Y)):
+    for _ in range(steps):
+        state, metrics = step(state, batch)
+    return state, metrics
+
+
+def test_it_is_optax_by_hand():
+    optimizer = optax.chain(
+        optax.clip_by_global_norm(0.5), optax.adamw(optax.cosine_decay_schedule(1e-2, 9))
+    )
+    state, metrics = run(
+        pn.TrainState.create(model(), optimizer),
+        pn.train_step(pn.mse, optimizer, metrics=[pn.mae]),
+        5,
+    )
+    by_hand, memory = model(), optimizer.init(model())
+
+    @jax.jit
+    def step(by_hand, memory):
+        value, gradient = jax.value_and_grad(lambda m: jnp.mean((m(X) - Y) ** 2))(by_hand)
+        updates, memory = optimizer.update(gradient, memory, by_hand)
+        return optax.apply_updates(by_hand, updates), memory, value
+
+    for _ in range(5):
+        before = by_hand
+        by_hand, memory, value = step(by_hand, memory)
+    close(state.model, by_hand)
+    close(metrics["loss"], value)
+    close(metrics["mae"], jnp.mean(jnp.abs(before(X) - Y)))
+    assert int(state.step) == 5
+
+
+def test_a_loss_of_the_model_itself():
+    def loss(model, x, y):
+        return jnp.mean((model(x) - y) ** 2) + 1e-3 * jnp.sum(model[1].kernel ** 2)
+
+    state, metrics = run(
+        pn.TrainState.create(model(), optax.sgd(0.1)), pn.train_step(loss, optax.sgd(0.1)), 1
+    )
+    value, gradient = jax.value_and_grad(loss)(model(), X, Y)
+    close(metrics["loss"], value)
+    close(state.model, jax.tree.map(lambda w, g: w - 0.1 * g, model(), gradient))
+
+
+@pytest.mark.parametrize("parts", [2, 3, 12])
+def test_accumulated_gradients_are_those_of_the_whole_batch(parts):
+    optimizer = optax.sgd(0.1)
+    whole = run(pn.TrainState.create(model(), optimizer), pn.train_step(pn.mse, optimizer), 2)
+    split = run(
+        pn.TrainState.create(model(), optimizer),
+        pn.train_step(pn.mse, optimizer, accumulate=parts),
+        2,
+    )
+    close(whole, split, 1e-5)
+
+
+def test_parts_draw_apart_and_move_statistics_one_after_another():
+    optimizer = optax.sgd(0.0)
+    state = pn.TrainState.create(noisy(), optimizer, jax.random.key(1))
+    after, _ = pn.train_step(pn.mse, optimizer, accumulate=3)(state, (X, Y))
+    moved = noisy()
+    for part in np.split(X, 3):
+        _, moved = pn.observe(moved, part, key=jax.random.key(2))
+    close(after.model[1].mean, moved[1].mean)
+    assert not (jax.random.key_data(after.key) == jax.random.key_data(state.key)).all()
+
+
+def test_frozen_leaves_stay_to_the_bit_and_have_no_optimiser_state():
+    frozen = pn.freeze(model(), "[0].kernel")
+    optimizer = optax.adamw(1e-2, weight_decay=0.1)
+    state = pn.TrainState.create(frozen, optimizer)
+    assert len(jax.tree.leaves(state.opt_state[0].mu)) == 4
+    after, _ = run(state, pn.train_step(pn.mse, optimizer), 100)
+    np.testing.assert_array_equal(after.model[0].kernel, model()[0].kernel)
+    assert not np.allclose(after.model[1].kernel, model()[1].kernel)
+
+
+def test_the_loss_scale_does_not_change_what_is_learned_and_follows_overflow():
+    optimizer = optax.sgd(0.1)
+    step = pn.train_step(pn.mse, optimizer)
+    plain, _ = run(pn.TrainState.create(model(), optimizer), step, 4)
+    scale = pn.LossScale.create(2.0**10, period=3)
+    scaled, _ = run(pn.TrainState.create(model(), optimizer, loss_scale=scale), step, 4)
+    close(plain.model, scaled.model)
+    assert float(scaled.loss_scale.scale) == 2.0**11
+    assert int(scaled.loss_scale.steps) == 1
+    before = scaled
+    after, metrics = step(scaled, (X * np.inf, Y))
+    close(before.model, after.model)
+    assert float(after.loss_scale.scale) == 2.0**10
+    assert int(after.loss_scale.steps) == 0
+    assert not np.isfinite(metrics["loss"])
+
+
+def test_float16_learns_with_a_loss_scale_what_it_cannot_without():
+    """Gradients below 6e-8 are 0 in float16: here all of them, unless the loss is scaled."""
+    x = jnp.asarray(X, jnp.float16)
+
+    def tiny(predictions, targets):
+        return 1e-8 * jnp.mean(jnp.abs(predictions - targets).astype(jnp.float32))
+
+    optimizer = optax.scale(-1e6)
+
+    def trained(scale):
+        half = pn.reparam(model(), pn.cast(jnp.float16))
+        state = pn.TrainState.create(half, optimizer, loss_scale=scale)
+        targets = jnp.asarray(np.sign(Y) + 1, jnp.float16)
+        return run(state, pn.train_step(tiny, optimizer), 50, (x, targets))[1]["loss"]
+
+    assert trained(pn.LossScale.create()) < 0.8 * trained(None)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_training_goes_on_from_a_file_to_the_bit(tmp_path, suffix):
+    optimizer = optax.adamw(1e-2)
+    step = pn.train_step(pn.mse, optimizer)
+    state = pn.TrainState.create(noisy(), optimizer, jax.random.key(7), pn.LossScale.create())
+    like, states = state, [state]
+    for _ in range(20):
+        state, _ = step(state, (X, Y))
+        states.append(state)
+    for taken in (0, 1, 7, 19):
+        path = pn.save(tmp_path / f"state{suffix}", states[taken])
+        again = pn.load(path, like)
+        for _ in range(20 - taken):
+            again, _ = step(again, (X, Y))
+        for one, other in zip(jax.tree.leaves(again), jax.tree.leaves(state), strict=True):
+            assert one.dtype == other.dtype
+            if jnp.issubdtype(one.dtype, jax.dtypes.prng_key):
+                one, other = jax.random.key_data(one), jax.random.key_data(other)
+            assert np.asarray(one).tobytes() == np.asarray(other).tobytes()
+
+
+def test_steps_made_alike_compile_once():
+    optimizer = optax.sgd(0.1)
+    state = pn.TrainState.create(model(), optimizer)
+    traces = []
+
+    def loss(predictions, targets):
+        traces.append(1)
+        return pn.mse(predictions, targets)
+
+    run(state, pn.train_step(loss, optimizer), 3)
+    run(state, pn.train_step(loss, optimizer), 3)
+    assert len(traces) == 1
+
+
+def test_the_state_is_a_pytree_for_scan_and_vmap():
+    optimizer = optax.sgd(0.1)
+    step = pn.train_step(pn.mse, optimizer)
+    batches = np.stack([X] * 3), np.stack([Y] * 3)
+    scanned, seen = jax.lax.scan(step, pn.TrainState.create(model(), optimizer), batches)
+    looped, _ = run(pn.TrainState.create(model(), optimizer), step, 3)
+    close(scanned, looped, 1e-5)
+    assert seen["loss"].shape == (3,)
+
+    def start(key):
+        return pn.TrainState.create(pn.Linear(key, 3, 2), optimizer)
+
+    many = jax.vmap(start)(jax.random.split(jax.random.key(0), 4))
+    many, seen = jax.vmap(step, (0, None))(many, (X, Y))
+    assert many.model.kernel.shape == (4, 3, 2)
+    assert seen["loss"].shape == (4,)
+
+
+def test_the_moving_average_is_that_of_the_parameters():
+    first, second = noisy(), jax.tree.map(lambda leaf: leaf + 1, noisy())
+    average = pn.moving_average(first, second, 0.75)
+    close(average[0].kernel, first[0].kernel + 0.25)
+    close(average[1].mean, second[1].mean)
+    with pytest.raises(ValueError, match="same structure"):
+        pn.moving_average(first, model())
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: pn.train_step(pn.mse, optax.sgd(1), accumulate=0), ValueError, "at least 1"),
+        (lambda: pn.train_step(pn.mse, optax.sgd(1), metrics=[pn.mae] * 2), ValueError, "differ"),
+        (lambda: pn.TrainState.create(pn.Linear, optax.sgd(1)), TypeError, "must be a Model"),
+        (lambda: pn.TrainState.create(pn.freeze(model()), optax.sgd(1)), ValueError, "no leaf"),
+        (lambda: pn.LossScale.create(0.0), ValueError, "above 0"),
+        (
+            lambda: pn.train_step(pn.mse, optax.sgd(1), accumulate=5)(
+                pn.TrainState.create(model(), optax.sgd(1)), (X, Y)
+            ),
+            ValueError,
+            "must divide the number",
+        ),
+    ],
+)
+def test_errors(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
