@@ -12,7 +12,13 @@ from typing import NoReturn
 from .harness import Result, measure
 from .report import headline, plot, table, write_json
 
-SUITES = {"dense": "dense", "dispatch": "dispatch", "fit": "fit", "import": "imports"}
+SUITES = {
+    "dense": "dense",
+    "dispatch": "dispatch",
+    "fit": "fit",
+    "graph": "graph",
+    "import": "imports",
+}
 
 
 class Parser(argparse.ArgumentParser):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import jax
+import numpy as np
 
 SAMPLE_SECONDS = 0.02
 """One sample lasts at least this long."""
@@ -76,7 +77,8 @@ class Case:
         baseline: The contender whose ratio is 1.
         contenders: The ways to do it.
         targets: The bounds to report on.
-        unit: `"s"` if calls are timed, `"bytes"` if a call returns the number itself.
+        unit: `"s"` if calls are timed; `"bytes"` or `"accuracy"` if a call returns the number
+            itself, or several, such as one per seed.
         rate: What units of work per second are called, if that is of interest.
     """
 
@@ -170,8 +172,8 @@ def sample(contender: Contender, repeats: int) -> float:
 def measure(case: Case, rounds: int, seed: int = 0, seconds: float = SAMPLE_SECONDS) -> Result:
     """All samples of a case, its contenders taking turns in an order shuffled each round."""
     present = [c for c in case.contenders if isinstance(c, Contender)]
-    if case.unit == "bytes":
-        return Result(case, {c.name: [float(c.call())] for c in present})
+    if case.unit != "s":
+        return Result(case, {c.name: [float(v) for v in np.ravel(c.call())] for c in present})
     repeats = {c.name: calibrate(c.call, seconds) for c in present}
     samples: dict[str, list[float]] = {c.name: [] for c in present}
     order = random.Random(seed)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import pyneurons_yat as pn
-from benchmarks import dense, dispatch, fit, imports
+from benchmarks import dense, dispatch, fit, graph, imports
 from benchmarks.__main__ import main
 from benchmarks.harness import (
     Absent,
@@ -106,6 +106,26 @@ def test_fit_compiles_the_epoch_of_the_loop(monkeypatch):
     losses = [loop() for _ in range(fit.BATCHES)]
     _, history = fit.epochs(model, images, labels, seed=None)()
     np.testing.assert_allclose(history["loss"], [np.mean(losses)], rtol=1e-5)
+
+
+def test_graph_contenders_return_the_same_values_and_gradients():
+    for case in graph.cases(20, 40, 3, names=()):
+        groups = assert_same_numbers(case)
+        assert [len(names) for names in groups.values()] == [2, 2]
+
+
+def test_graph_accuracies_are_one_a_seed(monkeypatch, tmp_path):
+    with jax.enable_x64(False):
+        words = {"feature_rows": [0, 1, 2], "feature_cols": [0, 1, 0], "feature_values": [1.0] * 3}
+        sizes = {"num_nodes": 3, "num_features": 2, "edges": [[0, 2], [2, 0]]}
+        split = {"labels": [0, 1, 0], "train": [0, 1], "validation": [2], "test": [2]}
+        np.savez(tmp_path / "cora.npz", **words, **sizes, **split)
+        for name, value in {"DATA": tmp_path, "SEEDS": 2, "EPOCHS": 20}.items():
+            monkeypatch.setattr(graph, name, value)
+        result = measure(graph.accuracy_case("cora"), rounds=1)
+        assert len(result.samples["Yat network"]) == 2
+        assert "81.5 %" in table(result)
+        assert "absent" in table(measure(graph.accuracy_case("citeseer"), rounds=1))
 
 
 def test_import_contenders_are_fresh_processes(monkeypatch):
@@ -239,7 +259,7 @@ def test_a_bad_option_is_one_line_and_code_2(arguments, words, capsys):
 def test_list_names_the_suites(capsys):
     assert main(["--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["dense", "dispatch", "fit", "import"]
+    assert [line.split()[0] for line in lines] == ["dense", "dispatch", "fit", "graph", "import"]
 
 
 def test_json_holds_every_sample_and_the_plot_is_drawn(tmp_path, capsys, monkeypatch):

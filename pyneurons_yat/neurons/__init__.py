@@ -1,6 +1,8 @@
 """Layers: create/apply pairs, bound."""
 
 from .dropout import Dropout
+from .graph import GraphConv, YatGraphConv
+from .graph_attention import YatGraphAttention
 from .initializers import yat_normal
 from .linear import Linear
 from .neuron import PHI, Binary, Neuron, Vector, apply, bias, create, param, weight
@@ -22,6 +24,7 @@ __all__ = [
     "BatchNorm",
     "Binary",
     "Dropout",
+    "GraphConv",
     "GroupNorm",
     "LayerNorm",
     "Linear",
@@ -31,6 +34,8 @@ __all__ = [
     "Vector",
     "YatBatchNorm",
     "YatDense",
+    "YatGraphAttention",
+    "YatGraphConv",
     "YatLayerNorm",
     "YatNMN",
     "apply",

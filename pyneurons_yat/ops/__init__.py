@@ -3,37 +3,67 @@
 from . import vjp
 from .dropout import dropout
 from .gate import yat_gate
+from .graph_batches import (
+    PaddingMasks,
+    add_self_loops,
+    batch_graphs,
+    node_graphs,
+    pad_graph,
+    padding_masks,
+    unbatch_graphs,
+)
+from .graphs import GraphsTuple, make_graph, message_passing
 from .linear import linear
 from .modes import forward_mode
 from .normalisation import batch_norm, group_norm, layer_norm, moments, rms_norm
+from .propagate import degree_weights, propagate
+from .segment import segment_reduce
+from .segment_softmax import segment_softermax, segment_softmax
 from .softermax import softermax
 from .softplus import inverse_softplus
 from .squash import score_tanh, soft_tanh, softer_sigmoid
 from .threshold import abs, binary, relu, relu1, relun, vector
 from .yat import yat, yat_scores
+from .yat_pairs import yat_pairs
 
 __all__ = [
+    "GraphsTuple",
+    "PaddingMasks",
     "abs",
+    "add_self_loops",
+    "batch_graphs",
     "batch_norm",
     "binary",
+    "degree_weights",
     "dropout",
     "forward_mode",
     "group_norm",
     "inverse_softplus",
     "layer_norm",
     "linear",
+    "make_graph",
+    "message_passing",
     "moments",
+    "node_graphs",
+    "pad_graph",
+    "padding_masks",
+    "propagate",
     "relu",
     "relu1",
     "relun",
     "rms_norm",
     "score_tanh",
+    "segment_reduce",
+    "segment_softermax",
+    "segment_softmax",
     "soft_tanh",
     "softer_sigmoid",
     "softermax",
+    "unbatch_graphs",
     "vector",
     "vjp",
     "yat",
     "yat_gate",
+    "yat_pairs",
     "yat_scores",
 ]

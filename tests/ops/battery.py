@@ -1,8 +1,14 @@
 """The battery every op runs through: the cases of all families, by name."""
 
+import cases_graphs
 import cases_norm
 import cases_squash
 import cases_yat
 
-FAMILIES = (cases_norm, cases_squash, cases_yat)
+FAMILIES = (
+    cases_graphs,
+    cases_norm,
+    cases_squash,
+    cases_yat,
+)
 CASES = {case.name: case for family in FAMILIES for case in family.cases()}

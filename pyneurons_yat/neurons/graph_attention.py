@@ -1,0 +1,193 @@
+"""YatGraphAttention: each node weighs its neighbours by their Yat scores."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike, DTypeLike
+
+from ..core import Model, bind
+from ..ops import (
+    inverse_softplus,
+    message_passing,
+    segment_reduce,
+    segment_softermax,
+    segment_softmax,
+    yat_pairs,
+)
+from ..ops.arguments import check_choice
+from ..ops.graphs import check_graph
+from .linear import Initializer, Linear, check_sizes, lecun_normal
+from .yat_dense import balanced
+
+
+class YatGraphAttentionParams(NamedTuple):
+    """Three `Linear` without bias; shift, alpha and the shift of epsilon, each (heads,) or None."""
+
+    query: Model
+    key: Model
+    value: Model
+    bias: jax.Array | None
+    alpha: jax.Array | None
+    epsilon: jax.Array | None
+
+
+def create(
+    key: jax.Array,
+    inputs: int,
+    outputs: int,
+    *,
+    heads: int = 1,
+    use_bias: bool = True,
+    use_alpha: bool = True,
+    learnable_epsilon: bool = False,
+    epsilon: float = 1e-5,
+    kernel_init: Initializer = lecun_normal,
+    bias_init: Initializer = jax.nn.initializers.zeros,
+    alpha_init: Initializer = balanced,
+    dtype: DTypeLike = jnp.float32,
+) -> YatGraphAttentionParams:
+    """Attention over the edges of a graph, with Yat products as scores.
+
+        score_e = alpha (q_r . k_s + bias)^2 / (|q_r - k_s|^2 + epsilon)   for e from s to r
+        y_r = sum over the edges e that enter r of weight_e v_s
+
+    q, k and v are projections of the nodes, cut into heads. The weights are the softmax, or the
+    softermax, of the scores of the edges that enter a node, itself among its neighbours. Query and
+    key have projections of their own: were they one, every node would be nearest to itself. A score
+    stays of order 1 whatever the head size, so there is no factor but alpha.
+
+    Letters: N nodes, E edges.
+
+    Args:
+        key: A PRNG key.
+        inputs: Features of each node, at least 1.
+        outputs: Features afterwards, those of all heads together; a multiple of heads.
+        heads: How many.
+        use_bias: Whether there is a bias per head, inside the square.
+        use_alpha: Whether there is a factor per head.
+        learnable_epsilon: Whether epsilon is learned, one per head, as in `YatDense`.
+        epsilon: Above 0. It can be given at the call too.
+        kernel_init: `kernel_init(key, shape, dtype)` of the projections.
+        bias_init: `bias_init(key, shape, dtype)`; zeros by default.
+        alpha_init: `alpha_init(key, shape, dtype)`; 4 / sqrt(3) by default.
+        dtype: The dtype of the parameters. The result has the promoted dtype of x and parameters.
+
+    The model takes a `GraphsTuple` with nodes (N, inputs) and returns it with nodes (N, outputs).
+    Options of the call, which can be given here too: `epsilon`; `normalizer`, "softmax" or
+    "softermax"; `power`, the softermax's n; `self_loops`, whether every node counts as its own
+    neighbour, which is the default. And at the call `where`, booleans (E,), False for edges to
+    leave out. A node without edges gets 0.
+
+    Returns:
+        `YatGraphAttentionParams(query, key, value, bias, alpha, epsilon)`.
+
+    Gradient:
+        As for `yat_pairs` and `segment_softmax` or `segment_softermax`.
+
+    Raises:
+        TypeError: If a size is not an integer, or the input is not a GraphsTuple.
+        ValueError: If a size is below 1, outputs is no multiple of heads, epsilon is not above 0,
+            or where has another shape.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
+        >>> graph = pn.make_graph(jnp.eye(4), senders=[0, 1, 2, 3], receivers=[1, 0, 3, 2])
+        >>> labels = jnp.array([0, 0, 1, 1])  # two unconnected pairs; one label of each is given
+        >>> def loss(model, graph, labels):
+        ...     return pn.cross_entropy(model(graph).nodes[::2], labels[::2])
+        >>> model = pn.YatGraphAttention(jax.random.key(0), 4, 2, heads=2, normalizer="softermax")
+        >>> step = jax.jit(jax.grad(loss))
+        >>> for _ in range(20):
+        ...     model = jax.tree.map(lambda p, g: p - g, model, step(model, graph, labels))
+        >>> float(pn.accuracy(model(graph).nodes, labels))
+        1.0
+
+    Source:
+        Velickovic et al., "Graph Attention Networks", arXiv:1710.10903, with the scores of
+        Bouhsine, "Deep Learning 2.0: Artificial Neurons That Matter", arXiv:2411.08085.
+    """
+    check_sizes("YatGraphAttention", inputs=inputs, outputs=outputs, heads=heads)
+    if outputs % heads:
+        raise ValueError(
+            f"YatGraphAttention: outputs must be a multiple of heads, but {outputs} and {heads} "
+            "came"
+        )
+    if not epsilon > 0:
+        raise ValueError(f"YatGraphAttention: epsilon must be above 0, but {epsilon} came")
+    *for_projections, for_bias, for_alpha = jax.random.split(key, 5)
+    projections = [
+        Linear(one, inputs, outputs, use_bias=False, kernel_init=kernel_init, dtype=dtype)
+        for one in for_projections
+    ]
+    return YatGraphAttentionParams(
+        query=projections[0],
+        key=projections[1],
+        value=projections[2],
+        bias=bias_init(for_bias, (heads,), dtype) if use_bias else None,
+        alpha=alpha_init(for_alpha, (heads,), dtype) if use_alpha else None,
+        epsilon=jnp.zeros(heads, dtype) if learnable_epsilon else None,
+    )
+
+
+def apply(
+    params: YatGraphAttentionParams,
+    graph: Any,
+    *,
+    heads: int = 1,
+    epsilon: ArrayLike = 1e-5,
+    normalizer: str = "softmax",
+    power: ArrayLike = 1.0,
+    self_loops: bool = True,
+    where: ArrayLike | None = None,
+) -> Any:
+    """Applies `YatGraphAttention` to a graph."""
+    check_choice("YatGraphAttention", "normalizer", normalizer, ("softmax", "softermax"))
+    size = check_graph("YatGraphAttention", graph)
+    if where is not None and jnp.shape(where) != jnp.shape(graph.senders):
+        raise ValueError(
+            f"YatGraphAttention: where must have shape {jnp.shape(graph.senders)}, one entry per "
+            f"edge, but {jnp.shape(where)} came"
+        )
+    if params.epsilon is not None:
+        epsilon = jax.nn.softplus(inverse_softplus(epsilon) + params.epsilon)
+
+    def score(_: Any, sent: Any, received: Any) -> Any:
+        query, key = received["query"], sent["key"]
+        return yat_pairs(query, key, params.bias, params.alpha, epsilon=epsilon), sent["value"]
+
+    def attend(messages: Any, receivers: jax.Array, _: int) -> jax.Array:
+        scores, values = messages
+        if normalizer == "softmax":
+            weights = segment_softmax(scores, receivers, size, where=where)
+        else:
+            weights = segment_softermax(scores, receivers, size, n=power, where=where)
+        return segment_reduce(weights[..., None] * values, receivers, size, where=where)
+
+    def project(model: Model) -> jax.Array:
+        outputs = model.kernel.shape[1]
+        return model(graph.nodes).reshape(size, heads, outputs // heads)
+
+    parts = {name: project(getattr(params, name)) for name in ("query", "key", "value")}
+    edges = graph._replace(nodes=parts, edges=None)
+    if self_loops:
+        edges, where = _with_loops(edges, where, size)
+    mixed = message_passing(edges, score, reduction=attend).nodes
+    return graph._replace(nodes=mixed.reshape(size, params.value.kernel.shape[1]))
+
+
+def _with_loops(graph: Any, where: ArrayLike | None, size: int) -> tuple[Any, ArrayLike | None]:
+    """The graph with a loop at every node, which no mask leaves out."""
+    loops = jnp.arange(size, dtype=jnp.result_type(graph.senders))
+    if where is not None:
+        where = jnp.concatenate([jnp.asarray(where), jnp.ones(size, bool)])
+    return (
+        graph._replace(
+            senders=jnp.concatenate([jnp.asarray(graph.senders), loops]),
+            receivers=jnp.concatenate([jnp.asarray(graph.receivers), loops]),
+        ),
+        where,
+    )
+
+
+YatGraphAttention = bind("YatGraphAttention", create, apply)

@@ -1,0 +1,183 @@
+"""Softmax and softermax over the segments of an array."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from .arguments import check_positive, check_spread, saturate, sum_to, widen
+from .modes import custom_gradient
+from .power import ignored, nonnegative, safe_log, scaled_power
+from .segment import check_segments, of_entry, segment_sum, softmax_shares, taking_part
+
+
+def segment_softmax(
+    scores: ArrayLike,
+    segment_ids: ArrayLike,
+    num_segments: int,
+    *,
+    where: ArrayLike | None = None,
+) -> jax.Array:
+    """The softmax of the scores of each segment, as attention over a node's edges needs it.
+
+        y_e = exp(x_e) / sum_{f in the segment of e} exp(x_f)
+
+    Letters: E entries, S segments, F any further axes.
+
+    Args:
+        scores: (E, *F); each feature has a softmax of its own.
+        segment_ids: integers (E,).
+        num_segments: S, a Python integer.
+        where: booleans (E,), or any leading part of the shape of scores. Where it is False, or the
+            id is outside [0, S), the score takes no part and the result is 0.
+
+    Returns:
+        Values in [0, 1] of the shape and dtype of scores; those of a segment sum to 1.
+
+    Gradient:
+        dx_e = y_e (g_e - sum_f g_f y_f). Only the result is kept for the reverse pass.
+
+    Raises:
+        ValueError: a shape does not fit.
+        TypeError: scores are not real, ids are not integers, or where is not boolean.
+
+    Example:
+        >>> import jax.numpy as jnp, pyneurons_yat as pn
+        >>> scores, ids = jnp.array([5.0, 0.0, 0.0]), jnp.array([0, 1, 1])
+        >>> pn.segment_softmax(scores, ids, 2).tolist()
+        [1.0, 0.5, 0.5]
+    """
+    dtype = check_segments("segment_softmax", segment_ids, num_segments, where, scores=scores)
+    return _call_softmax(scores, segment_ids, where, size=num_segments, dtype=dtype)
+
+
+def segment_softermax(
+    scores: ArrayLike,
+    segment_ids: ArrayLike,
+    num_segments: int,
+    *,
+    n: ArrayLike = 1.0,
+    epsilon: ArrayLike = 1e-12,
+    where: ArrayLike | None = None,
+) -> jax.Array:
+    """Normalises the non-negative scores of each segment to a sum of 1, but for epsilon.
+
+        y_e = x_e^n / (epsilon + sum_{f in the segment of e} x_f^n)
+
+    It is `softermax` over segments, and like it computed through logarithms: no power overflows.
+    Negative scores count as 0; a segment of zeros gives 0.
+
+    Letters: E entries, S segments, F any further axes.
+
+    Args:
+        scores: (E, *F); each feature is normalised by itself.
+        segment_ids: integers (E,).
+        num_segments: S, a Python integer.
+        n: the power, above 0; one number, or one per entry of the last axis of scores.
+        epsilon: a number above 0, added to the sum.
+        where: booleans (E,), or any leading part of the shape of scores. Where it is False, or the
+            id is outside [0, S), the score takes no part and the result is 0.
+
+    Returns:
+        Values in [0, 1] of the shape of scores and the promoted dtype of scores, n and epsilon.
+
+    Gradient:
+        In scores, n and epsilon, as for `softermax`, whose choices at 0 hold here too. Only the
+        arguments are kept for the reverse pass.
+
+    Raises:
+        ValueError: n or epsilon is a number not above 0, or a shape does not fit.
+        TypeError: scores are not real, ids are not integers, or where is not boolean.
+
+    Example:
+        >>> import jax.numpy as jnp, pyneurons_yat as pn
+        >>> scores, ids = jnp.array([2.0, 1.0, 3.0]), jnp.array([0, 1, 1])
+        >>> pn.segment_softermax(scores, ids, 2).tolist()
+        [1.0, 0.25, 0.75]
+
+    Source:
+        Bouhsine, "Deep Learning 2.0: Artificial Neurons That Matter", arXiv:2411.08085.
+    """
+    name = "segment_softermax"
+    check_positive(name, n=n, epsilon=epsilon)
+    dtype = check_segments(
+        name, segment_ids, num_segments, where, scores=scores, n=n, epsilon=epsilon
+    )
+    check_spread(name, np.shape(scores), n=n)
+    if np.ndim(epsilon) != 0:
+        raise ValueError(f"{name}: epsilon must have shape (), got shape {np.shape(epsilon)}")
+    return _call_softermax(scores, segment_ids, n, epsilon, where, size=num_segments, dtype=dtype)
+
+
+@partial(jax.jit, static_argnames=("size", "dtype"))
+def _call_softmax(scores, segment_ids, where, *, size, dtype):
+    scores, segment_ids = jnp.asarray(scores, dtype), jnp.asarray(segment_ids)
+    where = taking_part(segment_ids, size, where, scores.ndim)
+    return _softmax_rule(size, scores, segment_ids, where)
+
+
+def _softmax_forward(size, scores, segment_ids, where):
+    y = softmax_shares(size, scores, segment_ids, where).astype(scores.dtype)
+    return y, (y, segment_ids)
+
+
+def _softmax_backward(size, residuals, gradient):
+    y, segment_ids = residuals
+    wide = widen(y, y.dtype, y.ndim)
+    push = widen(gradient, y.dtype, y.ndim) * wide
+    mean = of_entry(segment_sum(push, segment_ids, size), segment_ids)
+    return saturate(push - wide * mean, y.dtype), None, None
+
+
+@custom_gradient(_softmax_backward, _softmax_forward, static=(0,))
+def _softmax_rule(size, scores, segment_ids, where):
+    return _softmax_forward(size, scores, segment_ids, where)[0]
+
+
+@partial(jax.jit, static_argnames=("size", "dtype"))
+def _call_softermax(scores, segment_ids, n, epsilon, where, *, size, dtype):
+    scores, segment_ids = jnp.asarray(scores, dtype), jnp.asarray(segment_ids)
+    n, epsilon = widen(n, dtype, scores.ndim), widen(epsilon, dtype, scores.ndim)
+    where = taking_part(segment_ids, size, where, scores.ndim)
+    return _softermax(size, scores, segment_ids, n, epsilon, where)
+
+
+def _softermax_backward(size, residuals, gradient):
+    scores, segment_ids, n, epsilon, where = residuals
+
+    def over_segment(values):
+        return segment_sum(values, segment_ids, size)
+
+    shift, powers, rest, total = _segments(size, *residuals)
+    gradient = widen(gradient, scores.dtype, scores.ndim)
+    mean = over_segment(gradient * powers) / total
+    push = gradient - of_entry(mean, segment_ids)
+    # Where one score dominates, its own gradient - mean rounds to 0: this sum restores it.
+    lost = (over_segment(push * powers) - mean * rest) / total
+    push = (push - of_entry(lost, segment_ids)) / of_entry(total, segment_ids)
+    score = nonnegative(scores, where)
+    slope = n * scaled_power(score, n - 1, of_entry(shift, segment_ids))
+    dscores = jnp.where(ignored(scores, where), 0, push * slope)
+    dn = push * powers * safe_log(score)
+    depsilon = -mean / total * jnp.exp(-shift)
+    return saturate(dscores, scores.dtype), None, sum_to(dn, n), sum_to(depsilon, epsilon), None
+
+
+@custom_gradient(_softermax_backward, static=(0,))
+def _softermax(size, scores, segment_ids, n, epsilon, where):
+    _, powers, _, total = _segments(size, scores, segment_ids, n, epsilon, where)
+    return (powers / of_entry(total, segment_ids)).astype(scores.dtype)
+
+
+def _segments(size, scores, segment_ids, n, epsilon, where):
+    """Each segment's shift and, times exp(-shift), its powers, epsilon, and the sum of both."""
+    score = nonnegative(scores, where)
+    logits = jnp.where(score == 0, -jnp.inf, n * safe_log(score))
+    largest = jax.ops.segment_max(logits, segment_ids, size)
+    shift = jax.lax.stop_gradient(jnp.maximum(largest, jnp.log(epsilon)))
+    powers = scaled_power(score, n, of_entry(shift, segment_ids))
+    powers = jnp.where(where, powers, 0)
+    rest = epsilon * jnp.exp(-shift)
+    return shift, powers, rest, rest + segment_sum(powers, segment_ids, size)

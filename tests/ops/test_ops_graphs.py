@@ -1,0 +1,349 @@
+"""Graphs as data: checks, message passing, batches, padding, loops."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import truth_graphs as truth
+
+from pyneurons_yat import ops
+
+SENDERS, RECEIVERS = np.array([1, 2, 1, 0]), np.array([0, 0, 0, 2])
+NODES = np.arange(1.0, 9.0).reshape(4, 2)
+EDGES = np.array([1.0, -2.0, 3.0, 0.5])
+
+
+def small(edges=None, globals=None):
+    return ops.make_graph(NODES, SENDERS, RECEIVERS, edges=edges, globals=globals)
+
+
+def other():
+    return ops.make_graph(10 + NODES[:2], [1], [0], edges=np.array([7.0]), globals=np.array([5.0]))
+
+
+def same(left, right):
+    assert jax.tree.structure(left) == jax.tree.structure(right)
+    jax.tree.map(np.testing.assert_array_equal, left, right)
+
+
+def test_field_names_and_order_are_those_of_jraph():
+    names = ("nodes", "edges", "receivers", "senders", "globals", "n_node", "n_edge")
+    assert ops.GraphsTuple._fields == names
+
+
+def test_a_graph_counts_itself():
+    graph = small(EDGES, np.array([1.0, 2.0]))
+    assert graph.n_node.tolist() == [4]
+    assert graph.n_edge.tolist() == [4]
+    assert graph.globals.shape == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ((NODES, [0, 4], [1, 1]), ValueError, r"senders must be in \[0, 4\)"),
+        ((NODES, [0, 1], [1, -1]), ValueError, r"receivers must be in \[0, 4\)"),
+        ((NODES, [0, 1], [1]), ValueError, r"same shape \(E,\)"),
+        ((NODES, [[0]], [[1]]), ValueError, r"same shape \(E,\)"),
+        ((NODES, [0.0], [1.0]), TypeError, "senders must be integers"),
+        ((np.float64(3.0), [], []), ValueError, r"nodes must have shape \(N, \*F\)"),
+        (({"a": NODES, "b": NODES[:2]}, [], []), ValueError, "nodes must have shape"),
+    ],
+)
+def test_what_is_no_graph_is_refused(arguments, error, message):
+    with pytest.raises(error, match=message):
+        ops.make_graph(*arguments)
+
+
+def test_edges_must_fit():
+    with pytest.raises(ValueError, match=r"edges must have shape \(E, \*F\) with E = 4"):
+        small(np.ones(3))
+    with pytest.raises(TypeError, match="graph must be a GraphsTuple, got ndarray"):
+        ops.message_passing(NODES)
+
+
+def test_a_tuple_of_the_same_fields_will_do():
+    class Foreign(NamedTuple):
+        nodes: object
+        edges: object
+        receivers: object
+        senders: object
+        globals: object
+        n_node: object
+        n_edge: object
+
+    graph = Foreign(*small())
+    result = ops.propagate(ops.message_passing(graph))
+    assert isinstance(result, Foreign)
+    np.testing.assert_array_equal(result.nodes, ops.propagate(ops.message_passing(small())).nodes)
+
+
+# Message passing
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean", "max", "min", "softmax"])
+def test_messages_edge_by_edge(reduction):
+    def edge(edges, sent, received):
+        return edges[:, None] * sent - received**2
+
+    def node(nodes, aggregated):
+        return nodes / 2 + aggregated
+
+    pairs = zip(EDGES, SENDERS, RECEIVERS, strict=True)
+    messages = np.array([w * NODES[s] - NODES[r] ** 2 for w, s, r in pairs])
+    wanted = NODES / 2 + truth.segment_reduce(messages, RECEIVERS, 4, reduction)
+    got = ops.message_passing(small(EDGES), edge, node, reduction=reduction)
+    np.testing.assert_allclose(got.nodes, wanted, rtol=1e-12)
+    np.testing.assert_array_equal(got.edges, EDGES)
+
+
+def test_default_functions_hand_on_what_was_sent():
+    wanted = truth.adjacency(SENDERS, RECEIVERS, 4) @ NODES
+    np.testing.assert_allclose(ops.message_passing(small()).nodes, wanted)
+
+
+def test_nodes_and_messages_may_be_trees_and_the_reduction_a_function():
+    graph = small()._replace(nodes={"a": NODES, "b": NODES[:, 0]})
+
+    def edge(_, sent, received):
+        return sent["a"] * received["b"][:, None], sent["b"]
+
+    def reduction(messages, receivers, size):
+        first, second = messages
+        return jax.ops.segment_sum(first * second[:, None], receivers, size)
+
+    wanted = np.zeros((4, 2))
+    for s, r in zip(SENDERS, RECEIVERS, strict=True):
+        wanted[r] += NODES[s] * NODES[r, 0] * NODES[s, 0]
+    got = ops.message_passing(graph, edge, reduction=reduction).nodes
+    np.testing.assert_allclose(got, wanted)
+    assert set(ops.message_passing(graph).nodes) == {"a", "b"}
+
+
+def test_an_unknown_reduction_is_refused():
+    with pytest.raises(ValueError, match="message_passing: reduction must be 'sum' or"):
+        ops.message_passing(small(), reduction="median")
+
+
+# Segments
+
+
+def test_ids_out_of_range_take_no_part():
+    data, ids = jnp.array([1.0, 2.0, 4.0, 8.0]), jnp.array([0, -1, 2, 0])
+    assert ops.segment_reduce(data, ids, 2).tolist() == [9, 0]
+    assert ops.segment_reduce(data, ids, 2, reduction="mean").tolist() == [4.5, 0]
+    assert ops.segment_reduce(data, ids, 2, reduction="max").tolist() == [8, 0]
+    np.testing.assert_allclose(ops.segment_softermax(data, ids, 2), [1 / 9, 0, 0, 8 / 9])
+    assert np.asarray(ops.segment_softmax(data, ids, 2))[[1, 2]].tolist() == [0, 0]
+
+
+def test_no_segments():
+    data, ids = jnp.ones(2), jnp.array([0, 1])
+    for function in (ops.segment_softmax, ops.segment_softermax):
+        y, pull = jax.vjp(lambda x, function=function: function(x, ids, 0), data)
+        assert (y.tolist(), pull(y)[0].tolist()) == ([0, 0], [0, 0])
+    for name in ("sum", "mean", "max", "min", "softmax"):
+        assert ops.segment_reduce(data, ids, 0, reduction=name).shape == (0,)
+
+
+def test_awkward_scores():
+    ids = jnp.array([0, 0, 1, 1, 2, 2])
+    scores = jnp.array([0.0, 0.0, 1e300, 1e300, 1e-200, -3.0])
+
+    def loss(scores):
+        y = ops.segment_softermax(scores, ids, 4, n=3.0)
+        return y[2] + 2 * y[4], y
+
+    (_, y), gradient = jax.value_and_grad(loss, has_aux=True)(scores)
+    np.testing.assert_allclose(y, [0, 0, 0.5, 0.5, 0, 0], atol=1e-300)
+    assert np.isfinite(gradient).all()
+    shares = ops.segment_softmax(
+        jnp.array([-1e300, 1e300, -jnp.inf, 0.0, -jnp.inf, -jnp.inf]), ids, 4
+    )
+    np.testing.assert_array_equal(shares[:4], [0, 1, 0, 1])
+
+
+def test_a_masked_score_may_be_anything():
+    ids, where = jnp.array([0, 0, 1]), np.array([True, False, False])
+    scores = jnp.array([2.0, jnp.nan, jnp.inf])
+    for function in (ops.segment_softmax, ops.segment_softermax):
+
+        def loss(scores, function=function):
+            y = function(scores, ids, 2, where=where)
+            return y[0] ** 2, y
+
+        (_, y), gradient = jax.value_and_grad(loss, has_aux=True)(scores)
+        np.testing.assert_allclose(y, [1, 0, 0])
+        np.testing.assert_allclose(gradient, 0, atol=1e-12)
+    for name, wanted in {"sum": 2, "mean": 2, "max": 2, "min": 2, "softmax": 2}.items():
+        got = ops.segment_reduce(scores, ids, 2, reduction=name, where=where)
+        np.testing.assert_array_equal(got, [wanted, 0])
+
+
+def test_equal_extremes_share_the_gradient():
+    def largest(x):
+        return ops.segment_reduce(x, jnp.array([0, 0, 0, 1]), 2, reduction="max").sum()
+
+    assert jax.grad(largest)(jnp.array([2.0, 1.0, 2.0, 3.0])).tolist() == [0.5, 0, 0.5, 1]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_low_precision_sums_accumulate_in_float32(dtype):
+    ones = jnp.ones(4096, dtype)
+    assert float(ops.segment_reduce(ones, jnp.zeros(4096, int), 1)[0]) == 4096
+    graph = ops.make_graph(ones[:, None], np.arange(4096), np.zeros(4096, int))
+    mean = ops.propagate(graph, normalization="mean").nodes
+    assert mean.dtype == dtype
+    assert float(mean[0, 0]) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (([1.0], np.zeros(1, int), 1), TypeError, "must be an array"),
+        ((np.ones(2), np.zeros(3, int), 1), ValueError, r"segment_ids \(E,\)"),
+        ((np.ones(2), np.zeros(2), 1), TypeError, "segment_ids must be integers"),
+        ((np.ones(2), np.zeros(2, int), 1.5), ValueError, "num_segments must be an integer"),
+        ((np.ones(2), np.zeros(2, int), -1), ValueError, "num_segments must be an integer"),
+    ],
+)
+@pytest.mark.parametrize("name", ["segment_reduce", "segment_softmax", "segment_softermax"])
+def test_segments_check_alike(name, arguments, error, message):
+    with pytest.raises(error, match=f"{name}: .*{message}"):
+        getattr(ops, name)(*arguments)
+
+
+@pytest.mark.parametrize("name", ["segment_reduce", "segment_softmax", "segment_softermax"])
+def test_segments_check_masks(name):
+    data, ids = np.ones((2, 3)), np.zeros(2, int)
+    with pytest.raises(TypeError, match="where must be boolean"):
+        getattr(ops, name)(data, ids, 1, where=np.ones(2))
+    with pytest.raises(ValueError, match=r"where must have shape \(2,\)"):
+        getattr(ops, name)(data, ids, 1, where=np.ones(3, bool))
+    both = np.ones((2, 3), bool)
+    same(getattr(ops, name)(data, ids, 1, where=both), getattr(ops, name)(data, ids, 1))
+
+
+def test_softermax_checks_its_numbers():
+    data, ids = np.ones((2, 3)), np.zeros(2, int)
+    with pytest.raises(ValueError, match="n must be above 0"):
+        ops.segment_softermax(data, ids, 1, n=0.0)
+    with pytest.raises(ValueError, match="epsilon must have shape"):
+        ops.segment_softermax(data, ids, 1, epsilon=np.ones(3))
+    with pytest.raises(ValueError, match="n must have shape"):
+        ops.segment_softermax(data, ids, 1, n=np.ones(2))
+
+
+# Pairs
+
+
+def test_pairs_near_each_other_keep_their_digits():
+    x = np.array([[3.0, 4.0], [1.0, 1.0]], np.float32)
+    y = (x + np.array([[1e-4, 0], [0, 0]])).astype(np.float32)
+    wide = truth.yat_pairs(x.astype(float), y.astype(float), epsilon=1e-9)
+    np.testing.assert_allclose(ops.yat_pairs(x, y, epsilon=1e-9), wide, rtol=1e-5)
+    with pytest.raises(ValueError, match="x and y must have the same shape"):
+        ops.yat_pairs(x, y[0])
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-30, 1e18])
+def test_pairs_have_finite_gradients(scale):
+    x = np.full((1, 2), scale, np.float32)
+    y = np.float32(0.5) * x
+    gradients = jax.grad(lambda *a: ops.yat_pairs(*a).sum(), (0, 1))(x, y)
+    assert all(np.isfinite(g).all() for g in gradients)
+
+
+# Batches and padding
+
+
+def test_a_batch_comes_apart_again():
+    graphs = [small(EDGES, np.array(3.0)[None]), other(), small(EDGES, np.array([4.0]))]
+    batch = ops.batch_graphs(graphs)
+    assert batch.n_node.tolist() == [4, 2, 4]
+    assert batch.n_edge.tolist() == [4, 1, 4]
+    assert batch.senders.tolist() == [1, 2, 1, 0, 5, 7, 8, 7, 6]
+    assert ops.node_graphs(batch).tolist() == [0] * 4 + [1] * 2 + [2] * 4
+    for one, again in zip(graphs, ops.unbatch_graphs(batch), strict=True):
+        same(one, again)
+    same(ops.batch_graphs([ops.batch_graphs(graphs[:2]), graphs[2]]), batch)
+
+
+def test_a_batch_is_its_graphs_side_by_side():
+    graphs = [small(EDGES, np.ones(1)), other()]
+    whole = ops.propagate(ops.batch_graphs(graphs), steps=2).nodes
+    alone = [ops.propagate(graph, steps=2).nodes for graph in graphs]
+    np.testing.assert_allclose(whole, np.concatenate(alone), rtol=1e-12)
+
+
+def test_batches_of_different_fields_are_refused():
+    with pytest.raises(ValueError, match="the same fields"):
+        ops.batch_graphs([small(EDGES), small()])
+    with pytest.raises(ValueError, match="at least one graph"):
+        ops.batch_graphs([])
+
+
+@pytest.mark.parametrize("sizes", [(7, 6), (7, 5, 3), (7, 6, 5), (10, 9, 4)])
+def test_padding_marks_what_is_real(sizes):
+    batch = ops.batch_graphs([small(EDGES, np.ones(1)), other()])
+    padded = ops.pad_graph(batch, *sizes)
+    masks = jax.jit(ops.padding_masks)(padded)
+    assert [mask.sum() for mask in masks] == [6, 5, 2]
+    assert all(mask[:n].all() for mask, n in zip(masks, (6, 5, 2), strict=True))
+    wanted = (*sizes, 3)[:3]
+    assert (len(padded.nodes), len(padded.edges), len(padded.globals)) == wanted
+    assert (padded.n_node.sum(), padded.n_edge.sum()) == wanted[:2]
+    same(ops.batch_graphs(ops.unbatch_graphs(padded)[:2]), batch)
+
+
+def test_an_empty_last_graph_is_not_padding():
+    empty = ops.make_graph(np.zeros((0, 2)), [], [])
+    padded = ops.pad_graph(ops.batch_graphs([small(), empty]), 6, 4)
+    assert ops.padding_masks(padded).graphs.tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ((4, 4), "num_nodes must be at least 5, got 4"),
+        ((5, 3), "num_edges must be at least 4, got 3"),
+        ((5, 4, 1), "num_graphs must be at least 2, got 1"),
+    ],
+)
+def test_too_little_room_is_refused(sizes, message):
+    with pytest.raises(ValueError, match=message):
+        ops.pad_graph(small(), *sizes)
+
+
+# Loops
+
+
+def test_loops_stand_behind_the_edges_of_their_graph():
+    batch = ops.batch_graphs([small(EDGES, np.ones(1)), other()])
+    looped = jax.jit(ops.add_self_loops)(batch, np.arange(6.0))
+    assert looped.n_edge.tolist() == [8, 3]
+    assert looped.senders.tolist() == [1, 2, 1, 0, 0, 1, 2, 3, 5, 4, 5]
+    assert looped.receivers.tolist() == [0, 0, 0, 2, 0, 1, 2, 3, 4, 4, 5]
+    assert looped.edges.tolist() == [1, -2, 3, 0.5, 0, 1, 2, 3, 7, 4, 5]
+    with pytest.raises(ValueError, match="edges must have the structure"):
+        ops.add_self_loops(batch)
+
+
+def test_loops_by_edges_are_loops_of_propagate():
+    got = ops.propagate(ops.add_self_loops(small()), self_loops=False).nodes
+    np.testing.assert_allclose(got, ops.propagate(small()).nodes, rtol=1e-12)
+
+
+def test_propagate_refuses():
+    with pytest.raises(ValueError, match="normalization must be 'symmetric'"):
+        ops.propagate(small(), normalization="both")
+    with pytest.raises(ValueError, match="edges of the graph must be weights"):
+        ops.propagate(small(), weighted=True)
+    with pytest.raises(ValueError, match="steps must be an integer of at least 0"):
+        ops.propagate(small(), steps=-1)
+    with pytest.raises(ValueError, match="normalization must be"):
+        ops.degree_weights(SENDERS, RECEIVERS, 4, normalization="none")
+    with pytest.raises(ValueError, match="degree_weights: .*weights must have shape"):
+        ops.degree_weights(SENDERS, RECEIVERS, 4, np.ones(3))
