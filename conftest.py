@@ -35,6 +35,14 @@ def conditions(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module")
+def quick_compilation() -> Iterator[None]:
+    """Compile quickly and badly: for modules of many small programs, each run once."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 @pytest.fixture
 def data() -> Callable[[str], Path]:
     """A function from the name of a data file to its path; it skips the test if there is none."""

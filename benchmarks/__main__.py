@@ -13,6 +13,7 @@ from .harness import Result, measure
 from .report import headline, plot, table, write_json
 
 SUITES = {
+    "conv": "conv",
     "dense": "dense",
     "dispatch": "dispatch",
     "fit": "fit",

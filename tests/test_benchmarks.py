@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import pyneurons_yat as pn
-from benchmarks import dense, dispatch, fit, graph, imports
+from benchmarks import conv, dense, dispatch, fit, graph, imports
 from benchmarks.__main__ import main
 from benchmarks.harness import (
     Absent,
@@ -68,6 +68,15 @@ def test_dense_contenders_return_the_same_values_and_gradients():
     sizes = measure(memory, rounds=5).samples
     assert all(len(samples) == 1 and samples[0] >= 0 for samples in sizes.values())
     assert {"pyneurons_yat", "relu", "nmn plain", "nmn fused"} == sizes.keys()
+
+
+def test_conv_contenders_return_the_same_values_and_gradients():
+    pytest.importorskip("nmn.nnx")
+    forward, gradient, memory = conv.cases([conv.Size(2, 5, 3, 4, 3)])
+    for case in (forward, gradient):
+        assert set(assert_same_numbers(case)[conv.YAT]) == {"pyneurons_yat", "nmn"}
+    sizes = measure(memory, rounds=5).samples
+    assert {"pyneurons_yat", "relu", "nmn"} == sizes.keys()
 
 
 def test_dense_formula_is_the_published_one():
@@ -259,7 +268,14 @@ def test_a_bad_option_is_one_line_and_code_2(arguments, words, capsys):
 def test_list_names_the_suites(capsys):
     assert main(["--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["dense", "dispatch", "fit", "graph", "import"]
+    assert [line.split()[0] for line in lines] == [
+        "conv",
+        "dense",
+        "dispatch",
+        "fit",
+        "graph",
+        "import",
+    ]
 
 
 def test_json_holds_every_sample_and_the_plot_is_drawn(tmp_path, capsys, monkeypatch):

@@ -1,5 +1,6 @@
 """Layers: create/apply pairs, bound."""
 
+from .conv import Conv, ConvTranspose
 from .dropout import Dropout
 from .graph import GraphConv, YatGraphConv
 from .graph_attention import YatGraphAttention
@@ -17,12 +18,15 @@ from .transforms import (
     ternary,
     unit_norm,
 )
+from .yat_conv import YatConv, YatConvTranspose
 from .yat_dense import YatDense, YatNMN
 from .yat_normalisation import YatBatchNorm, YatLayerNorm
 
 __all__ = [
     "BatchNorm",
     "Binary",
+    "Conv",
+    "ConvTranspose",
     "Dropout",
     "GraphConv",
     "GroupNorm",
@@ -33,6 +37,8 @@ __all__ = [
     "RMSNorm",
     "Vector",
     "YatBatchNorm",
+    "YatConv",
+    "YatConvTranspose",
     "YatDense",
     "YatGraphAttention",
     "YatGraphConv",

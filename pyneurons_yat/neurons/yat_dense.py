@@ -96,7 +96,6 @@ A kernel bank that belongs to the model: one parameter, of which each use takes 
     (2, 1)
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -104,13 +103,9 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
 
 from ..core import bind
-from ..ops import inverse_softplus, yat
-from .initializers import ALPHA, yat_normal
+from ..ops import yat
 from .linear import check_sizes
-
-Initializer = Callable[..., jax.Array]
-
-balanced = jax.nn.initializers.constant(ALPHA)
+from .yat_parameters import Initializer, balanced, draw, epsilon_in_force
 
 
 class YatDenseParams(NamedTuple):
@@ -187,19 +182,21 @@ def create(
         Bouhsine, "Deep Learning 2.0: Artificial Neurons That Matter", 2024.
     """
     check_sizes("YatDense", inputs=inputs, outputs=outputs)
-    if not epsilon > 0:
-        raise ValueError(f"YatDense: epsilon must be above 0, but {epsilon} came")
-    for_kernel, for_bias, for_alpha = jax.random.split(key, 3)
-    alpha = alpha_init(for_alpha, (outputs,), dtype) if use_alpha else None
-    if kernel_init is None:
-        scale = 1.0 if alpha is None else alpha
-        kernel = yat_normal(for_kernel, (inputs, outputs), dtype, alpha=scale, epsilon=epsilon)
-    else:
-        kernel = kernel_init(for_kernel, (inputs, outputs), dtype)
-    bias = bias_init(for_bias, (outputs,), dtype) if use_bias else None
-    return YatDenseParams(
-        kernel, bias, alpha, jnp.zeros(outputs, dtype) if learnable_epsilon else None
+    parameters = draw(
+        "YatDense",
+        key,
+        (inputs, outputs),
+        outputs,
+        use_bias=use_bias,
+        use_alpha=use_alpha,
+        learnable_epsilon=learnable_epsilon,
+        epsilon=epsilon,
+        kernel_init=kernel_init,
+        bias_init=bias_init,
+        alpha_init=alpha_init,
+        dtype=dtype,
     )
+    return YatDenseParams(*parameters)
 
 
 def apply(
@@ -213,14 +210,12 @@ def apply(
 ) -> jax.Array:
     """Applies `YatDense` to x (*B, inputs)."""
     kernel, bias, alpha, shift = params
-    if shift is not None:
-        epsilon = jax.nn.softplus(inverse_softplus(epsilon) + shift)
     return yat(
         x,
         kernel,
         bias,
         alpha,
-        epsilon=epsilon,
+        epsilon=epsilon_in_force(epsilon, shift),
         distance=distance,
         precision=precision,
         out_sharding=out_sharding,

@@ -1,6 +1,7 @@
 """What numbers do: arrays in, arrays out."""
 
 from . import vjp
+from .conv import conv, conv_transpose
 from .dropout import dropout
 from .gate import yat_gate
 from .graph_batches import (
@@ -24,6 +25,7 @@ from .softplus import inverse_softplus
 from .squash import score_tanh, soft_tanh, softer_sigmoid
 from .threshold import abs, binary, relu, relu1, relun, vector
 from .yat import yat, yat_scores
+from .yat_conv import yat_conv, yat_conv_transpose
 from .yat_pairs import yat_pairs
 
 __all__ = [
@@ -34,6 +36,8 @@ __all__ = [
     "batch_graphs",
     "batch_norm",
     "binary",
+    "conv",
+    "conv_transpose",
     "degree_weights",
     "dropout",
     "forward_mode",
@@ -63,6 +67,8 @@ __all__ = [
     "vector",
     "vjp",
     "yat",
+    "yat_conv",
+    "yat_conv_transpose",
     "yat_gate",
     "yat_pairs",
     "yat_scores",

@@ -13,13 +13,11 @@ from .arguments import (
     check_positive,
     check_product,
     check_spread,
-    narrow,
     result_dtype,
-    sum_to,
     widen,
 )
 from .distance import DISTANCES, product
-from .modes import custom_gradient
+from .response import Product, respond
 
 
 def yat(
@@ -204,7 +202,8 @@ def _yat(x, kernel, bias, alpha, epsilon, *, options, dtype):
         row = _yat(x[None], kernel, bias, alpha, epsilon, options=options, dtype=dtype)
         return row[0]
     scales = [None if v is None else widen(v, dtype, x.ndim) for v in (bias, alpha, epsilon)]
-    return _respond(options, x, kernel, *scales)
+    expanded = options.distance == "expanded"
+    return respond(Product(_dot, _distance, options, expanded), x, kernel, *scales)
 
 
 def _columns(options, kernel):
@@ -217,55 +216,3 @@ def _dot(options, x, kernel):
 
 def _distance(options, x, kernel, dot):
     return DISTANCES[options.distance](x, _columns(options, kernel), dot)
-
-
-def _dot_and_distance(options, x, kernel):
-    dot = _dot(options, x, kernel)
-    return dot, _distance(options, x, kernel, dot)
-
-
-def _parts(options, dot, distance, bias, epsilon):
-    """The numerator n = x.w + b and the ratio r = n / (|x - w|^2 + epsilon)."""
-    if options.distance == "expanded":  # held just above 0, where no gradient passes
-        distance = jnp.maximum(distance, float(jnp.finfo(distance.dtype).tiny))
-    numerator = dot if bias is None else dot + bias
-    return numerator, numerator / (distance + epsilon)
-
-
-def _forward(options, x, kernel, bias, alpha, epsilon):
-    dot, distance = _dot_and_distance(options, x, kernel)
-    numerator, ratio = _parts(options, dot, distance, bias, epsilon)
-    y = numerator * ratio  # to divide before multiplying keeps the square from overflowing
-    y = narrow(y if alpha is None else alpha * y, x.dtype)
-    kept = distance if options.distance == "direct" else dot
-    return y, (x, kernel, bias, alpha, epsilon, kept)
-
-
-def _backward(options, residuals, gradient):
-    x, kernel, bias, alpha, epsilon, kept = residuals
-    if options.distance == "direct":
-        dot, distance = _dot(options, x, kernel), kept
-    else:
-        dot, distance = kept, _distance(options, x, kernel, kept)
-    numerator, ratio = _parts(options, dot, distance, bias, epsilon)
-    unscaled = widen(gradient, x.dtype, 0) * ratio
-    scaled = unscaled if alpha is None else alpha * unscaled
-    d_dot, d_epsilon = scaled + scaled, -scaled * ratio
-    wide = widen(x, x.dtype, 0), widen(kernel, x.dtype, 0)
-    _, pull = jax.vjp(partial(_dot_and_distance, options), *wide)
-    d_distance = d_epsilon
-    if options.distance == "expanded":
-        d_distance = jnp.where(distance <= 0, 0, d_epsilon)
-    dx, dkernel = pull((d_dot, d_distance))
-    return (
-        narrow(dx, x.dtype),
-        narrow(dkernel, kernel.dtype),
-        None if bias is None else sum_to(d_dot, bias),
-        None if alpha is None else sum_to(unscaled * numerator, alpha),
-        sum_to(d_epsilon, epsilon),
-    )
-
-
-@custom_gradient(_backward, _forward, static=(0,))
-def _respond(options, x, kernel, bias, alpha, epsilon):
-    return _forward(options, x, kernel, bias, alpha, epsilon)[0]

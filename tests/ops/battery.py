@@ -1,11 +1,13 @@
 """The battery every op runs through: the cases of all families, by name."""
 
+import cases_conv
 import cases_graphs
 import cases_norm
 import cases_squash
 import cases_yat
 
 FAMILIES = (
+    cases_conv,
     cases_graphs,
     cases_norm,
     cases_squash,

@@ -18,19 +18,13 @@ GRAPHS = {
     "message_passing", "node_graphs", "pad_graph", "padding_masks", "unbatch_graphs",
 }  # fmt: skip
 ELSEWHERE = {"forward_mode", "inverse_softplus", *GRAPHS}  # tested in files of their own
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 
 COMPILED = []
 jax.monitoring.register_event_duration_secs_listener(
     lambda event, seconds, **_: COMPILED.append(event) if "backend_compile" in event else None
 )
-
-
-@pytest.fixture(autouse=True, scope="module")
-def quick_compilation():
-    """Compile quickly: the battery is a thousand small programs, each run once."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 def over(cases):
