@@ -8,7 +8,6 @@ from jax.typing import ArrayLike, DTypeLike
 
 from ..core import Model, bind
 from ..ops import (
-    inverse_softplus,
     message_passing,
     segment_reduce,
     segment_softermax,
@@ -18,7 +17,7 @@ from ..ops import (
 from ..ops.arguments import check_choice
 from ..ops.graphs import check_graph
 from .linear import Initializer, Linear, check_sizes, lecun_normal
-from .yat_dense import balanced
+from .yat_parameters import balanced, epsilon_in_force
 
 
 class YatGraphAttentionParams(NamedTuple):
@@ -149,8 +148,7 @@ def apply(
             f"YatGraphAttention: where must have shape {jnp.shape(graph.senders)}, one entry per "
             f"edge, but {jnp.shape(where)} came"
         )
-    if params.epsilon is not None:
-        epsilon = jax.nn.softplus(inverse_softplus(epsilon) + params.epsilon)
+    epsilon = epsilon_in_force(epsilon, params.epsilon)
 
     def score(_: Any, sent: Any, received: Any) -> Any:
         query, key = received["query"], sent["key"]

@@ -30,8 +30,7 @@ def draw(
     dtype: DTypeLike,
 ) -> tuple[jax.Array, jax.Array | None, jax.Array | None, jax.Array | None]:
     """A kernel of the shape; bias, alpha and the shift of epsilon, each (outputs,) or None."""
-    if not epsilon > 0:
-        raise ValueError(f"{layer}: epsilon must be above 0, but {epsilon} came")
+    check_epsilon(layer, epsilon)
     for_kernel, for_bias, for_alpha = jax.random.split(key, 3)
     alpha = alpha_init(for_alpha, (outputs,), dtype) if use_alpha else None
     if kernel_init is None:
@@ -41,6 +40,12 @@ def draw(
         kernel = kernel_init(for_kernel, shape, dtype)
     bias = bias_init(for_bias, (outputs,), dtype) if use_bias else None
     return kernel, bias, alpha, jnp.zeros(outputs, dtype) if learnable_epsilon else None
+
+
+def check_epsilon(layer: str, epsilon: float) -> None:
+    """Refuses an epsilon that is not above 0."""
+    if not epsilon > 0:
+        raise ValueError(f"{layer}: epsilon must be above 0, but {epsilon} came")
 
 
 def epsilon_in_force(epsilon: ArrayLike, shift: jax.Array | None) -> ArrayLike:

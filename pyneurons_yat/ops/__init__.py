@@ -1,6 +1,7 @@
 """What numbers do: arrays in, arrays out."""
 
 from . import vjp
+from .attention import yat_attention, yat_attention_weights
 from .conv import conv, conv_transpose
 from .dropout import dropout
 from .gate import yat_gate
@@ -18,6 +19,7 @@ from .linear import linear
 from .modes import forward_mode
 from .normalisation import batch_norm, group_norm, layer_norm, moments, rms_norm
 from .propagate import degree_weights, propagate
+from .rotary import rotary
 from .segment import segment_reduce
 from .segment_softmax import segment_softermax, segment_softmax
 from .softermax import softermax
@@ -56,6 +58,7 @@ __all__ = [
     "relu1",
     "relun",
     "rms_norm",
+    "rotary",
     "score_tanh",
     "segment_reduce",
     "segment_softermax",
@@ -67,6 +70,8 @@ __all__ = [
     "vector",
     "vjp",
     "yat",
+    "yat_attention",
+    "yat_attention_weights",
     "yat_conv",
     "yat_conv_transpose",
     "yat_gate",

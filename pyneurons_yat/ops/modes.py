@@ -45,8 +45,9 @@ def custom_gradient(
 
     Args:
         backward: `backward(*static, residuals, gradient)`, one cotangent per traced argument.
-        forward: `forward(*args)` returns the value and the residuals. By default the residuals
-            are the traced arguments, and nothing else is kept.
+        forward: `forward(*args)` returns the value and the residuals; its value is also what is
+            computed where no gradient is asked for. By default the value is the plain one, the
+            residuals are the traced arguments, and nothing else is kept.
         static: positions of the arguments that are not traced; they come first.
 
     Returns:
@@ -57,7 +58,10 @@ def custom_gradient(
         def keep_arguments(*args):
             return plain(*args), args[len(static) :]
 
-        custom = jax.custom_vjp(plain, nondiff_argnums=static)
+        def value(*args):
+            return (forward or keep_arguments)(*args)[0]
+
+        custom = jax.custom_vjp(functools.wraps(plain)(value), nondiff_argnums=static)
         custom.defvjp(forward or keep_arguments, backward)
 
         @functools.wraps(plain)

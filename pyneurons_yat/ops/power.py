@@ -39,7 +39,7 @@ def scaled_power(x: jax.Array, n: jax.Array, shift: jax.Array) -> jax.Array:
     n < 0, where the power is infinite, it was chosen. The derivative in x is again a scaled
     power, n x**(n-1) exp(-shift), so derivatives of every order follow.
     """
-    ceiling = np.log(float(jnp.finfo(x.dtype).max)) - 1e-3
+    ceiling = float(np.log(float(jnp.finfo(x.dtype).max))) - 1e-3  # a NumPy number would widen
     power = jnp.exp(jnp.minimum(n * safe_log(x) - shift, ceiling))
     return jnp.where(x == 0, jnp.where(n == 0, jnp.exp(-shift), 0), power)
 

@@ -1,15 +1,19 @@
 """The battery every op runs through: the cases of all families, by name."""
 
+import cases_attention
 import cases_conv
 import cases_graphs
 import cases_norm
+import cases_rotary
 import cases_squash
 import cases_yat
 
 FAMILIES = (
+    cases_attention,
     cases_conv,
     cases_graphs,
     cases_norm,
+    cases_rotary,
     cases_squash,
     cases_yat,
 )

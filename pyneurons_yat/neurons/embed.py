@@ -1,0 +1,267 @@
+"""Embed and YatEmbed: vectors by their ids, and the scores of a vector against all of them."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jax.typing import ArrayLike, DTypeLike
+
+from ..core import Model, bind
+from ..ops import linear, yat
+from .initializers import yat_normal
+from .linear import Initializer, check_sizes
+from .yat_parameters import balanced, check_epsilon, epsilon_in_force
+
+rows_of_unit_length = jax.nn.initializers.variance_scaling(1.0, "fan_in", "normal", out_axis=0)
+
+
+class EmbedParams(NamedTuple):
+    """The vectors, (num_embeddings, features)."""
+
+    embedding: jax.Array
+
+
+class YatEmbedParams(NamedTuple):
+    """The vectors (V, F); bias, alpha and the shift of epsilon, each (V,) or None."""
+
+    embedding: jax.Array
+    bias: jax.Array | None
+    alpha: jax.Array | None
+    epsilon: jax.Array | None
+
+
+def create(
+    key: jax.Array,
+    num_embeddings: int,
+    features: int,
+    *,
+    embedding_init: Initializer = rows_of_unit_length,
+    dtype: DTypeLike = jnp.float32,
+) -> EmbedParams:
+    """A table of vectors: `model(ids)` looks up, `attend(model, query)` scores by dot products.
+
+    Args:
+        key: A PRNG key.
+        num_embeddings: How many vectors, at least 1.
+        features: The size of each, at least 1.
+        embedding_init: `embedding_init(key, shape, dtype)`; by default normal numbers of variance
+            1 / features, so the vectors have a length of about 1.
+        dtype: The dtype of the parameters, and of what is looked up.
+
+    The model takes integers of any shape (*B,) and returns (*B, features). Ids count from 0. One
+    that is negative, or not below num_embeddings, is an IndexError outside `jax.jit`, which waits
+    for the ids to be computed; where they are traced it gives NaN, and no gradient.
+
+    Returns:
+        `EmbedParams(embedding)` of shape (num_embeddings, features).
+
+    Gradient:
+        Row i receives the sum over all places where i was looked up.
+
+    Raises:
+        TypeError: If a size is not an integer, or ids are none.
+        ValueError: If a size is below 1.
+        IndexError: If an id is out of range.
+
+    Example:
+        One table at both ends of a model, an input to look up and an output to score: the same
+        field used twice is one parameter, whose gradients add up.
+
+        >>> from typing import NamedTuple
+        >>> import jax, jax.numpy as jnp, optax, pyneurons_yat as pn
+        >>> class Params(NamedTuple):
+        ...     embed: pn.Model
+        ...     hidden: pn.Model
+        >>> def create(key, size, features):
+        ...     one, two = jax.random.split(key)
+        ...     return Params(pn.Embed(one, size, features), pn.Linear(two, features, features))
+        >>> def apply(params, ids):
+        ...     return pn.attend(params.embed, params.hidden(params.embed(ids)))
+        >>> Successor = pn.bind("Successor", create, apply)
+        >>> model = Successor(jax.random.key(0), 10, 8)
+        >>> pn.count(model)  # 10 * 8 + 8 * 8 + 8
+        152
+        >>> ids, follow = jnp.arange(10), (jnp.arange(10) + 1) % 10
+        >>> def loss(model):
+        ...     return pn.cross_entropy(model(ids), follow)
+        >>> optimizer = optax.adam(0.05)
+        >>> state = optimizer.init(model)
+        >>> @jax.jit
+        ... def step(model, state):
+        ...     updates, state = optimizer.update(pn.grad(loss)(model), state)
+        ...     return optax.apply_updates(model, updates), state
+        >>> for _ in range(100):
+        ...     model, state = step(model, state)
+        >>> model(ids).argmax(-1).tolist()
+        [1, 2, 3, 4, 5, 6, 7, 8, 9, 0]
+    """
+    check_sizes("Embed", num_embeddings=num_embeddings, features=features)
+    return EmbedParams(embedding_init(key, (num_embeddings, features), dtype))
+
+
+def apply(
+    params: EmbedParams, ids: ArrayLike, *, attend: bool = False, precision: Any = None
+) -> jax.Array:
+    """Looks up ids (*B,), or, with `attend`, scores queries (*B, features)."""
+    if attend:
+        return linear(ids, params.embedding.T, precision=precision)
+    return look_up("Embed", params.embedding, ids)
+
+
+def look_up(layer: str, embedding: jax.Array, ids: ArrayLike) -> jax.Array:
+    """The rows of a table by their ids; an id out of range is an error, or NaN if it is traced."""
+    if isinstance(ids, bool) or not jnp.issubdtype(jnp.result_type(ids), jnp.integer):
+        raise TypeError(
+            f"{layer}: ids must be integers, got {jnp.result_type(ids)}; to score vectors against "
+            "the rows, call attend(model, query)"
+        )
+    size = embedding.shape[0]
+    if not isinstance(ids, Tracer):
+        known = np.asarray(ids)
+        wrong = known[(known < 0) | (known >= size)]
+        if wrong.size:
+            raise IndexError(f"{layer}: ids must be from 0 to {size - 1}, got {wrong.flat[0]}")
+    return embedding.at[jnp.asarray(ids)].get(mode="fill", wrap_negative_indices=False)
+
+
+Embed = bind("Embed", create, apply)
+
+
+def create_yat(
+    key: jax.Array,
+    num_embeddings: int,
+    features: int,
+    *,
+    use_bias: bool = True,
+    use_alpha: bool = True,
+    learnable_epsilon: bool = False,
+    epsilon: float = 1e-5,
+    embedding_init: Initializer | None = None,
+    bias_init: Initializer = jax.nn.initializers.zeros,
+    alpha_init: Initializer = balanced,
+    dtype: DTypeLike = jnp.float32,
+) -> YatEmbedParams:
+    """A table of vectors: `model(ids)` looks up, `attend(model, query)` scores by Yat products.
+
+        score_v = alpha_v (query . e_v + bias_v)^2 / (|query - e_v|^2 + epsilon_v)
+
+    Each row is a prototype, which a query scores highest that is along it and near it. Bias, alpha
+    and epsilon count in `attend` only. Both normalised, as on a sphere, is
+    `attend(reparam(model, unit_rows), unit(query))`, with transforms as for `YatDense`.
+
+    Args:
+        key: A PRNG key.
+        num_embeddings: How many vectors, V, at least 1.
+        features: The size of each, at least 1.
+        use_bias: Whether each row has a number inside the square.
+        use_alpha: Whether each row has a factor.
+        learnable_epsilon: Whether epsilon is learned, one per row, as in `YatDense`.
+        epsilon: Above 0, also at the call. With `learnable_epsilon` where the learned one starts.
+        embedding_init: `embedding_init(key, shape, dtype)`; by default `yat_normal`, with which
+            queries of unit mean square get scores of unit mean square.
+        bias_init: `bias_init(key, shape, dtype)`; zeros by default.
+        alpha_init: `alpha_init(key, shape, dtype)`; 4 / sqrt(3) by default.
+        dtype: The dtype of the parameters.
+
+    The model is called as that of `Embed`. Options of `attend`: `epsilon`, `distance`, `precision`,
+    as for `yat`.
+
+    Returns:
+        `YatEmbedParams(embedding, bias, alpha, epsilon)`; what is not used is None.
+
+    Gradient:
+        As for `Embed` and `yat`.
+
+    Raises:
+        TypeError: If a size is not an integer, or ids are none.
+        ValueError: If a size is below 1, or epsilon not above 0.
+        IndexError: If an id is out of range and not traced.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
+        >>> model = pn.YatEmbed(jax.random.key(0), 10, 16, epsilon=0.1)
+        >>> words = model(jnp.array([3, 1, 4]))
+        >>> noise = 0.1 * jax.random.normal(jax.random.key(1), words.shape)
+        >>> pn.attend(model, words + noise).argmax(-1).tolist()
+        [3, 1, 4]
+
+    Source:
+        Bouhsine, "Deep Learning 2.0: Artificial Neurons That Matter", arXiv:2411.08085.
+    """
+    check_sizes("YatEmbed", num_embeddings=num_embeddings, features=features)
+    check_epsilon("YatEmbed", epsilon)
+    for_rows, for_bias, for_alpha = jax.random.split(key, 3)
+    alpha = alpha_init(for_alpha, (num_embeddings,), dtype) if use_alpha else None
+    if embedding_init is None:
+        scale = 1.0 if alpha is None else alpha
+        shape = (features, num_embeddings)
+        embedding = yat_normal(for_rows, shape, dtype, alpha=scale, epsilon=epsilon).T
+    else:
+        embedding = embedding_init(for_rows, (num_embeddings, features), dtype)
+    return YatEmbedParams(
+        embedding,
+        bias_init(for_bias, (num_embeddings,), dtype) if use_bias else None,
+        alpha,
+        jnp.zeros(num_embeddings, dtype) if learnable_epsilon else None,
+    )
+
+
+def apply_yat(
+    params: YatEmbedParams,
+    ids: ArrayLike,
+    *,
+    attend: bool = False,
+    epsilon: ArrayLike = 1e-5,
+    distance: str = "expanded",
+    precision: Any = None,
+) -> jax.Array:
+    """Looks up ids (*B,), or, with `attend`, scores queries (*B, features)."""
+    if not attend:
+        return look_up("YatEmbed", params.embedding, ids)
+    return yat(
+        ids,
+        params.embedding.T,
+        params.bias,
+        params.alpha,
+        epsilon=epsilon_in_force(epsilon, params.epsilon),
+        distance=distance,
+        precision=precision,
+    )
+
+
+YatEmbed = bind("YatEmbed", create_yat, apply_yat)
+
+
+def attend(model: Model, query: jax.Array, **options: Any) -> jax.Array:
+    """Scores vectors against every row of a table, as the output layer of a language model does.
+
+    By dot products, query . e_v, for `Embed`; by Yat products for `YatEmbed`.
+
+    Args:
+        model: A model of `Embed` or `YatEmbed`, or what `reparam` makes of one. It is called as
+            `model(query, attend=True)`.
+        query: (*B, features).
+        **options: Of the model's call.
+
+    Returns:
+        (*B, num_embeddings).
+
+    Gradient:
+        As for `linear` and `yat`.
+
+    Raises:
+        TypeError: If the model is no table.
+        ValueError: If the last axis of query is not the table's.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
+        >>> model = pn.Embed(jax.random.key(0), 10, 4)
+        >>> pn.attend(model, jnp.ones((2, 4))).shape
+        (2, 10)
+    """
+    if not isinstance(model, Model) or not hasattr(model.params, "embedding"):
+        came = model.layer.name if isinstance(model, Model) else type(model).__name__
+        raise TypeError(f"attend: model must be an Embed or a YatEmbed, got {came}")
+    return model(query, attend=True, **options)

@@ -1,0 +1,130 @@
+"""Blocks of queries and keys: how large they are, and in which order attention reads them.
+
+A length that is no multiple of the block ends in a block that overlaps the one before, in which
+what was done before is left out: so no array is padded, a bias least of all.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from .attention_scores import Limits, Options, both, visible
+
+BLOCK_QUERIES = (64, 256)  # the fewest and the most
+BLOCK_KEYS = 512
+BLOCK_SCORES = 2**19  # of all heads together, so that a few such arrays stay in the cache
+
+
+def fit_blocks(options: Options, heads: int, queries: int, keys: int) -> tuple[int, int]:
+    """The numbers of queries and of keys in a block: those asked for, or else good ones."""
+    if options.blocks is not None:
+        return min(options.blocks[0], queries), min(options.blocks[1], keys)
+    few, many = BLOCK_QUERIES
+    rows = min(max(BLOCK_SCORES // (BLOCK_KEYS * heads), few), many, queries)
+    columns = max(BLOCK_SCORES // (rows * heads), 128)
+    if options.is_causal:
+        columns = min(columns, BLOCK_KEYS)
+    if options.window is not None:
+        columns = min(columns, rows + sum(options.window))
+    return rows, min(columns, keys)
+
+
+class Block(NamedTuple):
+    """`size` places of an axis from `first` on. Those below `new` belong to the block before."""
+
+    first: Any
+    size: int
+    new: Any  # None where blocks do not overlap
+
+    @property
+    def places(self) -> jax.Array:
+        """All places, as an array."""
+        return self.first + jnp.arange(self.size, dtype=jnp.int32)
+
+    @property
+    def is_new(self) -> jax.Array | None:
+        """Which places are in no block before, (1, 1, 1, 1, size); None for all."""
+        return None if self.new is None else (self.places >= self.new)[None, None, None, None]
+
+
+def cut(x: Any, rows: Block | None = None, columns: Block | None = None) -> Any:
+    """The part of x that lies in a block of its last axis but one, and of its last.
+
+    An axis of size 1 belongs to all blocks. x may be None.
+    """
+    if x is None:
+        return None
+    starts, sizes = _corner(x, rows, columns)
+    return x if sizes == x.shape else jax.lax.dynamic_slice(x, starts, sizes)
+
+
+def put(x: jax.Array, part: jax.Array, rows: Block | None = None) -> jax.Array:
+    """Replace the part of x that `cut` reads."""
+    starts, sizes = _corner(x, rows, None)
+    return part if sizes == x.shape else jax.lax.dynamic_update_slice(x, part, starts)
+
+
+def add(x: Any, part: Any, rows: Block | None = None, columns: Block | None = None) -> jax.Array:
+    """Add to the part of x that `cut` reads."""
+    starts, sizes = _corner(x, rows, columns)
+    if sizes == x.shape:
+        return x + part
+    old = jax.lax.dynamic_slice(x, starts, sizes)
+    return jax.lax.dynamic_update_slice(x, old + part, starts)
+
+
+def _corner(x, rows, columns):
+    starts, sizes = [jnp.int32(0)] * x.ndim, list(x.shape)
+    for axis, block in ((x.ndim - 2, rows), (x.ndim - 1, columns)):
+        if block is not None and x.shape[axis] > block.size:
+            starts[axis], sizes[axis] = block.first, block.size
+    return starts, tuple(sizes)
+
+
+def over_blocks(
+    first: Any, last: Any, size: int, length: int, step: Callable[[Block, Any], Any], carry: Any
+) -> Any:
+    """Carry something through the blocks that cover the places first, ..., last - 1."""
+    fixed = isinstance(first, int) and isinstance(last, int)
+    overlap = not (isinstance(first, int) and length % size == 0)
+
+    def body(index, carry):
+        new = jnp.asarray(first + index * size, jnp.int32)
+        start = jnp.minimum(new, length - size) if overlap else new
+        return step(Block(start, size, new if overlap else None), carry)
+
+    count = -(-(last - first) // size)
+    if fixed and count == 1:  # no loop, which XLA would not see through
+        return body(0, carry)
+    return jax.lax.fori_loop(0, count, body, carry)
+
+
+def key_range(options: Options, limits: Limits, rows: Block, length: int) -> tuple[Any, Any]:
+    """The first key that one of the queries may see, and one more than the last."""
+    place = rows.first + limits.offset
+    left, right = options.window or (None, None)
+    right = 0 if options.is_causal else right
+    first = 0 if left is None else jnp.clip(place - left, 0, length)
+    last = length if right is None else jnp.clip(place + rows.size + right, 0, length)
+    if limits.key_lengths is not None:
+        last = jnp.minimum(last, jnp.max(limits.key_lengths))
+    return first, last
+
+
+def over_keys(
+    options: Options, limits: Limits, rows: Block, length: int, step: Callable, carry: Any
+) -> Any:
+    """Carry something through the blocks of keys that a block of queries sees.
+
+    step(keys, seen, carry) is given a block, and which of its keys each query sees.
+    """
+
+    def see_and_step(keys, carry):
+        part = limits._replace(mask=cut(limits.mask, rows, keys))
+        seen = both(visible(options, part, rows.places, keys.places), keys.is_new)
+        return step(keys, seen, carry)
+
+    first, last = key_range(options, limits, rows, length)
+    return over_blocks(first, last, options.blocks[1], length, see_and_step, carry)

@@ -1,0 +1,194 @@
+"""The cache of decoding, and that no causal path lets the future through."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import pyneurons_yat as pn
+
+DRAW = np.random.default_rng(0)
+X = DRAW.normal(size=(2, 9, 8))
+ROTARY = {"rotary": "half"}
+MODELS = {
+    "dot": (pn.MultiHeadAttention, {}),
+    "dot, grouped, rotary": (pn.MultiHeadAttention, {"kv_heads": 2, **ROTARY}),
+    "yat": (pn.YatMultiHeadAttention, {"kv_heads": 2}),
+    "yat, rotary, unit": (pn.YatMultiHeadAttention, {**ROTARY, "normalize_qk": True}),
+    "yat, interleaved": (pn.YatMultiHeadAttention, {"rotary": "interleaved"}),
+    "yat, softermax": (pn.YatMultiHeadAttention, {"normalizer": "softermax", "power": 2.0}),
+    "self": (pn.YatSelfAttention, {}),
+    "self, wide, rotary": (pn.YatSelfAttention, {"qkv_features": 12, **ROTARY}),
+    "self, with itself": (pn.YatSelfAttention, {"mask_self": False, "normalizer": "softmax"}),
+}
+every = pytest.mark.parametrize("name", MODELS)
+some = pytest.mark.parametrize("name", ["dot, grouped, rotary", "yat, rotary, unit", "self"])
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_compilation():
+    """Compile quickly: each program runs once."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
+@jax.jit
+def whole(model, x, **arrays):
+    """The full causal pass."""
+    return model(x, is_causal=True, **arrays)
+
+
+def made(name, **options):
+    layer, own = MODELS[name]
+    return layer(jax.random.key(0), 8, 3, heads=4, dtype=float, **own, **options)
+
+
+@jax.jit
+def step(model, x, cache, **arrays):
+    return pn.decode(model, x, cache, **arrays)
+
+
+@every
+def test_decoding_equals_the_full_causal_pass(name):
+    model = made(name)
+    full = whole(model, X)
+    cache = pn.attention_cache(model, (2,), 9)
+    start, cache = step(model, X[:, :4], cache)  # a prompt
+    pair, cache = step(model, X[:, 4:6], cache)  # two at a time
+
+    def one(cache, x):
+        y, cache = pn.decode(model, x[:, None], cache)
+        return cache, y[:, 0]
+
+    cache, rest = jax.jit(lambda cache, x: jax.lax.scan(one, cache, x))(
+        cache, jnp.moveaxis(X[:, 6:], 1, 0)
+    )
+    y = jnp.concatenate([start, pair, jnp.moveaxis(rest, 0, 1)], 1)
+    np.testing.assert_allclose(y, full, rtol=1e-5, atol=1e-6)
+    assert cache.index.dtype == jnp.int32
+    assert int(cache.index) == 9
+
+
+@every
+def test_no_output_depends_on_the_future(name):
+    model = made(name)
+    y = whole(model, X)
+    for t in (0, 3, 8):
+        changed = whole(model, jnp.asarray(X).at[:, t].set(100 * DRAW.normal(size=(2, 8))))
+        np.testing.assert_array_equal(y[:, :t], changed[:, :t])
+        seen = t + 1 if name.startswith("self") else t  # there no token sees itself
+        assert (np.abs(y[:, seen:] - changed[:, seen:]).max(axis=(0, 2)) > 0).all()
+    slopes = jax.jit(jax.jacobian(lambda x: model(x, is_causal=True).sum((0, 2))))(X)
+    future = np.abs(slopes).sum((1, 3)) * np.triu(np.ones((9, 9)), 1)
+    np.testing.assert_array_equal(future, 0)
+
+
+@some
+def test_no_output_depends_on_the_future_in_decoding_and_training(name):
+    model = made(name, dropout=0.3)
+    cache = pn.attention_cache(model, (2,), 9)
+    changed = jnp.asarray(X).at[:, 5].set(50.0)
+    y, other = (step(model, x, cache)[0] for x in (jnp.asarray(X), changed))
+    np.testing.assert_array_equal(y[:, :5], other[:, :5])
+    train = jax.jit(lambda x: pn.observe(model, x, key=jax.random.key(1), is_causal=True)[0])
+    np.testing.assert_array_equal(train(X)[:, :5], train(changed)[:, :5])
+
+
+@some
+def test_overflow_is_an_error_outside_jit_and_nan_inside(name):
+    model = made(name)
+    cache = pn.attention_cache(model, (2,), 5)
+    _, cache = step(model, X[:, :4], cache)
+    with pytest.raises(ValueError, match="room for 5 tokens and holds 4, so 2 more do not fit"):
+        pn.decode(model, X[:, 4:6], cache)
+    y, over = step(model, X[:, 4:6], cache)
+    assert np.isnan(y).all()
+    y, _ = step(model, X[:, 6:7], over)  # and ever after
+    assert np.isnan(y).all()
+    with pytest.raises(ValueError, match="so 6 more do not fit"):
+        step(model, X[:, :6], pn.attention_cache(model, (2,), 5))
+    y, _ = step(model, X[:, 4:5], cache)
+    np.testing.assert_allclose(y, whole(model, X[:, :5])[:, 4:], rtol=1e-5, atol=1e-6)
+
+
+@some
+def test_masks_in_decoding(name):
+    """A padded prompt: the first two of nine places are never seen."""
+    model = made(name)
+    mask = np.arange(9) >= 2
+    full = whole(model, X, mask=mask[None])
+    _, cache = step(model, X[:, :6], pn.attention_cache(model, (2,), 9), mask=mask[None])
+    y, _ = step(model, X[:, 6:], cache, mask=mask)
+    np.testing.assert_allclose(y, full[:, 6:], rtol=1e-5, atol=1e-6)
+
+
+def test_explicit_positions_in_decoding():
+    model = made("yat, rotary, unit")
+    positions = np.array([0, 1, 2, 5, 6, 7, 8, 9, 10])
+    full = model(X, positions=positions, is_causal=True)
+    cache = pn.attention_cache(model, (2,), 9)
+    start, cache = pn.decode(model, X[:, :4], cache, positions=positions[:4])
+    rest, _ = pn.decode(model, X[:, 4:], cache, positions=positions[4:])
+    np.testing.assert_allclose(jnp.concatenate([start, rest], 1), full, rtol=1e-5, atol=1e-6)
+
+
+def halved(params):
+    return params._replace(output=jax.tree.map(lambda leaf: leaf / 2, params.output))
+
+
+def test_what_reparam_and_freeze_make_decodes_too():
+    model = pn.freeze(pn.reparam(made("yat"), halved), "value")
+    y, _ = pn.decode(model, X, pn.attention_cache(model, (2,), 9))
+    np.testing.assert_allclose(y, made("yat")(X, is_causal=True) / 2, rtol=1e-6, atol=1e-8)
+
+
+def test_caches_under_vmap_have_lengths_of_their_own():
+    model = made("yat, rotary, unit")
+    caches = [pn.decode(model, X[0, :n], pn.attention_cache(model, (), 9))[1] for n in (3, 6)]
+    tokens = jnp.asarray(X)[0, jnp.array([[3], [6]])]
+    y, caches = jax.vmap(pn.decode, (None, 0, 0))(model, tokens, pn.stack(caches))
+    full = model(X[0], is_causal=True)
+    np.testing.assert_allclose(y[:, 0], full[jnp.array([3, 6])], rtol=1e-6, atol=1e-8)
+    np.testing.assert_array_equal(caches.index, [4, 7])
+
+
+def test_a_cache_of_lower_precision():
+    model = made("yat")
+    cache = pn.attention_cache(model, (2,), 9, jnp.bfloat16)
+    y, cache = pn.decode(model, X, cache)
+    assert cache.key.dtype == cache.value.dtype == jnp.bfloat16
+    np.testing.assert_allclose(y, model(X, is_causal=True), atol=0.02)
+    assert pn.attention_cache(model, (2,), 9).key.dtype == np.float64
+
+
+def test_gradients_flow_through_decoding():
+    model = made("yat")
+
+    def total(model):
+        def one(cache, x):
+            y, cache = pn.decode(model, x[:, None], cache)
+            return cache, y
+
+        cache = pn.attention_cache(model, (2,), 9)
+        return jnp.sum(jax.lax.scan(one, cache, jnp.moveaxis(X, 1, 0))[1] ** 2)
+
+    got = jax.jit(jax.grad(total))(model)
+    wanted = jax.jit(jax.grad(lambda m: jnp.sum(m(X, is_causal=True) ** 2)))(model)
+    for one, two in zip(jax.tree.leaves(got), jax.tree.leaves(wanted), strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-7, atol=1e-9)
+
+
+def test_wrong_caches():
+    model = made("yat")
+    cache = pn.attention_cache(model, (2,), 9)
+    with pytest.raises(TypeError, match=r"cache must be an AttentionCache.*attention_cache\("):
+        pn.decode(model, X, None)
+    with pytest.raises(ValueError, match=r"make it with attention_cache\(model, \(\), length\)"):
+        pn.decode(model, X[0], cache)
+    with pytest.raises(ValueError, match="a cache is for self attention"):
+        model(X, X, cache=cache)
+    with pytest.raises(TypeError, match="must be an attention layer.*got Linear"):
+        pn.attention_cache(pn.Linear(jax.random.key(0), 3, 3), (2,), 9)
+    with pytest.raises(ValueError, match="length must be at least 1"):
+        pn.attention_cache(model, (2,), 0)

@@ -1,0 +1,171 @@
+"""Dropout of attention weights: its definition, its statistics, and where its keys come from."""
+
+import attention_truth as truth
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import pyneurons_yat as pn
+from pyneurons_yat.ops import yat_attention_weights as yat_weights
+from pyneurons_yat.ops.attention_weights import dot_product_attention_weights as dot_weights
+from pyneurons_yat.ops.attention_weights import dropped_attention
+
+DRAW = np.random.default_rng(0)
+X = DRAW.normal(size=(2, 5, 8))
+LAYERS = [pn.MultiHeadAttention, pn.YatMultiHeadAttention, pn.YatSelfAttention]
+every = pytest.mark.parametrize("layer", LAYERS, ids=lambda one: one.name)
+
+
+def fresh():
+    return jax.random.key(5)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_compilation():
+    """Compile quickly: each program runs once."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
+def made(layer, **options):
+    return layer(jax.random.key(0), 8, 3, **{"heads": 2, "dtype": float, "dropout": 0.4, **options})
+
+
+@every
+def test_inference_is_deterministic_and_drops_nothing(layer):
+    model = made(layer)
+    np.testing.assert_array_equal(model(X), model(X))
+    np.testing.assert_array_equal(model(X), made(layer, dropout=0.0)(X))
+
+
+@every
+def test_training_without_a_key_says_so(layer):
+    with pytest.raises(ValueError, match="dropout=0.4 draws, so it needs a key, but none came"):
+        pn.observe(made(layer), X)
+    y, after = pn.observe(made(layer), X, dropout=0.0)
+    np.testing.assert_allclose(y, made(layer)(X), rtol=1e-6, atol=1e-9)
+    assert jax.tree.structure(after) == jax.tree.structure(made(layer))
+
+
+@every
+def test_the_mean_over_keys_is_the_result_without_dropout(layer):
+    model = made(layer)
+    keys = jax.random.split(fresh(), 4000)
+    y = jax.jit(jax.vmap(lambda key: pn.observe(model, X, key=key)[0]))(keys)
+    error = y.std(0) / 4000**0.5
+    assert (np.abs(y.mean(0) - model(X)) < 6 * error + 1e-9).all()
+    assert y.std(0).min() > 0
+
+
+@pytest.mark.parametrize("weigh", [dot_weights, yat_weights])
+def test_weights_are_dropped_after_normalisation(weigh):
+    """With unit vectors as values, the output shows the weights themselves."""
+    q, k = DRAW.normal(size=(2, 1, 40, 3, 4))
+    value = np.broadcast_to(np.eye(40)[:, None], (1, 40, 3, 40))
+    w = dropped_attention(fresh(), 0.25, weigh, q, k, value, is_causal=True)
+    plain = dropped_attention(fresh(), 0.0, weigh, q, k, value, is_causal=True)
+    kept = w != 0
+    np.testing.assert_allclose(w[kept], plain[kept] / 0.75, rtol=1e-12)
+    np.testing.assert_allclose(plain.sum(-1), 1.0, rtol=1e-12)
+    seen = np.broadcast_to(np.tril(np.ones((40, 40), bool))[:, None], (40, 3, 40))
+    rate = 1 - np.asarray(kept)[0][seen].mean()
+    assert abs(rate - 0.25) < 4 * (0.25 * 0.75 / seen.sum()) ** 0.5
+    one, two = np.asarray(kept)[0, 30:, 0, :30], np.asarray(kept)[0, 30:, 1, :30]
+    assert 0.2 < (one != two).mean() < 0.55  # heads draw apart: 2 * 0.25 * 0.75
+
+
+@pytest.mark.parametrize("weigh", [dot_weights, yat_weights])
+def test_blocks_change_nothing(weigh):
+    q = jnp.asarray(DRAW.normal(size=(2, 11, 4, 6)))
+    k, v = jnp.asarray(DRAW.normal(size=(2, 2, 9, 2, 6)))
+    bias, mask = jnp.asarray(DRAW.normal(size=(4, 11, 9))), DRAW.random((2, 1, 1, 9)) < 0.8
+
+    def run(size):
+        def total(q, k, v, bias):
+            y = dropped_attention(
+                fresh(), 0.3, weigh, q, k, v, bias, mask, is_causal=True, block_size=size
+            )
+            return (y * jnp.cos(jnp.arange(y.size)).reshape(y.shape)).sum(), y
+
+        return jax.jit(jax.grad(total, argnums=(0, 1, 2, 3), has_aux=True))(q, k, v, bias)
+
+    for one, two in zip(jax.tree.leaves(run(4)), jax.tree.leaves(run(128)), strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("normalizer", ["softmax", "softermax"])
+def test_at_rate_0_the_weights_are_those_of_the_loops(normalizer):
+    q, k, v = DRAW.normal(size=(3, 6, 2, 4))
+    mask, bias = DRAW.random((6, 6)) < 0.6, DRAW.uniform(0, 1, (2, 6, 6))
+    mask[1] = False
+    power = 1.5 if normalizer == "softermax" else 1.0
+    options = {"shift": np.array([0.3, -0.5]), "alpha": np.array([1.5, 2.0]), "epsilon": 0.1}
+
+    def weigh(*arrays, **order):
+        return yat_weights(*arrays, **options, **order, normalizer=normalizer, power=power)
+
+    def score(n, q, k):
+        return truth.yat_scores(q, k, 0.5, options["shift"][n], options["alpha"][n], 0.1)
+
+    wanted = truth.attend(q, k, v, score, mask, bias, normalizer, power)
+    got = dropped_attention(fresh(), 0.0, weigh, q, k, v, bias, mask)
+    np.testing.assert_allclose(got, wanted, rtol=1e-9, atol=1e-12)
+
+
+def test_memory_grows_with_the_length_not_its_square():
+    def total(q, k, v):
+        return dropped_attention(fresh(), 0.1, yat_weights, q, k, v, is_causal=True).sum()
+
+    def temporary(length):
+        array = jax.ShapeDtypeStruct((1, length, 2, 16), jnp.float32)
+        lowered = jax.jit(jax.grad(total, argnums=(0, 1, 2))).lower(array, array, array)
+        return lowered.compile().memory_analysis().temp_size_in_bytes
+
+    assert temporary(2048) < 2.2 * temporary(1024)
+
+
+@every
+def test_observe_passes_through_sequential(layer):
+    model = pn.sequential(pn.Linear(jax.random.key(1), 8, 8, dtype=float), made(layer))
+    y, after = pn.observe(model, X, key=fresh())
+    assert (y != model(X)).any()
+    np.testing.assert_array_equal(after(X), model(X))
+    np.testing.assert_array_equal(pn.observe(model, X, key=fresh())[0], y)
+
+
+def create_counting(key, inputs, outputs, **options):
+    return {"linear": pn.Linear(key, inputs, outputs, **options), "calls": jnp.zeros((), int)}
+
+
+def apply_counting(params, x):
+    return params["linear"](x)
+
+
+def observe_counting(params, x):
+    return params["linear"](x), {**params, "calls": params["calls"] + 1}
+
+
+Counting = pn.bind("Counting", create_counting, apply_counting, observe_counting)
+
+
+@every
+def test_projections_are_observed_too(layer):
+    model = made(layer, projection=Counting)
+    _, after = pn.observe(model, X, key=fresh())
+    calls = [int(p.params["calls"]) for p in after.params[:4] if p is not None]
+    assert calls == [1] * (2 if layer is pn.YatSelfAttention else 4)
+    assert not any(int(p.params["calls"]) for p in model.params[:4] if p is not None)
+
+
+@every
+def test_old_keys(layer):
+    y, _ = pn.observe(made(layer), X, key=jax.random.PRNGKey(5))
+    assert np.isfinite(y).all()
+
+
+@pytest.mark.parametrize("rate", [1.0, -0.1, "high"])
+def test_wrong_rates(rate):
+    with pytest.raises(ValueError, match=r"dropout must be a number in \[0, 1\)"):
+        pn.observe(made(pn.MultiHeadAttention), X, key=fresh(), dropout=rate)

@@ -1,0 +1,271 @@
+"""The attention layers against nmn's and flax's, with the same weights: values and gradients.
+
+In float64, where a query near a key costs no digits; the peers keep some constants in float32.
+Every array is compared to 2e-5 of its largest entry, or of 1.
+"""
+
+import contextlib
+import warnings
+
+import attention_truth as truth
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import pyneurons_yat as pn
+
+
+def peers():
+    """flax.nnx and nmn's layers; importing them may warn."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        nnx = pytest.importorskip("flax.nnx")
+        heads = pytest.importorskip("nmn.nnx.layers.attention.multi_head")
+        rotary = pytest.importorskip("nmn.nnx.layers.attention.rotary_yat")
+    return nnx, heads.MultiHeadAttention, rotary.RotaryYatAttention
+
+
+nnx, NmnAttention, NmnRotary = peers()
+
+DRAW = np.random.default_rng(0)
+X = DRAW.normal(size=(2, 6, 8))
+MEMORY = DRAW.normal(size=(2, 7, 8))
+CAUSAL = np.tril(np.ones((6, 6), bool))[None, None]
+SOME = (DRAW.random((2, 4, 6, 6)) < 0.7) | np.eye(6, dtype=bool)
+
+
+@pytest.fixture(autouse=True)
+def as_peers_want():
+    """The peers broadcast ranks, and reuse keys."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(jax.numpy_rank_promotion("allow"))
+        stack.enter_context(jax.debug_key_reuse(False))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_compilation():
+    """Compile quickly: each program runs once."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
+def scrambled(layer):
+    """Parameters that are not what they were made: biases not 0, scales not 1."""
+    draw = np.random.default_rng(1)
+    state = nnx.state(layer, nnx.Param)
+    moved = jax.tree.map(lambda a: a + jnp.asarray(0.3 * draw.normal(size=a.shape), a.dtype), state)
+    nnx.update(layer, moved)
+    return layer
+
+
+def flat(kernel):
+    """A kernel with head axes as (inputs, outputs) or (inputs,) for a bias."""
+    return kernel.reshape(-1, kernel.shape[-1]) if kernel.ndim == 3 else kernel
+
+
+NMN_PARTS = {"query": "query", "key": "key", "value": "value", "output": "out"}
+ROTARY_PARTS = {"query": "q_proj", "key": "k_proj", "value": "v_proj", "output": "o_proj"}
+
+
+def with_weights(model, layer, parts):
+    """Our model with the peer's projections, alpha and epsilon."""
+    for mine, theirs in parts.items():
+        part = getattr(layer, theirs)
+        model = pn.replace(model, f"{mine}.kernel", flat(part.kernel[...]))
+        if part.bias is not None:
+            model = pn.replace(model, f"{mine}.bias", part.bias[...])
+    if model.alpha is not None:
+        model = pn.replace(model, "alpha", jnp.broadcast_to(layer.alpha[...], (4,)))
+    if model.epsilon is not None:
+        epsilon = dict(model.static)["epsilon"]
+        shift = layer.epsilon_param[...] - np.log(np.expm1(epsilon))
+        model = pn.replace(model, "epsilon", jnp.broadcast_to(shift, (4,)))
+    return model
+
+
+def near(got, wanted, name=""):
+    got, wanted = np.asarray(got, float), np.asarray(wanted, float)
+    scale = max(np.abs(wanted).max(), 1.0)
+    np.testing.assert_allclose(got, wanted, rtol=0, atol=2e-5 * scale, err_msg=name)
+
+
+def compare(model, layer, parts, inputs, ours, theirs):
+    """Values; gradients in the inputs, the kernels, alpha and epsilon."""
+    y, other = model(*inputs, **ours), layer(*inputs, **theirs)
+    near(y, other, "y")
+    g = np.random.default_rng(2).normal(size=y.shape)
+    loss = jax.jit(
+        jax.grad(lambda m, *i, **o: (m(*i, **o) * g).sum(), (0, 1)), static_argnames="is_causal"
+    )
+    mine, dx = loss(model, *inputs, **ours)
+    got, dx_other = nnx.grad(lambda m, *i: (m(*i, **theirs) * g).sum(), argnums=(0, 1))(
+        layer, *inputs
+    )
+    near(dx, dx_other, "dx")
+    for name, part in parts.items():
+        near(getattr(mine, name).kernel, flat(got[part]["kernel"][...]), name)
+    if model.alpha is not None and dict(model.static)["normalizer"] == "softmax":  # else it is 0
+        near(mine.alpha.sum(), got["alpha"][...].sum(), "alpha")
+    if model.epsilon is not None:
+        near(mine.epsilon.sum(), got["epsilon_param"][...], "epsilon")
+
+
+CONFIGURATIONS = {
+    "plain": {},
+    "no bias": {"use_bias": False},
+    "no alpha": {"use_alpha": False},
+    "wide": {"qkv_features": 24},
+    "normalised": {"normalize_qk": True, "epsilon": 0.01},
+    "epsilon": {"epsilon": 0.3},
+    "learnable epsilon": {"learnable_epsilon": True, "epsilon": 0.1},
+    "softermax": {"use_softermax": True},
+    "softermax, power": {"use_softermax": True, "power": 2.5, "use_alpha": False},
+    "softermax, unit": {"use_softermax": True, "normalize_qk": True, "epsilon": 0.1},
+    "outputs": {"out_features": 5},
+    "all": {"qkv_features": 16, "use_bias": False, "normalize_qk": True, "learnable_epsilon": True,
+            "epsilon": 0.2, "use_softermax": True, "power": 1.5},
+}  # fmt: skip
+CALLS = {
+    "self": ((X,), {}, {}),
+    "cross": ((X, MEMORY), {}, {}),
+    "causal": ((X,), {"is_causal": True}, {"mask": CAUSAL}),
+    "masked": ((X,), {"mask": SOME}, {"mask": SOME}),
+}
+GRID = [(c, "self") for c in CONFIGURATIONS] + [
+    (c, call)
+    for c in ("plain", "softermax", "softermax, power", "all")
+    for call in ("cross", "causal", "masked")
+]
+
+
+def ours_from(options):
+    """Nmn's options in our words, and the width of the output."""
+    options = dict(options)
+    softer = options.pop("use_softermax", False)
+    options["normalizer"] = "softermax" if softer else "softmax"
+    return options, options.pop("out_features", 8)
+
+
+@pytest.mark.parametrize(("configuration", "call"), GRID)
+def test_nmn_multi_head_attention(configuration, call):
+    options = CONFIGURATIONS[configuration]
+    layer = scrambled(
+        NmnAttention(4, 8, rngs=nnx.Rngs(0), decode=False, param_dtype=float, **options)
+    )
+    mine, outputs = ours_from({"epsilon": 1e-5, **options})
+    model = pn.YatMultiHeadAttention(
+        jax.random.key(0), 8, outputs, heads=4, use_shift=False, dtype=float, **mine
+    )
+    inputs, ours, theirs = CALLS[call]
+    compare(with_weights(model, layer, NMN_PARTS), layer, NMN_PARTS, inputs, ours, theirs)
+
+
+def create_norm(size):
+    return jnp.ones(size)
+
+
+def apply_norm(scale, x):
+    """Layer normalisation without a bias, as flax and nmn define it."""
+    mean = x.mean(-1, keepdims=True)
+    return (x - mean) * jax.lax.rsqrt(((x - mean) ** 2).mean(-1, keepdims=True) + 1e-6) * scale
+
+
+Norm = pn.bind("Norm", create_norm, apply_norm)
+
+
+@pytest.mark.parametrize("call", ["self", "masked", "causal"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"use_bias": True, "epsilon": 0.1}, {"use_softermax": True, "power": 2.0},
+     {"normalize_qk": True, "theta": 100.0}, {"use_alpha": False, "position_offset": 5}],
+)  # fmt: skip
+def test_nmn_rotary_attention(options, call):
+    options = dict(options)
+    offset = options.pop("position_offset", 0)
+    layer = scrambled(
+        NmnRotary(16, 4, max_seq_len=32, rngs=nnx.Rngs(0), param_dtype=float, **options)
+    )
+    mine, _ = ours_from({"epsilon": 1e-5, "use_bias": False, **options})
+    mine["rotary_base"] = mine.pop("theta", 10000.0)
+    mine["normalize_qk"] = Norm if mine.pop("normalize_qk", False) else False
+    model = pn.YatMultiHeadAttention(
+        jax.random.key(0),
+        16,
+        16,
+        heads=4,
+        use_shift=False,
+        dtype=float,
+        rotary="interleaved",
+        **mine,
+    )
+    model = with_weights(model, layer, ROTARY_PARTS)
+    if model.query_norm is not None:
+        for name, norm in (("query_norm", layer.query_ln), ("key_norm", layer.key_ln)):
+            model = pn.replace(model, name, Norm(pn.Box(norm.scale[...])))
+    x = np.concatenate([X, X[::-1]], -1)
+    _, ours, theirs = CALLS[call]
+    ours, theirs = ours | {"offset": offset}, theirs | {"position_offset": offset}
+    compare(model, layer, ROTARY_PARTS, (x,), ours, theirs)
+
+
+def test_our_causal_rotary_attention_lets_no_future_through_where_nmn_does():
+    """Its `causal` counts only for its linear attention: said to be causal, it sees everything."""
+    layer = scrambled(
+        NmnRotary(16, 4, max_seq_len=32, causal=True, rngs=nnx.Rngs(0), param_dtype=float)
+    )
+    model = pn.YatMultiHeadAttention(
+        jax.random.key(0),
+        16,
+        16,
+        heads=4,
+        use_shift=False,
+        dtype=float,
+        use_bias=False,
+        rotary="interleaved",
+    )
+    model = with_weights(model, layer, ROTARY_PARTS)
+    x = np.concatenate([X, X[::-1]], -1)
+    changed = x.copy()
+    changed[:, -1] += 1
+    assert np.abs(layer(x) - layer(changed))[:, 0].max() > 1e-3
+    y = model(x, is_causal=True)
+    np.testing.assert_array_equal(y[:, :-1], model(changed, is_causal=True)[:, :-1])
+    options = {"heads": 4, "rotary": "interleaved", "is_causal": True, "epsilon": 1e-5}
+    near(y, np.stack([truth.layer(model, one, **options) for one in x]))
+
+
+@pytest.mark.parametrize("normalize_qk", [False, True])
+@pytest.mark.parametrize("call", ["self", "cross", "causal", "masked"])
+def test_flax_multi_head_attention(normalize_qk, call):
+    layer = scrambled(
+        nnx.MultiHeadAttention(
+            4,
+            8,
+            16,
+            5,
+            normalize_qk=normalize_qk,
+            decode=False,
+            param_dtype=float,
+            rngs=nnx.Rngs(0),
+        )
+    )
+    norm = Norm if normalize_qk else False
+    model = pn.MultiHeadAttention(
+        jax.random.key(0), 8, 5, heads=4, qkv_features=16, normalize_qk=norm, dtype=float
+    )
+    for mine, theirs in NMN_PARTS.items():
+        part = getattr(layer, theirs)
+        shape = getattr(model, mine).kernel.shape
+        model = pn.replace(model, f"{mine}.kernel", part.kernel[...].reshape(shape))
+        model = pn.replace(model, f"{mine}.bias", part.bias[...].reshape(-1))
+    if normalize_qk:
+        for name, one in (("query_norm", layer.query_ln), ("key_norm", layer.key_ln)):
+            model = pn.replace(model, name, Norm(pn.Box(one.scale[...])))
+    inputs, ours, theirs = CALLS[call]
+    near(model(*inputs, **ours), layer(*inputs, **theirs))
+    dx = jax.grad(lambda x: (model(x, *inputs[1:], **ours) ** 2).sum())(inputs[0])
+    other = jax.grad(lambda x: (layer(x, *inputs[1:], **theirs) ** 2).sum())(inputs[0])
+    near(dx, other)
