@@ -1,0 +1,124 @@
+"""Sampling tokens: from scores, and on and on from a transformer."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ..core import Model
+from .transformer import caches, extend
+
+
+def sample(
+    key: jax.Array,
+    scores: jax.Array,
+    *,
+    temperature: Any = 1.0,
+    top_k: int | None = None,
+    top_p: Any = None,
+) -> jax.Array:
+    """Draws tokens from softmax(scores / temperature), or from its likeliest part.
+
+    Args:
+        key: A PRNG key.
+        scores: (*B, V).
+        temperature: Above 0 flattens (> 1) or sharpens (< 1); 0 takes the likeliest token.
+        top_k: Only the k likeliest tokens, and those as likely as the last of them.
+        top_p: Only the likeliest tokens whose probabilities, after temperature and top_k, first
+            sum to p; between 0 and 1. The likeliest always stays.
+
+    Returns:
+        Integers (*B,).
+
+    Raises:
+        ValueError: If temperature is a number below 0, top_k below 1 or top_p not in (0, 1].
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from pyneurons_yat.zoo import sample
+        >>> scores = jnp.log(jnp.array([[0.1, 0.2, 0.7]]))
+        >>> keys = jax.random.split(jax.random.key(0), 3)
+        >>> {int(sample(key, scores, top_k=2)[0]) for key in keys[:2]} <= {1, 2}
+        True
+        >>> sample(keys[2], scores, temperature=0.0).tolist()
+        [2]
+
+    Source:
+        Fan, Lewis, Dauphin, arXiv:1805.04833 (top k); Holtzman et al., arXiv:1904.09751 (top p).
+    """
+    _check(temperature, top_k, top_p)
+    wide = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+    cold = jnp.asarray(temperature) == 0
+    wide = wide / jnp.where(cold, 1, temperature)
+    if top_k is not None:
+        least = jax.lax.top_k(wide, min(top_k, wide.shape[-1]))[0][..., -1:]
+        wide = jnp.where(wide < least, -jnp.inf, wide)
+    if top_p is not None:
+        wide = jnp.where(_beyond(wide, top_p), -jnp.inf, wide)
+    return jnp.where(cold, jnp.argmax(wide, -1), jax.random.categorical(key, wide))
+
+
+def _check(temperature: Any, top_k: int | None, top_p: Any) -> None:
+    if isinstance(temperature, int | float) and temperature < 0:
+        raise ValueError(f"sample: temperature must be at least 0, but {temperature} came")
+    if top_k is not None and top_k < 1:
+        raise ValueError(f"sample: top_k must be at least 1, but {top_k} came")
+    if isinstance(top_p, int | float) and not 0 < top_p <= 1:
+        raise ValueError(f"sample: top_p must be above 0 and at most 1, but {top_p} came")
+
+
+def _beyond(scores: jax.Array, top_p: Any) -> jax.Array:
+    """Which tokens come after those that sum to top_p, the likeliest first."""
+    order = jnp.argsort(-scores, -1)
+    share = jax.nn.softmax(jnp.take_along_axis(scores, order, -1))
+    before = jnp.cumsum(share, -1) - share
+    return jnp.take_along_axis(before >= top_p, jnp.argsort(order, -1), -1)
+
+
+@partial(jax.jit, static_argnames=("steps", "top_k"))
+def generate(
+    model: Model,
+    tokens: jax.Array,
+    steps: int,
+    key: jax.Array,
+    *,
+    temperature: Any = 1.0,
+    top_k: int | None = None,
+    top_p: Any = None,
+) -> jax.Array:
+    """Continues tokens by a `Transformer`, one after another, with a key-value cache.
+
+    Args:
+        model: A `Transformer`.
+        tokens: Integers (*B, T), at least one.
+        steps: How many tokens to add.
+        key: A PRNG key.
+        temperature: As for `sample`.
+        top_k: As for `sample`.
+        top_p: As for `sample`.
+
+    Returns:
+        Integers (*B, T + steps): the tokens and their continuation.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from pyneurons_yat.zoo import Transformer, generate
+        >>> model = Transformer(jax.random.key(0), 5, 8, blocks=2, heads=2)
+        >>> generate(model, jnp.array([[3, 1]]), 4, jax.random.key(1)).shape
+        (1, 6)
+    """
+    tokens = jnp.asarray(tokens)
+    draw = partial(sample, temperature=temperature, top_k=top_k, top_p=top_p)
+    room = tokens.shape[-1] + steps
+    scores, cache = extend(model, tokens, caches(model, tokens.shape[:-1], room))
+
+    def step(carry: Any, key: jax.Array) -> tuple[Any, jax.Array]:
+        scores, cache = carry
+        token = draw(key, scores).astype(tokens.dtype)
+        scores, cache = extend(model, token[..., None], cache)
+        return (scores[..., -1, :], cache), token
+
+    start = scores[..., -1, :], cache
+    _, new = jax.lax.scan(step, start, jax.random.split(key, steps))
+    return jnp.concatenate([tokens, jnp.moveaxis(new, 0, -1)], -1)

@@ -1,0 +1,270 @@
+"""A decoder-only transformer, as a user would write it: blocks of a layer, repeated."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from ..core import Layer, Model, bind, observe, repeat
+from ..neurons import (
+    Dropout,
+    Embed,
+    Linear,
+    RMSNorm,
+    YatMultiHeadAttention,
+    attend,
+    attention_cache,
+)
+from .feed_forward import YatFeedForward
+
+
+class BlockParams(NamedTuple):
+    """Norms (None for none), attention, feed-forward and dropout: models."""
+
+    attention_norm: Model | None
+    attention: Model
+    feed_norm: Model | None
+    feed: Model
+    dropout: Model
+
+
+class TransformerParams(NamedTuple):
+    """Embedding, blocks, the norm behind them; the output layer, None if it is the embedding."""
+
+    embed: Model
+    blocks: Model
+    norm: Model | None
+    output: Model | None
+
+
+def create_block(
+    key: jax.Array,
+    features: int,
+    *,
+    heads: int,
+    kv_heads: int | None = None,
+    hidden: int | None = None,
+    attention: Layer = YatMultiHeadAttention,
+    feed: Layer = YatFeedForward,
+    norm: Layer | None = RMSNorm,
+    rotary: str | None = "half",
+    dropout: float = 0.0,
+    dtype: DTypeLike = jnp.float32,
+) -> BlockParams:
+    """A block: `x + attention(norm(x))`, then `x + feed(norm(x))`, each sum with dropout.
+
+    Args:
+        key: A PRNG key.
+        features: Features of x and y.
+        heads: Heads of the attention.
+        kv_heads: Key and value heads; as many as heads by default.
+        hidden: Hidden features of the feed-forward layer; 4 times the features by default.
+        attention: A layer that is created as `MultiHeadAttention` is.
+        feed: A layer that is created as `YatFeedForward` is.
+        norm: A layer that is created from a number of features; None for no norm.
+        rotary: How positions are told: "half", "interleaved" or None.
+        dropout: The rate of dropout on what attention and feed-forward layer add.
+        dtype: The dtype of the parameters.
+
+    The model takes x of shape (*B, T, features); each position sees those up to its own. With a
+    `cache` it returns y and the cache.
+
+    Returns:
+        `BlockParams`.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from pyneurons_yat.zoo import Block
+        >>> Block(jax.random.key(0), 8, heads=2)(jnp.ones((5, 8))).shape
+        (5, 8)
+    """
+    one, two = jax.random.split(key)
+    options: dict[str, Any] = {"use_bias": False, "rotary": rotary, "dtype": dtype}
+    return BlockParams(
+        None if norm is None else norm(features, dtype=dtype),
+        attention(one, features, features, heads=heads, kv_heads=kv_heads, **options),
+        None if norm is None else norm(features, dtype=dtype),
+        feed(two, features, features, hidden=hidden or 4 * features, dtype=dtype),
+        Dropout(dropout),
+    )
+
+
+def apply_block(params: BlockParams, x: jax.Array, *, cache: Any = None) -> Any:
+    """Applies `Block` to x (*B, T, features)."""
+    normal = x if params.attention_norm is None else params.attention_norm(x)
+    if cache is None:
+        y = params.attention(normal, is_causal=True)
+    else:
+        y, cache = params.attention(normal, cache=cache)
+    x = x + y
+    x = x + params.feed(x if params.feed_norm is None else params.feed_norm(x))
+    return x if cache is None else (x, cache)
+
+
+def observe_block(
+    params: BlockParams, x: jax.Array, *, key: jax.Array | None = None
+) -> tuple[jax.Array, BlockParams]:
+    """Applies `Block` as in training: all parts in training, dropout on what is added."""
+    keys = [None] * 6 if key is None else jax.random.split(key, 6)
+    drops = dict(params.dropout.static)["rate"] > 0
+    parts = params._asdict()
+
+    def call(name: str, x: jax.Array, key: Any, **options: Any) -> jax.Array:
+        if parts[name] is None:
+            return x
+        y, parts[name] = observe(parts[name], x, key=key, **options)
+        return y
+
+    def added(x: jax.Array, key: Any) -> jax.Array:
+        return call("dropout", x, key) if drops else x
+
+    y = call("attention", call("attention_norm", x, keys[0]), keys[1], is_causal=True)
+    x = x + added(y, keys[2])
+    y = call("feed", call("feed_norm", x, keys[3]), keys[4])
+    return x + added(y, keys[5]), BlockParams(**parts)
+
+
+Block = bind("Block", create_block, apply_block, observe_block)
+
+
+def create(
+    key: jax.Array,
+    vocabulary: int,
+    features: int,
+    *,
+    blocks: int,
+    tied: bool = True,
+    remat: Any = False,
+    norm: Layer | None = RMSNorm,
+    dtype: DTypeLike = jnp.float32,
+    **options: Any,
+) -> TransformerParams:
+    """A decoder-only transformer: embedding, blocks, norm, and scores of every next token.
+
+    Args:
+        key: A PRNG key.
+        vocabulary: How many tokens there are.
+        features: Features of the residual stream.
+        blocks: How many blocks; they are run by a scan, so compiling does not take longer for more.
+        tied: Whether the output layer is the embedding; otherwise it is a `Linear` without bias.
+        remat: As for `repeat`.
+        norm: As for `Block`; also behind the blocks.
+        dtype: The dtype of the parameters.
+        **options: Those of `Block`: `heads`, `kv_heads`, `hidden`, `attention`, `feed`, `rotary`,
+            `dropout`.
+
+    The model takes tokens, integers (*B, T), and returns scores (*B, T, vocabulary) of the next
+    token after each. `generate` samples from it.
+
+    Returns:
+        `TransformerParams(embed, blocks, norm, output)`.
+
+    Raises:
+        TypeError: If a size is not an integer, or an option unknown.
+        ValueError: If a size is below 1, or heads do not divide the features.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, optax, pyneurons_yat as pn
+        >>> from pyneurons_yat.zoo import Transformer
+        >>> model = Transformer(jax.random.key(0), 4, 16, blocks=2, heads=2)
+        >>> tokens = jnp.arange(17)[None] % 4  # 0 1 2 3 0 1 2 3 ...
+        >>> model, history = pn.fit(
+        ...     optax.adam(1e-2), model, tokens[:, :-1], tokens[:, 1:], loss=pn.cross_entropy,
+        ...     epochs=20, progress=False)
+        >>> model(tokens)[0, -1].argmax().tolist()
+        1
+    """
+    one, two, three = jax.random.split(key, 3)
+    layer = repeat(Block, blocks, remat=remat)
+    output = None if tied else Linear(three, features, vocabulary, use_bias=False, dtype=dtype)
+    return TransformerParams(
+        Embed(one, vocabulary, features, dtype=dtype),
+        layer(two, features, norm=norm, dtype=dtype, **options),
+        None if norm is None else norm(features, dtype=dtype),
+        output,
+    )
+
+
+def apply(params: TransformerParams, tokens: jax.Array) -> jax.Array:
+    """Applies `Transformer` to tokens (*B, T)."""
+    return _scores(params, params.blocks(_embedded(params, tokens)))
+
+
+def observe_all(
+    params: TransformerParams, tokens: jax.Array, *, key: jax.Array | None = None
+) -> tuple[jax.Array, TransformerParams]:
+    """Applies `Transformer` as in training."""
+    x, blocks = observe(params.blocks, _embedded(params, tokens), key=key)
+    params = params._replace(blocks=blocks)
+    return _scores(params, x), params
+
+
+def _embedded(params: TransformerParams, tokens: jax.Array) -> jax.Array:
+    """The rows of the table, scaled to unit mean square: they have a length of about 1."""
+    x = params.embed(tokens)
+    return x * jnp.sqrt(jnp.asarray(x.shape[-1], x.dtype))
+
+
+def _scores(params: TransformerParams, x: jax.Array) -> jax.Array:
+    x = x if params.norm is None else params.norm(x)
+    return attend(params.embed, x) if params.output is None else params.output(x)
+
+
+Transformer = bind("Transformer", create, apply, observe_all)
+
+
+def caches(model: Model, batch_shape: tuple[int, ...], length: int) -> Any:
+    """Empty caches of all blocks of a `Transformer`, with room for `length` tokens.
+
+    Args:
+        model: A `Transformer`.
+        batch_shape: The batch axes of the tokens to come.
+        length: How many tokens there is room for.
+
+    Returns:
+        An `AttentionCache` whose arrays have the blocks along their first axis.
+
+    Example:
+        >>> import jax
+        >>> from pyneurons_yat.zoo import Transformer, caches
+        >>> model = Transformer(jax.random.key(0), 5, 8, blocks=3, heads=2)
+        >>> caches(model, (), 10).key.shape
+        (3, 10, 2, 4)
+    """
+
+    def of_block(block: Model) -> Any:
+        return attention_cache(block.attention, batch_shape, length)
+
+    return jax.vmap(of_block)(model.blocks.each)
+
+
+def extend(model: Model, tokens: jax.Array, cache: Any) -> tuple[jax.Array, Any]:
+    """Scores after new tokens, given the caches of those before: equal to the full pass.
+
+    Args:
+        model: A `Transformer`.
+        tokens: Integers (*B, T), the next tokens.
+        cache: From `caches` or an earlier call.
+
+    Returns:
+        Scores (*B, T, vocabulary), and the caches with the new tokens. Scores are NaN once there
+        is no room.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from pyneurons_yat.zoo import Transformer, caches, extend
+        >>> model = Transformer(jax.random.key(0), 5, 8, blocks=2, heads=2)
+        >>> tokens = jnp.array([3, 1, 4])
+        >>> _, cache = extend(model, tokens[:2], caches(model, (), 3))
+        >>> last, cache = extend(model, tokens[2:], cache)
+        >>> bool(jnp.allclose(last, model(tokens)[2:], atol=1e-5))
+        True
+    """
+
+    def step(x: jax.Array, each: Any) -> tuple[jax.Array, Any]:
+        block, cache = each
+        return block(x, cache=cache)
+
+    x, cache = jax.lax.scan(step, _embedded(model.params, tokens), (model.blocks.each, cache))
+    return _scores(model.params, x), cache
