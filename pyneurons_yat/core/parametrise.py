@@ -117,6 +117,26 @@ def parametrise(layer: Layer, pattern: Pattern) -> Parametrise:
         >>> x = jnp.ones((1, 3))
         >>> bool(jnp.allclose(logarithmic(x), model(x), rtol=1e-5))
         True
+
+        Low-rank adaptation: to each kernel of a trained model, now frozen, a product of two small
+        matrices is added, and these train.
+
+        >>> def create(kernel):
+        ...     inputs, outputs = kernel.shape
+        ...     down = jax.random.normal(jax.random.key(inputs), (inputs, 2))
+        ...     return {"down": down, "kernel": kernel, "up": jnp.zeros((2, outputs))}
+        >>> def apply(params):
+        ...     return params["kernel"] + params["down"] @ params["up"]
+        >>> LowRank = pn.bind("LowRank", create, apply, roles={"['kernel']": "frozen"})
+        >>> adapted = pn.freeze(pn.reparam(model, pn.parametrise(LowRank, "*kernel")), "bias")
+        >>> x = jax.random.normal(jax.random.key(1), (50, 3))
+        >>> y, tuned = jnp.roll(model(x), 1, axis=1), adapted
+        >>> for _ in range(100):
+        ...     tuned = pn.fit(0.1, tuned, x, y)
+        >>> bool(pn.loss(tuned, x, y) < 0.3 * pn.loss(model, x, y))
+        True
+        >>> bool((tuned.kernel["kernel"] == model.kernel).all())
+        True
     """
     if not isinstance(layer, Layer):
         raise TypeError(f"parametrise: layer must be a Layer, but a {type(layer).__name__} came")

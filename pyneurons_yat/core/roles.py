@@ -5,6 +5,7 @@ any, an array of an inexact dtype is `"params"` and every other leaf is `"buffer
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from dataclasses import replace as with_fields
 from types import EllipsisType
 from typing import Any
@@ -20,17 +21,16 @@ Filter = str | EllipsisType | Callable[[str, Any], bool]
 
 
 @jax.tree_util.register_static
+@dataclass(frozen=True)
 class Hole:
-    """What stands where a leaf went to another part of a partition: a node without leaves."""
+    """What stands where a leaf went to another part of a partition: a node without leaves.
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Hole)
+    Attributes:
+        depth: How many partitions ago the leaf went. So `merge`, which undoes the last one, can
+            tell a hole that the tree had before from a part that is missing.
+    """
 
-    def __hash__(self) -> int:
-        return hash(Hole)
-
-    def __repr__(self) -> str:
-        return "Hole()"
+    depth: int = 0
 
 
 HOLE = Hole()
@@ -75,7 +75,8 @@ def partition(tree: Any, *filters: Filter) -> tuple[Any, ...]:
     Returns:
         As many trees as filters, all of the structure of `tree`, with a hole where a leaf went
         elsewhere. A hole has no leaves, so `jax.grad`, `jax.tree.map` and optax see only what is
-        there.
+        there. Holes that `tree` has itself are in every part, marked as older than the new ones,
+        and `merge` gives them back: a part can be partitioned again.
 
     Raises:
         ValueError: If no filter takes a leaf; the message names its path. End with `...` to take
@@ -88,7 +89,7 @@ def partition(tree: Any, *filters: Filter) -> tuple[Any, ...]:
         >>> pn.count(params), pn.count(rest), pn.count(pn.merge(params, rest))
         (2, 6, 8)
     """
-    structure = jax.tree.structure(tree)
+    structure = jax.tree.structure(_aged(tree))
     parts: list[list[Any]] = [[] for _ in filters]
     for path, leaf, role in leaves_with_roles(tree):
         taker = next((i for i, one in enumerate(filters) if _takes(one, path, leaf, role)), None)
@@ -113,7 +114,7 @@ def merge(*parts: Any) -> Any:
             the structures differ.
 
     Returns:
-        The whole tree.
+        The whole tree, with the holes that it had before it was partitioned.
 
     Example:
         >>> import pyneurons_yat as pn
@@ -136,6 +137,10 @@ def merge(*parts: Any) -> Any:
 def _merged(*parts: list[tuple[Any, Any]]) -> Iterator[Any]:
     for places in zip(*parts, strict=True):
         here = [leaf for _, leaf in places if not _is_hole(leaf)]
+        depth = min((hole.depth for _, hole in places if _is_hole(hole)), default=0)
+        if not here and depth:
+            yield Hole(depth - 1)
+            continue
         if len(here) != 1:
             holders = [i for i, (_, leaf) in enumerate(places) if not _is_hole(leaf)]
             what = f"parts {holders} overlap" if here else "no part has a leaf"
@@ -147,6 +152,13 @@ def _merged(*parts: list[tuple[Any, Any]]) -> Iterator[Any]:
 
 def _is_hole(node: Any) -> bool:
     return isinstance(node, Hole)
+
+
+def _aged(tree: Any) -> Any:
+    """The tree with each of its holes a partition older."""
+    return jax.tree.map(
+        lambda node: Hole(node.depth + 1) if _is_hole(node) else node, tree, is_leaf=_is_hole
+    )
 
 
 def select(tree: Any, *filters: Filter) -> Any:
@@ -165,7 +177,7 @@ def select(tree: Any, *filters: Filter) -> Any:
         >>> pn.count(pn.select(model, lambda path, leaf: path.endswith("bias")))
         2
     """
-    structure = jax.tree.structure(tree)
+    structure = jax.tree.structure(_aged(tree))
     kept = [
         leaf if any(_takes(one, path, leaf, role) for one in filters) else HOLE
         for path, leaf, role in leaves_with_roles(tree)

@@ -242,7 +242,7 @@ def create_batch_norm(
         Ioffe, Szegedy, "Batch Normalization", arXiv:1502.03167.
     """
     check_sizes("BatchNorm", features=features)
-    kept = jnp.promote_types(dtype, jnp.float32)
+    kept = jnp.promote_types(jax.dtypes.canonicalize_dtype(dtype), jnp.float32)
     return BatchNormParams(
         jnp.ones(features, dtype) if use_scale else None,
         jnp.zeros(features, dtype) if use_bias else None,

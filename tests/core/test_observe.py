@@ -288,3 +288,33 @@ def test_training_with_batch_statistics_trains_params_only():
     hidden = np.asarray(model[0](x))
     np.testing.assert_allclose(model[1].mean, hidden.mean(0), atol=0.1)
     np.testing.assert_allclose(np.mean((model(x) - target) ** 2), value, atol=0.02)
+
+
+class BlockParams(NamedTuple):
+    linear: pn.Model
+    norm: pn.Model
+
+
+def test_a_layer_that_holds_batch_norm_without_observe_is_told_what_to_write():
+    def create(key):
+        return BlockParams(pn.Linear(key, 3, 3), pn.BatchNorm(3))
+
+    def apply(params, x):
+        return params.norm(params.linear(x))
+
+    def observe(params, x, *, key=None):
+        y, norm = pn.observe(params.norm, params.linear(x), key=key)
+        return y, params._replace(norm=norm)
+
+    model = pn.bind("Block", create, apply)(jax.random.key(0))
+    state = pn.TrainState.create(model, optax.sgd(0.1))
+    for call in (
+        lambda: pn.observe(model, X),
+        lambda: pn.train_step(pn.mse, optax.sgd(0.1))(state, (X, X)),
+    ):
+        with pytest.raises(TypeError, match=r"Block holds .* \(\.norm\)") as info:
+            call()
+        assert "pn.observe(params.part, x, key=key)" in str(info.value)
+        assert "Block = pn.bind('Block', create, apply, observe)" in str(info.value)
+    _, moved = pn.observe(pn.bind("Block", create, apply, observe)(jax.random.key(0)), X)
+    assert jnp.abs(moved.norm.mean).min() > 0

@@ -145,9 +145,13 @@ def leaves():
     return arrays | st.floats(allow_nan=False) | st.integers() | st.text(max_size=3)
 
 
+def holes():
+    return st.sampled_from([pn.select(1.0, "nowhere"), pn.select(pn.select(1.0, "no"), "no")])
+
+
 def trees():
     return st.recursive(
-        leaves(),
+        leaves() | holes(),
         lambda inner: (
             st.lists(inner | st.none(), max_size=3)
             | st.builds(Two, inner | st.none(), inner)
@@ -182,6 +186,39 @@ def test_merge_undoes_partition(tree, filters):
     assert jax.tree.structure(merged) == jax.tree.structure(tree)
     pairs = zip(jax.tree.leaves(merged), jax.tree.leaves(tree), strict=True)
     assert all(one is other for one, other in pairs)
+
+
+@settings(max_examples=100)
+@given(trees(), FILTERS, FILTERS)
+def test_a_part_can_be_partitioned_again(tree, one, other):
+    first, second = pn.partition(tree, one, ...)
+    inner = pn.partition(first, other, ...)
+    outer = pn.partition(second, other, ...)
+    again = pn.merge(pn.merge(*inner), pn.merge(*outer))
+    assert jax.tree.structure(again) == jax.tree.structure(tree)
+    pairs = zip(jax.tree.leaves(again), jax.tree.leaves(tree), strict=True)
+    assert all(one is other for one, other in pairs)
+
+
+def test_an_older_hole_is_no_gap_and_a_gap_is_no_older_hole():
+    first, second = pn.partition(pn.freeze(network(), "['out']"), "params", ...)
+    bias, others = pn.partition(first, lambda path, leaf: path.endswith("bias"), ...)
+    whole = pn.merge(pn.merge(bias, others), second)
+    assert pn.count(whole) == pn.count(pn.merge(bias, others, second)) == pn.count(network())
+    for parts in ((bias,), (bias, second), (pn.merge(bias, others),)):
+        with pytest.raises(ValueError, match="no part has a leaf"):
+            pn.merge(*parts)
+    with pytest.raises(ValueError, match=r"parts \[1, 2\] overlap"):
+        pn.merge(bias, others, first)
+
+
+def test_grad_of_a_part():
+    """A function of what one part of a model holds: it merges the rest itself."""
+    model = pn.freeze(linear(), "kernel")
+    params, rest = pn.partition(model, "params", ...)
+    gradient = pn.grad(lambda params: squares(pn.merge(params, rest)))(params)
+    np.testing.assert_allclose(gradient.bias, 2 * np.asarray(model.bias))
+    assert jax.tree.structure(gradient) == jax.tree.structure(pn.select(params, "params"))
 
 
 @settings(max_examples=50)
