@@ -19,7 +19,9 @@ SUITES = {
     "fit": "fit",
     "graph": "graph",
     "import": "imports",
+    "rnn": "rnn",
 }
+SUITES = {"dense": "dense", "dispatch": "dispatch", "fit": "fit", "import": "imports", "rnn": "rnn"}
 
 
 class Parser(argparse.ArgumentParser):

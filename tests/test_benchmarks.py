@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import pyneurons_yat as pn
-from benchmarks import conv, dense, dispatch, fit, graph, imports
+from benchmarks import conv, dense, dispatch, fit, graph, imports, rnn
 from benchmarks.__main__ import main
 from benchmarks.harness import (
     Absent,
@@ -135,6 +135,19 @@ def test_graph_accuracies_are_one_a_seed(monkeypatch, tmp_path):
         assert len(result.samples["Yat network"]) == 2
         assert "81.5 %" in table(result)
         assert "absent" in table(measure(graph.accuracy_case("citeseer"), rounds=1))
+
+
+def test_rnn_contenders_return_the_same_values_and_gradients():
+    pytest.importorskip("flax.nnx")
+    pytest.importorskip("torch")
+    for case in rnn.cases((4, 2, 3)):
+        groups = assert_same_numbers(case)
+        name = case.name.split()[0]
+        assert groups[name] == [rnn.OURS, rnn.INSIDE]
+        others = [c.name for c in case.contenders[2:]]
+        assert others == ([] if name == "YatLSTM" else [rnn.FLAX, rnn.TORCH])
+        for contender in case.contenders[2:]:
+            assert all(np.isfinite(n).all() for n in numbers(contender.call()))
 
 
 def test_import_contenders_are_fresh_processes(monkeypatch):
@@ -275,6 +288,7 @@ def test_list_names_the_suites(capsys):
         "fit",
         "graph",
         "import",
+        "rnn",
     ]
 
 

@@ -1,6 +1,8 @@
 """Layers: create/apply pairs, bound."""
 
 from .attention import AttentionCache, attention_cache, decode
+from .cell import bind_cell, initial_carry
+from .cells import GRUCell, LSTMCell, SimpleCell
 from .conv import Conv, ConvTranspose
 from .dropout import Dropout
 from .embed import Embed, YatEmbed, attend
@@ -12,6 +14,8 @@ from .multi_head_attention import MultiHeadAttention
 from .neuron import PHI, Binary, Neuron, Vector, apply, bias, create, param, weight
 from .normalisation import BatchNorm, GroupNorm, LayerNorm, RMSNorm
 from .parametrisations import mask, spectral_norm, weight_norm
+from .rnn import GRU, LSTM, RNN
+from .scan_cell import scan_cell
 from .transforms import (
     cast,
     drop_connect,
@@ -22,6 +26,7 @@ from .transforms import (
     unit_norm,
 )
 from .yat_attention import YatMultiHeadAttention
+from .yat_cells import YatGRUCell, YatLSTMCell, YatSimpleCell
 from .yat_conv import YatConv, YatConvTranspose
 from .yat_dense import YatDense, YatNMN
 from .yat_normalisation import YatBatchNorm, YatLayerNorm
@@ -35,38 +40,50 @@ __all__ = [
     "ConvTranspose",
     "Dropout",
     "Embed",
+    "GRU",
+    "GRUCell",
     "GraphConv",
     "GroupNorm",
+    "LSTM",
+    "LSTMCell",
     "LayerNorm",
     "Linear",
     "MultiHeadAttention",
     "Neuron",
     "PHI",
     "RMSNorm",
+    "RNN",
+    "SimpleCell",
     "Vector",
     "YatBatchNorm",
     "YatConv",
     "YatConvTranspose",
     "YatDense",
     "YatEmbed",
+    "YatGRUCell",
     "YatGraphAttention",
     "YatGraphConv",
+    "YatLSTMCell",
     "YatLayerNorm",
     "YatMultiHeadAttention",
     "YatNMN",
     "YatSelfAttention",
+    "YatSimpleCell",
     "apply",
     "attend",
     "attention_cache",
     "bias",
+    "bind_cell",
     "cast",
     "create",
     "decode",
     "drop_connect",
+    "initial_carry",
     "mask",
     "param",
     "positive",
     "quantize",
+    "scan_cell",
     "spectral_norm",
     "stop",
     "ternary",

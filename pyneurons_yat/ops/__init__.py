@@ -19,6 +19,7 @@ from .linear import linear
 from .modes import forward_mode
 from .normalisation import batch_norm, group_norm, layer_norm, moments, rms_norm
 from .propagate import degree_weights, propagate
+from .recurrence import recurrence
 from .rotary import rotary
 from .segment import segment_reduce
 from .segment_softmax import segment_softermax, segment_softmax
@@ -54,6 +55,7 @@ __all__ = [
     "pad_graph",
     "padding_masks",
     "propagate",
+    "recurrence",
     "relu",
     "relu1",
     "relun",

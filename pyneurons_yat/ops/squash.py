@@ -127,6 +127,8 @@ def _squash(name: str, x: ArrayLike, n: ArrayLike) -> jax.Array:
     dtype = result_dtype(name, x=x, n=n)
     check_positive(name, n=n)
     check_spread(name, np.shape(x), n=n)
+    if isinstance(n, int | float) and n == 1:  # most common, and needs no logarithm
+        return _call_unit(x, name=name, dtype=dtype)
     return _call_squash(x, n, name=name, dtype=dtype)
 
 
@@ -134,6 +136,27 @@ def _squash(name: str, x: ArrayLike, n: ArrayLike) -> jax.Array:
 def _call_squash(x, n, *, name, dtype):
     x = jnp.asarray(x, dtype)
     return _squashed(name, x, widen(n, dtype, x.ndim))
+
+
+@partial(jax.jit, static_argnames=("name", "dtype"))
+def _call_unit(x, *, name, dtype):
+    return _unit(name, jnp.asarray(x, dtype))
+
+
+def _unit_backward(name, residuals, gradient):
+    (x,) = residuals
+    _, score = _split(name, x)
+    slope = (2 if name == "score_tanh" else 1) / (1 + score)
+    dx = widen(gradient, x.dtype, x.ndim) * slope / (1 + score)
+    return (saturate(dx if name == "soft_tanh" else jnp.where(ignored(x), 0, dx), x.dtype),)
+
+
+@custom_gradient(_unit_backward, static=(0,))
+def _unit(name, x):
+    """The squash for n = 1, where the power is the score itself."""
+    sign, score = _split(name, x)
+    top = score - 1 if name == "score_tanh" else score
+    return (sign * (top / (1 + score))).astype(x.dtype)
 
 
 def _squashed_backward(name, residuals, gradient):

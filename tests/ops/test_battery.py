@@ -17,9 +17,8 @@ GRAPHS = {
     "GraphsTuple", "PaddingMasks", "add_self_loops", "batch_graphs", "make_graph",
     "message_passing", "node_graphs", "pad_graph", "padding_masks", "unbatch_graphs",
 }  # fmt: skip
-ELSEWHERE = {"forward_mode", "inverse_softplus", *GRAPHS}  # tested in files of their own
+ELSEWHERE = {"forward_mode", "inverse_softplus", "recurrence", *GRAPHS}  # in files of their own
 pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 COMPILED = []
 jax.monitoring.register_event_duration_secs_listener(

@@ -1,0 +1,254 @@
+"""What a recurrent cell is: a layer of two arguments that says with which carry it begins."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import DTypeLike
+
+from ..core import Layer, Model, bind
+from ..core.keywords import Wrapping, keywords_of, together
+from ..core.model import Around
+from ..core.observe import split_key, with_key
+from ..core.reparam import Reparametrised
+from ..ops import recurrence
+from ..ops.recurrence import total
+
+Function = Callable[..., Any]
+
+
+class Projected(NamedTuple):
+    """What a cell knows of all its steps before the first; see `recurrence` for the fields."""
+
+    kernel: Any
+    offsets: Any
+    inputs: Any = ()
+    shared: Any = ()
+
+
+@dataclass(frozen=True)
+class Stepwise(Wrapping):
+    """The `apply` of a cell that is called step by step."""
+
+    function: Function
+    carry: Function
+
+    def __call__(self, params: Any, carry: Any, x: Any, **options: Any) -> tuple[Any, Any]:
+        return self.function(params, carry, x, **options)
+
+    def keywords(self) -> tuple[set[str], bool]:
+        return keywords_of(self.function)
+
+
+@dataclass(frozen=True)
+class Hoisted(Wrapping):
+    """The `apply` of a cell that computes what it can for all time steps at once."""
+
+    name: str
+    project: Function
+    update: Function
+    carry: Function
+
+    def __call__(
+        self, params: Any, carry: Any, x: Any, *, precision: Any = None, **options: Any
+    ) -> tuple[Any, Any]:
+        """One step, as plain operations."""
+        check_carry(self.name, partial(self.carry, params), carry, np.shape(x)[:-1])
+        before, update = self._parts(params, x, precision, options)
+        sums = total(carry, before.kernel, before.offsets, precision)
+        return update(before.shared, carry, before.inputs, sums)
+
+    def keywords(self) -> tuple[set[str], bool]:
+        names, anything = together(self.project, self.update)
+        return names | {"precision"}, anything
+
+    def scan(
+        self,
+        params: Any,
+        carry: Any,
+        x: jax.Array,
+        *,
+        precision: Any = None,
+        options: dict[str, Any],
+        **steps: Any,
+    ) -> tuple[Any, Any]:
+        """All steps of x (T, *B, I): the carry after the last, and y (T, *B, ...)."""
+        before, update = self._parts(params, x, precision, options)
+        return recurrence(update, carry, *before, precision=precision, **steps)
+
+    def _parts(
+        self, params: Any, x: jax.Array, precision: Any, options: dict[str, Any]
+    ) -> tuple[Projected, "Configured"]:
+        given = _named(self.project, {**options, "precision": precision})
+        before = Projected(*self.project(params, x, **given))
+        return before, Configured(self.update, tuple(sorted(_named(self.update, options).items())))
+
+
+@dataclass(frozen=True)
+class Configured:
+    """A function with static options, equal by value."""
+
+    function: Function
+    options: tuple[tuple[str, Any], ...]
+
+    def __call__(self, *args: Any) -> Any:
+        return self.function(*args, **dict(self.options))
+
+
+def _named(function: Function, options: dict[str, Any]) -> dict[str, Any]:
+    names, anything = keywords_of(function)
+    return {name: value for name, value in options.items() if anything or name in names}
+
+
+def bind_cell(
+    name: str,
+    create: Function,
+    apply: Function | tuple[Function, Function],
+    carry: Function,
+    observe: Function | None = None,
+    *,
+    roles: Mapping[str, str] | None = None,
+) -> Layer:
+    """Binds functions to a recurrent cell: a layer whose models map (carry, x) to (carry, y).
+
+    Any bound pair with such an `apply` can be scanned; a cell bound here also knows its first
+    carry, and may hand over its work in two parts so that the first is done for all time
+    steps at once:
+
+        project(params, x, *, options) -> (kernel, offsets), and inputs and shared if wanted
+        update(shared, carry, inputs_t, total, *, options) -> (carry, y)
+
+    The cell is then `update` after `project`, with total = offsets_t + state @ kernel, where the
+    state is the last array of the carry; see `recurrence`.
+
+    Letters: T steps, *B any batch axes, I inputs.
+
+    Args:
+        name: What errors, profiles and printed models call it.
+        create: `create(key, inputs, outputs, *, options) -> params`.
+        apply: `apply(params, carry, x, *, options) -> (carry, y)`, or the pair (project, update).
+            `project` is given x of one step or of all, (*B, I) or (T, *B, I), and returns
+            offsets and inputs with the same leading axes. Options of `update` must be hashable.
+        carry: `carry(params, batch_shape, dtype)` returns the first carry.
+        observe: `observe(params, carry, x, *, key) -> ((carry, y), params)`: the training-time
+            step, if it differs.
+        roles: As for `bind`.
+
+    Returns:
+        A `Layer`.
+
+    Raises:
+        TypeError: If `apply` is neither a function nor a pair of functions.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
+        >>> def create(key, inputs, outputs):
+        ...     return jnp.full(outputs, 0.5)
+        >>> def apply(decay, carry, x):
+        ...     carry = decay * carry + x
+        ...     return carry, carry
+        >>> def first(decay, batch_shape, dtype):
+        ...     return jnp.zeros((*batch_shape, *decay.shape), dtype)
+        >>> Leaky = pn.bind_cell("Leaky", create, apply, first)
+        >>> cell = Leaky(None, 1, 1)
+        >>> pn.scan_cell(cell, jnp.ones((3, 1))).tolist()
+        [[1.0], [1.5], [1.75]]
+    """
+    if isinstance(apply, tuple) and len(apply) == 2 and all(map(callable, apply)):
+        return bind(name, create, Hoisted(name, *apply, carry), observe, roles=roles)
+    if not callable(apply):
+        raise TypeError(
+            "bind_cell: apply must be a function or a pair (project, update), but a "
+            f"{type(apply).__name__} came"
+        )
+    return bind(name, create, Stepwise(apply, carry), observe, roles=roles)
+
+
+def initial_carry(
+    cell: Any, batch_shape: tuple[int, ...] = (), dtype: DTypeLike | None = None
+) -> Any:
+    """The carry with which a cell begins: zeros, for the cells of this library.
+
+    Args:
+        cell: A model of a layer that `bind_cell` made; it may have gone through `reparam`.
+        batch_shape: The batch axes of x.
+        dtype: Of the carry; by default that of the parameters.
+
+    Returns:
+        What the cell's `carry` function returns: (*B, outputs), for an LSTM cell a pair (c, h).
+
+    Raises:
+        TypeError: If the cell declares no carry.
+
+    Example:
+        >>> import jax, pyneurons_yat as pn
+        >>> cell = pn.LSTMCell(jax.random.key(0), 3, 4)
+        >>> c, h = pn.initial_carry(cell, (2,))
+        >>> c.shape, h.shape
+        ((2, 4), (2, 4))
+    """
+    first = declared_carry(cell)
+    if first is None:
+        name = cell.layer.name if isinstance(cell, Model) else type(cell).__name__
+        raise TypeError(
+            f"initial_carry: {name} declares no carry; bind it with "
+            "bind_cell(name, create, apply, carry), or pass the carry at the call"
+        )
+    return first(tuple(batch_shape), dtype or parameter_dtype(cell.params))
+
+
+def parameter_dtype(params: Any, *arrays: Any) -> np.dtype:
+    """The floating dtype to which parameters and arrays promote."""
+    leaves = [leaf for leaf in jax.tree.leaves((params, arrays)) if hasattr(leaf, "dtype")]
+    real = [leaf for leaf in leaves if not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)]
+    dtype = jnp.result_type(*real) if real else jnp.result_type(float)
+    return dtype if jnp.issubdtype(dtype, jnp.inexact) else jnp.result_type(float)
+
+
+def layers_of(cell: Any) -> list[Layer]:
+    """The layer of a cell and those inside it that `reparam` and `compose` wrapped."""
+    layers = [cell.layer] if isinstance(cell, Model) else []
+    while layers and isinstance(layers[-1].apply, Around):
+        layers.append(layers[-1].apply.layer)
+    return layers
+
+
+def declared_carry(cell: Any) -> Function | None:
+    """The function (batch_shape, dtype) that makes the first carry of a cell, if it has one."""
+    layers = layers_of(cell)
+    carry = getattr(layers[-1].apply, "carry", None) if layers else None
+    return None if carry is None else partial(carry, transformed(cell))
+
+
+def transformed(cell: Model, key: Any = None) -> Any:
+    """The parameters as they reach the innermost layer: through the transforms of `reparam`."""
+    params = cell.params
+    for layer in layers_of(cell):
+        if isinstance(layer.apply, Reparametrised):
+            one, key = split_key(key, 2)
+            params = with_key(layer.apply.transform, one)(params)
+    return params
+
+
+def check_carry(name: str, first: Function, carry: Any, batch_shape: tuple[int, ...]) -> None:
+    """Refuses a carry that is not structured and shaped as `first(batch_shape, dtype)`."""
+    wanted = jax.eval_shape(lambda: first(batch_shape, jnp.float32))
+    cure = "initial_carry(cell, batch_shape) makes one"
+    if jax.tree.structure(carry) != jax.tree.structure(wanted):
+        raise TypeError(
+            f"{name}: carry must have the structure {jax.tree.structure(wanted)}, got "
+            f"{jax.tree.structure(carry)}; {cure}"
+        )
+    for leaf, like in zip(jax.tree.leaves(carry), jax.tree.leaves(wanted), strict=True):
+        if np.shape(leaf) != like.shape:
+            raise ValueError(
+                f"{name}: carry must have shape {like.shape}, got {np.shape(leaf)}; {cure}"
+            )
+        if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
+            raise TypeError(
+                f"{name}: carry must be floating, got dtype {jnp.result_type(leaf)}; {cure}"
+            )

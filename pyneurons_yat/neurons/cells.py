@@ -1,0 +1,335 @@
+"""The recurrent cells that everyone knows: simple, LSTM, GRU."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from ..ops.arguments import widen
+from .cell import Projected, bind_cell
+from .gates import (
+    Function,
+    blocks,
+    gates_of,
+    input_products,
+    orthogonal,
+    remember,
+    zero_pair,
+    zeros,
+)
+from .linear import Initializer, check_sizes, lecun_normal
+
+
+class CellParams(NamedTuple):
+    """Kernel (inputs, G outputs), recurrent kernel (outputs, G outputs), bias (G outputs,) or None.
+
+    G is the number of gates, one block of columns each: 1 of a simple cell, 4 of an LSTM cell.
+    """
+
+    kernel: jax.Array
+    recurrent_kernel: jax.Array
+    bias: jax.Array | None
+
+
+class GRUCellParams(NamedTuple):
+    """As `CellParams` for 3 gates; the candidate's hidden part has a bias (outputs,) of its own."""
+
+    kernel: jax.Array
+    recurrent_kernel: jax.Array
+    bias: jax.Array | None
+    recurrent_bias: jax.Array | None
+
+
+def _project(name, params, x, precision):
+    dots = input_products(name, params, x, precision)
+    kernel = gates_of(params.recurrent_kernel, len(dots))
+    if params.bias is None:
+        return Projected(kernel, dots)
+    biases = gates_of(params.bias, len(dots))
+    pairs = zip(dots, biases, strict=True)
+    return Projected(kernel, tuple(dot + widen(bias, dot.dtype, dot.ndim) for dot, bias in pairs))
+
+
+# ------------------------------------------------------------------------------------- simple
+
+
+def create_simple(
+    key: jax.Array,
+    inputs: int,
+    outputs: int,
+    *,
+    use_bias: bool = True,
+    kernel_init: Initializer = lecun_normal,
+    recurrent_init: Initializer = orthogonal,
+    bias_init: Initializer = jax.nn.initializers.zeros,
+    dtype: DTypeLike = jnp.float32,
+) -> CellParams:
+    """The simple (Elman) recurrent cell: `h' = tanh(x @ kernel + h @ recurrent_kernel + bias)`.
+
+    Args:
+        key: A PRNG key.
+        inputs: Features of x, at least 1.
+        outputs: Features of h, at least 1.
+        use_bias: Whether there is a bias.
+        kernel_init: `kernel_init(key, shape, dtype)` of the kernel, LeCun's normal by default.
+        recurrent_init: The same of the recurrent kernel, orthogonal by default.
+        bias_init: The same of the bias, zeros by default.
+        dtype: The dtype of the parameters.
+
+    The model takes (h, x) of shapes (*B, outputs) and (*B, inputs) and returns (h', h'). Options of
+    the call: `activation`, a function, tanh by default; `residual`, whether h is added to what
+    the activation is given; `precision`.
+
+    Returns:
+        `CellParams(kernel, recurrent_kernel, bias)`.
+
+    Gradient:
+        Exact; over a sequence, see `recurrence`.
+
+    Raises:
+        TypeError: If a size is not an integer; at the call, if the carry is of another structure.
+        ValueError: If a size is below 1; at the call, if a shape does not fit.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, optax, pyneurons_yat as pn
+        >>> x = jax.random.normal(jax.random.key(0), (64, 8, 1))
+        >>> before = jnp.pad(x, ((0, 0), (1, 0), (0, 0)))[:, :-1]
+        >>> one, two = jax.random.split(jax.random.key(1))
+        >>> rnn = pn.RNN(one, 1, 8, cell=pn.SimpleCell)
+        >>> model = pn.sequential(rnn, pn.Linear(two, 8, 1))
+        >>> model, _ = pn.fit(optax.adam(1e-2), model, x, before, epochs=100, progress=False)
+        >>> float(pn.mse(model(x), before)) < 0.1  # it says what it was shown a step ago
+        True
+
+    Source:
+        Elman, "Finding structure in time", 1990.
+    """
+    check_sizes("SimpleCell", inputs=inputs, outputs=outputs)
+    one, two, three = jax.random.split(key, 3)
+    return CellParams(
+        kernel_init(one, (inputs, outputs), dtype),
+        recurrent_init(two, (outputs, outputs), dtype),
+        bias_init(three, (outputs,), dtype) if use_bias else None,
+    )
+
+
+def project_simple(params: CellParams, x: jax.Array, *, precision: Any = None) -> Projected:
+    """What a `SimpleCell` computes for all steps at once."""
+    return _project("SimpleCell", params, x, precision)
+
+
+def update_simple(
+    shared: Any,
+    h: jax.Array,
+    inputs: Any,
+    totals: Any,
+    *,
+    activation: Function = jnp.tanh,
+    residual: bool = False,
+) -> tuple[jax.Array, jax.Array]:
+    """One step of a `SimpleCell` after its products."""
+    (total,) = totals
+    new = activation(total + h if residual else total).astype(h.dtype)
+    return new, new
+
+
+SimpleCell = bind_cell("SimpleCell", create_simple, (project_simple, update_simple), zeros)
+
+
+# --------------------------------------------------------------------------------------- LSTM
+
+
+def create_lstm(
+    key: jax.Array,
+    inputs: int,
+    outputs: int,
+    *,
+    use_bias: bool = True,
+    forget_bias: float = 1.0,
+    kernel_init: Initializer = lecun_normal,
+    recurrent_init: Initializer = orthogonal,
+    bias_init: Initializer = jax.nn.initializers.zeros,
+    dtype: DTypeLike = jnp.float32,
+) -> CellParams:
+    """The long short-term memory cell.
+
+        i, f, g, o = x @ kernel + h @ recurrent_kernel + bias, cut into four
+        c' = sigmoid(f) c + sigmoid(i) tanh(g)
+        h' = sigmoid(o) tanh(c')
+
+    Args:
+        key: A PRNG key.
+        inputs: Features of x, at least 1.
+        outputs: Features of c and h, at least 1.
+        use_bias: Whether there is a bias.
+        forget_bias: What the initial bias of f is raised by; 1 keeps most of c from the start.
+        kernel_init: `kernel_init(key, shape, dtype)` of each gate's kernel, LeCun's normal by
+            default.
+        recurrent_init: The same of each gate's recurrent kernel, orthogonal by default.
+        bias_init: The same of each gate's bias, zeros by default.
+        dtype: The dtype of the parameters.
+
+    The model takes the carry (c, h), each (*B, outputs), and x (*B, inputs), and returns
+    ((c', h'), h'). Options of the call: `gate` and `activation`, functions, sigmoid and tanh
+    by default; `precision`.
+
+    Returns:
+        `CellParams(kernel, recurrent_kernel, bias)`, with the blocks i, f, g, o side by side.
+
+    Gradient:
+        Exact; over a sequence, see `recurrence`.
+
+    Raises:
+        TypeError: If a size is not an integer; at the call, if the carry is of another structure.
+        ValueError: If a size is below 1; at the call, if a shape does not fit.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, optax, pyneurons_yat as pn
+        >>> x = jax.random.bernoulli(jax.random.key(0), 0.5, (64, 8, 1)).astype(jnp.float32)
+        >>> parity = x.sum((1, 2)) % 2
+        >>> one, two = jax.random.split(jax.random.key(1))
+        >>> last = lambda y: y[:, -1]
+        >>> rnn = pn.RNN(one, 1, 16, cell=pn.LSTMCell)
+        >>> model = pn.sequential(rnn, last, pn.Linear(two, 16, 1))
+        >>> optimizer = optax.adam(3e-2)
+        >>> model, _ = pn.fit(optimizer, model, x, parity[:, None], epochs=200, progress=False)
+        >>> float(((model(x)[:, 0] > 0.5) == parity).mean()) > 0.95
+        True
+
+    Source:
+        Hochreiter and Schmidhuber, "Long short-term memory", 1997; the forget gate from Gers,
+        Schmidhuber and Cummins, "Learning to forget", 2000.
+    """
+    check_sizes("LSTMCell", inputs=inputs, outputs=outputs)
+    one, two, three = jax.random.split(key, 3)
+    bias = blocks(bias_init, three, 4, (outputs,), dtype) if use_bias else None
+    if bias is not None:
+        bias = bias.at[outputs : 2 * outputs].add(jnp.asarray(forget_bias, dtype))
+    return CellParams(
+        blocks(kernel_init, one, 4, (inputs, outputs), dtype),
+        blocks(recurrent_init, two, 4, (outputs, outputs), dtype),
+        bias,
+    )
+
+
+def project_lstm(params: CellParams, x: jax.Array, *, precision: Any = None) -> Projected:
+    """What an `LSTMCell` computes for all steps at once."""
+    return _project("LSTMCell", params, x, precision)
+
+
+def update_lstm(
+    shared: Any,
+    carry: Any,
+    inputs: Any,
+    totals: Any,
+    *,
+    gate: Function = jax.nn.sigmoid,
+    activation: Function = jnp.tanh,
+) -> tuple[Any, jax.Array]:
+    """One step of an `LSTMCell` after its products."""
+    i, f, g, o = totals
+    return remember(carry, gate(i), gate(f), activation(g), gate(o), activation)
+
+
+LSTMCell = bind_cell("LSTMCell", create_lstm, (project_lstm, update_lstm), zero_pair)
+
+
+# ---------------------------------------------------------------------------------------- GRU
+
+
+def create_gru(
+    key: jax.Array,
+    inputs: int,
+    outputs: int,
+    *,
+    use_bias: bool = True,
+    kernel_init: Initializer = lecun_normal,
+    recurrent_init: Initializer = orthogonal,
+    bias_init: Initializer = jax.nn.initializers.zeros,
+    dtype: DTypeLike = jnp.float32,
+) -> GRUCellParams:
+    """The gated recurrent unit.
+
+        r, z = sigmoid(x @ kernel + h @ recurrent_kernel + bias), the first two blocks
+        n = tanh(x @ kernel + bias + r (h @ recurrent_kernel + recurrent_bias)), the third
+        h' = (1 - z) n + z h
+
+    Args:
+        key: A PRNG key.
+        inputs: Features of x, at least 1.
+        outputs: Features of h, at least 1.
+        use_bias: Whether there are biases.
+        kernel_init: `kernel_init(key, shape, dtype)` of each gate's kernel, LeCun's normal by
+            default.
+        recurrent_init: The same of each gate's recurrent kernel, orthogonal by default.
+        bias_init: The same of each gate's bias and the recurrent bias, zeros by default.
+        dtype: The dtype of the parameters.
+
+    The model takes (h, x) of shapes (*B, outputs) and (*B, inputs) and returns (h', h'). Options of
+    the call: `gate` and `activation`, functions, sigmoid and tanh by default; `precision`.
+
+    Returns:
+        `GRUCellParams(kernel, recurrent_kernel, bias, recurrent_bias)`, with the blocks r, z, n
+        side by side; recurrent_bias is (outputs,).
+
+    Gradient:
+        Exact; over a sequence, see `recurrence`.
+
+    Raises:
+        TypeError: If a size is not an integer; at the call, if the carry is of another structure.
+        ValueError: If a size is below 1; at the call, if a shape does not fit.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, optax, pyneurons_yat as pn
+        >>> x = jax.random.normal(jax.random.key(0), (64, 8, 1))
+        >>> largest = x.max(1)
+        >>> one, two = jax.random.split(jax.random.key(1))
+        >>> last = lambda y: y[:, -1]
+        >>> rnn = pn.RNN(one, 1, 16, cell=pn.GRUCell)
+        >>> model = pn.sequential(rnn, last, pn.Linear(two, 16, 1))
+        >>> model, _ = pn.fit(optax.adam(1e-2), model, x, largest, epochs=150, progress=False)
+        >>> float(pn.mse(model(x), largest)) < 0.05
+        True
+
+    Source:
+        Cho et al., "Learning phrase representations using RNN encoder-decoder", 2014, with the
+        reset after the product, as cuDNN, PyTorch and Flax have it.
+    """
+    check_sizes("GRUCell", inputs=inputs, outputs=outputs)
+    one, two, three = jax.random.split(key, 3)
+    bias = blocks(bias_init, three, 4, (outputs,), dtype) if use_bias else None
+    return GRUCellParams(
+        blocks(kernel_init, one, 3, (inputs, outputs), dtype),
+        blocks(recurrent_init, two, 3, (outputs, outputs), dtype),
+        None if bias is None else bias[: 3 * outputs],
+        None if bias is None else bias[3 * outputs :],
+    )
+
+
+def project_gru(params: GRUCellParams, x: jax.Array, *, precision: Any = None) -> Projected:
+    """What a `GRUCell` computes for all steps at once."""
+    kernel, (r, z, n), *_ = _project("GRUCell", params, x, precision)
+    return Projected(kernel, (r, z, None), n, params.recurrent_bias)
+
+
+def update_gru(
+    bias: jax.Array | None,
+    h: jax.Array,
+    inputs: Any,
+    totals: Any,
+    *,
+    gate: Function = jax.nn.sigmoid,
+    activation: Function = jnp.tanh,
+) -> tuple[jax.Array, jax.Array]:
+    """One step of a `GRUCell` after its products."""
+    r, z, recurrent = totals
+    if bias is not None:
+        recurrent = recurrent + widen(bias, recurrent.dtype, recurrent.ndim)
+    n = activation(inputs + gate(r) * recurrent)
+    z = gate(z)
+    new = ((1 - z) * n + z * h).astype(h.dtype)
+    return new, new
+
+
+GRUCell = bind_cell("GRUCell", create_gru, (project_gru, update_gru), zeros)

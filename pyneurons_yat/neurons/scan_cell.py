@@ -1,0 +1,226 @@
+"""scan_cell: one driver for every recurrent cell."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from ..core import Model
+from ..core.model import noting, signature, static_for
+from ..core.observe import observe_layer
+from ..core.reparam import Reparametrised
+from ..ops.recurrence import held, zeros_like
+from .cell import (
+    Hoisted,
+    check_carry,
+    declared_carry,
+    initial_carry,
+    layers_of,
+    parameter_dtype,
+    transformed,
+)
+
+
+def scan_cell(
+    cell: Callable[..., Any],
+    x: jax.Array,
+    carry: Any = None,
+    *,
+    lengths: jax.Array | None = None,
+    reverse: bool = False,
+    keep_order: bool = False,
+    time_major: bool = False,
+    unroll: int = 1,
+    return_carry: bool = False,
+) -> Any:
+    """Calls a recurrent cell on each time step of a sequence.
+
+        carry, y_t = cell(carry, x_t)    for t = 0, 1, ..., T - 1
+
+    A cell of this library, or another bound from two parts with `bind_cell`, multiplies its input
+    for all time steps at once, before the scan, and collects its weights' gradients in one product
+    after it.
+
+    Letters: *B any batch axes, T time steps, I inputs, O outputs.
+
+    Args:
+        cell: A model that maps (carry, x) to (carry, y), or a function that does.
+        x: (*B, T, I), or (T, *B, ...) with `time_major`.
+        carry: The first carry; by default the cell's `initial_carry`, in the promoted dtype of x
+            and the parameters.
+        lengths: The number of valid steps of each sequence: integers of shape *B, from 0 to T, or
+            None for T. A sequence ends there: its carry stays as it is, and y is 0 beyond.
+        reverse: Whether to go from the last valid step to the first.
+        keep_order: With `reverse`, whether y_t belongs to x_t; otherwise the y computed first
+            comes first. Padding stays at the end either way.
+        time_major: Whether the first axis of x and y is time.
+        unroll: Steps per iteration of the compiled loop.
+        return_carry: Whether to return the carry too.
+
+    Returns:
+        y (*B, T, O), or (T, *B, O) with `time_major`; with `return_carry`, the pair of the carry
+        after the last valid step (of a sequence of length 0 the first carry) and y.
+
+    Gradient:
+        Exact, in x, the carry and the cell's parameters; see `recurrence`. Padding gets 0.
+
+    Raises:
+        TypeError: If lengths are no integers, or a carry was neither given nor declared, or it has
+            another structure than the declared one.
+        ValueError: If a shape does not fit, or outside `jax.jit` a length is not in 0 ... T.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
+        >>> cell = pn.LSTMCell(jax.random.key(0), 3, 4)
+        >>> x = jnp.ones((2, 5, 3))
+        >>> (c, h), y = pn.scan_cell(cell, x, lengths=jnp.array([5, 2]), return_carry=True)
+        >>> y.shape, bool((y[1, 1] == h[1]).all()), float(abs(y[1, 2:]).max())
+        ((2, 5, 4), True, 0.0)
+        >>> def total(carry, x):  # any function will do
+        ...     return carry + x, carry + x
+        >>> pn.scan_cell(total, jnp.arange(4.0)[:, None], jnp.zeros(1))[:, 0].tolist()
+        [0.0, 1.0, 3.0, 6.0]
+    """
+    settings = Settings(reverse, keep_order, time_major, unroll)
+    carry, y, _ = drive(cell, x, carry, lengths, settings)
+    return (carry, y) if return_carry else y
+
+
+class Settings(NamedTuple):
+    """What is static in a scan of a cell; see `scan_cell`."""
+
+    reverse: bool = False
+    keep_order: bool = False
+    time_major: bool = False
+    unroll: int = 1
+
+
+def drive(
+    cell: Any,
+    x: Any,
+    carry: Any,
+    lengths: Any,
+    settings: Settings,
+    observing: bool = False,
+    key: Any = None,
+) -> tuple[Any, Any, Any]:
+    """The scan of any cell: the carry, y, and the cell as it is afterwards."""
+    if not callable(cell):
+        raise TypeError(
+            f"scan_cell: cell must be a model or a function, but a {type(cell).__name__} came"
+        )
+    x = _time_first(x, settings)
+    where = None
+    if lengths is not None:
+        where = _valid_steps(lengths, x.shape)
+        x = held(where, x, jnp.zeros_like(x))  # what stands in the padding reaches nothing
+    if carry is None:
+        dtype = parameter_dtype(getattr(cell, "params", ()), x)
+        carry = initial_carry(cell, x.shape[1:-1], dtype)
+    carry, y, cell = _run(cell, x, carry, where, settings, observing, key)
+    if settings.reverse and not settings.keep_order:
+        y = jax.tree.map(partial(flip, lengths=lengths), y)
+    if not settings.time_major:
+        y = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, x.ndim - 2), y)
+    return carry, y, cell
+
+
+def _time_first(x, settings):
+    rank = np.ndim(x)
+    if rank < 2:
+        wanted = "(T, *B, ...)" if settings.time_major else "(*B, T, I)"
+        raise ValueError(f"scan_cell: x must have shape {wanted}, got {np.shape(x)}")
+    x = jnp.asarray(x)
+    return x if settings.time_major else jnp.moveaxis(x, -2, 0)
+
+
+def _valid_steps(lengths, shape):
+    """Booleans (T, *B): which steps come before the end of their sequence."""
+    steps, *batch = shape[:-1]
+    if not jnp.issubdtype(jnp.result_type(lengths), jnp.integer):
+        raise TypeError(f"scan_cell: lengths must be integers, got {jnp.result_type(lengths)}")
+    if np.shape(lengths) != tuple(batch):
+        raise ValueError(
+            f"scan_cell: lengths must have the shape of the batch axes, {tuple(batch)}, got "
+            f"{np.shape(lengths)}"
+        )
+    known = not isinstance(lengths, Tracer)
+    if known and np.any((np.asarray(lengths) < 0) | (np.asarray(lengths) > steps)):
+        raise ValueError(f"scan_cell: lengths must be from 0 to {steps}, got {lengths}")
+    times = jnp.arange(steps).reshape(steps, *(1,) * len(batch))
+    return times < jnp.asarray(lengths)[None]
+
+
+def flip(y: jax.Array, lengths: Any) -> jax.Array:
+    """Turns the valid steps of y (T, *B, ...) around in time; padding stays where it is."""
+    if lengths is None:
+        return jnp.flip(y, 0)
+    times = jnp.arange(y.shape[0]).reshape(-1, *(1,) * np.ndim(lengths))
+    ends = jnp.asarray(lengths)[None]
+    order = jnp.where(times < ends, ends - 1 - times, times)
+    return jnp.take_along_axis(y, order.reshape(*order.shape, *(1,) * (y.ndim - order.ndim)), 0)
+
+
+def _run(cell, x, carry, where, settings, observing, key):
+    first = declared_carry(cell)
+    if first is not None:
+        check_carry(cell.layer.name, first, carry, x.shape[1:-1])
+    if _hoists(cell):
+        return *_call_at_once(cell, x, carry, where, settings, key), cell
+    if observing and isinstance(cell, Model):
+        return _observe_each(cell, x, carry, where, settings, key)
+    return *_call_each(cell, x, carry, where, settings), cell
+
+
+def _hoists(cell):
+    """Whether a cell has a projection, and nothing around it but maps of its parameters."""
+    layers = layers_of(cell)
+    around = all(isinstance(layer.apply, Reparametrised) for layer in layers[:-1])
+    inner = layers[-1] if layers else None
+    return around and inner is not None and isinstance(inner.apply, Hoisted) and not inner.observe
+
+
+def _call_at_once(cell, x, carry, where, settings, key):
+    inner = layers_of(cell)[-1].apply
+    steps = {"where": where, "reverse": settings.reverse, "unroll": settings.unroll}
+    with jax.named_scope(cell.layer.name), noting(signature, cell):
+        options = static_for(inner, cell)
+        steps["precision"] = options.pop("precision", None)
+        return inner.scan(transformed(cell, key), carry, x, options=options, **steps)
+
+
+def _call_each(cell, x, carry, where, settings):
+    def step(carry, now):
+        new, y = cell(carry, now[0])
+        return held(now[1], (new, y), (carry, zeros_like(y)))
+
+    return _scan(step, carry, (x, where), settings)
+
+
+def _observe_each(cell, x, carry, where, settings, key):
+    """Each step draws with a key of its own and hands on the model that it moved."""
+    keys = None if key is None else jax.random.split(key, x.shape[0])
+
+    def step(state, now):
+        x, valid, one = now
+        (new, y), moved = _observe_cell(state[1], state[0], x, one)
+        return (held(valid, new, state[0]), moved), held(valid, y, zeros_like(y))
+
+    (carry, cell), y = _scan(step, (carry, cell), (x, where, keys), settings)
+    return carry, y, cell
+
+
+def _observe_cell(cell, carry, x, key):
+    layer = cell.layer
+    with jax.named_scope(layer.name), noting(signature, cell):
+        options = static_for(layer.observe or layer.apply, cell)
+        y, params = observe_layer(layer, cell.params, carry, x, key=key, **options)
+    return y, Model(layer, params, cell.static)
+
+
+def _scan(step, carry, steps, settings):
+    return jax.lax.scan(step, carry, steps, reverse=settings.reverse, unroll=settings.unroll)

@@ -1,0 +1,331 @@
+"""Recurrent cells of Yat neurons: simple, LSTM, GRU. Their gates are in `yat_gates`."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike, DTypeLike
+
+from ..ops import soft_tanh, softer_sigmoid
+from . import yat_gates
+from .cell import Projected, bind_cell
+from .gates import Function, remember, zero_pair, zeros
+from .linear import Initializer
+from .yat_gates import YatCellParams, score
+from .yat_parameters import balanced
+
+# ------------------------------------------------------------------------------------- simple
+
+
+def create_simple(
+    key: jax.Array,
+    inputs: int,
+    outputs: int,
+    *,
+    use_bias: bool = True,
+    use_alpha: bool = True,
+    learnable_epsilon: bool = False,
+    epsilon: float = 1e-5,
+    kernel_init: Initializer | None = None,
+    recurrent_init: Initializer | None = None,
+    bias_init: Initializer = jax.nn.initializers.zeros,
+    alpha_init: Initializer = balanced,
+    dtype: DTypeLike = jnp.float32,
+) -> YatCellParams:
+    """The simple recurrent cell of Yat neurons: `h' = soft_tanh(signed root of their scores)`.
+
+        d = x.v + h.u,    h' = soft_tanh(alpha (d + b) / sqrt(D + epsilon)),
+
+    one neuron of weights v and u per output; D is the squared distance of [x, h] from [v, u].
+    `pyneurons_yat.neurons.yat_gates` says why it is the root. |h| <= 1 always.
+
+    Args:
+        key: A PRNG key.
+        inputs: Features of x, at least 1.
+        outputs: Features of h, at least 1.
+        use_bias: Whether there is a bias, inside the square.
+        use_alpha: Whether there is a factor per neuron.
+        learnable_epsilon: Whether epsilon is learned, as for `YatDense`.
+        epsilon: Above 0; it can be given at the call too.
+        kernel_init: `kernel_init(key, shape, dtype)` of the kernel; by default `yat_normal`.
+        recurrent_init: The same of the recurrent kernel.
+        bias_init: The same of the bias, zeros by default.
+        alpha_init: The same of alpha, 4 / sqrt(3) by default.
+        dtype: The dtype of the parameters.
+
+    The model takes (h, x) of shapes (*B, outputs) and (*B, inputs) and returns (h', h'). Options of
+    the call: `epsilon`; `activation`, an odd bounded function, `soft_tanh` by default; `residual`,
+    whether h is added to what the activation is given; `precision`.
+
+    Returns:
+        `YatCellParams(kernel, recurrent_kernel, bias, alpha, epsilon)`.
+
+    Gradient:
+        Exact; over a sequence, see `recurrence`. Where the distance came out as 0 or less, it is
+        held at 0 and no gradient flows through it.
+
+    Raises:
+        TypeError: If a size is not an integer; at the call, if the carry is of another structure.
+        ValueError: If a size is below 1, or epsilon not above 0; at the call, if a shape does not
+            fit.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, optax, pyneurons_yat as pn
+        >>> x = jax.random.normal(jax.random.key(0), (64, 8, 1))
+        >>> before = jnp.pad(x, ((0, 0), (1, 0), (0, 0)))[:, :-1]
+        >>> one, two = jax.random.split(jax.random.key(1))
+        >>> rnn = pn.RNN(one, 1, 16, cell=pn.YatSimpleCell)
+        >>> model = pn.sequential(rnn, pn.Linear(two, 16, 1))
+        >>> model, _ = pn.fit(optax.adam(1e-2), model, x, before, epochs=150, progress=False)
+        >>> float(pn.mse(model(x), before)) < 0.1  # it says what it was shown a step ago
+        True
+
+    Source:
+        Elman, "Finding structure in time", 1990; Bouhsine, "Deep Learning 2.0: Artificial Neurons
+        That Matter", arXiv:2411.08085.
+    """
+    options = (use_bias, use_alpha, learnable_epsilon, epsilon)
+    initial = (kernel_init, recurrent_init, bias_init, alpha_init, dtype)
+    return yat_gates.create("YatSimpleCell", (0,), key, inputs, outputs, *options, *initial)
+
+
+def project_simple(
+    params: YatCellParams, x: jax.Array, *, epsilon: ArrayLike = 1e-5, precision: Any = None
+) -> Projected:
+    """What a `YatSimpleCell` computes for all steps at once."""
+    return yat_gates.project("YatSimpleCell", params, x, epsilon, precision)
+
+
+def update_simple(
+    neurons: Any,
+    h: jax.Array,
+    squares: Any,
+    totals: Any,
+    *,
+    activation: Function = soft_tanh,
+    residual: bool = False,
+) -> tuple[jax.Array, jax.Array]:
+    """One step of a `YatSimpleCell` after its products."""
+    root = score(neurons[0], totals[0], squares + yat_gates.squares(h), signed=True)
+    new = activation(root + h if residual else root).astype(h.dtype)
+    return new, new
+
+
+YatSimpleCell = bind_cell("YatSimpleCell", create_simple, (project_simple, update_simple), zeros)
+
+
+# --------------------------------------------------------------------------------------- LSTM
+
+
+def create_lstm(
+    key: jax.Array,
+    inputs: int,
+    outputs: int,
+    *,
+    use_bias: bool = True,
+    use_alpha: bool = True,
+    learnable_epsilon: bool = False,
+    initial_scores: tuple[float, float, float, float] = (1.0, 3.0, 0.0, 1.0),
+    epsilon: float = 1e-5,
+    kernel_init: Initializer | None = None,
+    recurrent_init: Initializer | None = None,
+    bias_init: Initializer = jax.nn.initializers.zeros,
+    alpha_init: Initializer = balanced,
+    dtype: DTypeLike = jnp.float32,
+) -> YatCellParams:
+    """The long short-term memory cell of Yat neurons.
+
+        i, f, o = softer_sigmoid(score of [x, h]),    g = soft_tanh(signed root of the score)
+        c' = f c + i g
+        h' = o soft_tanh(c')
+
+    with a block of neurons for each of i, f, g, o; `pyneurons_yat.neurons.yat_gates` has the
+    formulas. |h| <= 1 always, while c may grow by up to 1 per step.
+
+    Args:
+        key: A PRNG key.
+        inputs: Features of x, at least 1.
+        outputs: Features of c and h, at least 1.
+        use_bias: Whether there is a bias, inside the square. Without, gates start nearly shut.
+        use_alpha: Whether there is a factor per neuron; of a gate's only the size counts.
+        learnable_epsilon: Whether epsilon is learned, as for `YatDense`.
+        initial_scores: Of i, f, g, o: what the bias makes of the score of a fresh neuron. A score
+            of 1 half opens a gate, 3 opens it to 3/4.
+        epsilon: Above 0; it can be given at the call too.
+        kernel_init: `kernel_init(key, shape, dtype)` of each gate; by default `yat_normal`.
+        recurrent_init: The same of each gate's recurrent kernel.
+        bias_init: The same of what is added to the bias of the initial score; zeros by default.
+        alpha_init: The same of each gate's alpha, 4 / sqrt(3) by default.
+        dtype: The dtype of the parameters.
+
+    The model takes the carry (c, h), each (*B, outputs), and x (*B, inputs), and returns
+    ((c', h'), h'). Options of the call: `epsilon`; `gate` and `activation`, functions,
+    `softer_sigmoid` and `soft_tanh` by default; `precision`.
+
+    Returns:
+        `YatCellParams(kernel, recurrent_kernel, bias, alpha, epsilon)`, with the blocks i, f, g, o
+        side by side.
+
+    Gradient:
+        As for `YatSimpleCell`.
+
+    Raises:
+        TypeError: If a size is not an integer; at the call, if the carry is of another structure.
+        ValueError: If a size is below 1, or epsilon not above 0; at the call, if a shape does not
+            fit.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, optax, pyneurons_yat as pn
+        >>> x = jax.random.normal(jax.random.key(0), (64, 8, 1))
+        >>> first = x[:, 0]
+        >>> one, two = jax.random.split(jax.random.key(1))
+        >>> last = lambda y: y[:, -1]
+        >>> rnn = pn.RNN(one, 1, 16, cell=pn.YatLSTMCell)
+        >>> model = pn.sequential(rnn, last, pn.Linear(two, 16, 1))
+        >>> model, _ = pn.fit(optax.adam(1e-2), model, x, first, epochs=200, progress=False)
+        >>> float(pn.mse(model(x), first)) < 0.1  # it remembers what came first
+        True
+
+    Source:
+        Hochreiter and Schmidhuber, "Long short-term memory", 1997; Bouhsine, "Deep Learning 2.0:
+        Artificial Neurons That Matter", arXiv:2411.08085.
+    """
+    options = (use_bias, use_alpha, learnable_epsilon, epsilon)
+    initial = (kernel_init, recurrent_init, bias_init, alpha_init, dtype)
+    return yat_gates.create("YatLSTMCell", initial_scores, key, inputs, outputs, *options, *initial)
+
+
+def project_lstm(
+    params: YatCellParams, x: jax.Array, *, epsilon: ArrayLike = 1e-5, precision: Any = None
+) -> Projected:
+    """What a `YatLSTMCell` computes for all steps at once."""
+    return yat_gates.project("YatLSTMCell", params, x, epsilon, precision)
+
+
+def update_lstm(
+    neurons: Any,
+    carry: Any,
+    squares: Any,
+    totals: Any,
+    *,
+    gate: Function = softer_sigmoid,
+    activation: Function = soft_tanh,
+) -> tuple[Any, jax.Array]:
+    """One step of a `YatLSTMCell` after its products."""
+    squares = squares + yat_gates.squares(carry[1])
+    i, f, o = (gate(score(neurons[k], totals[k], squares)) for k in (0, 1, 3))
+    g = activation(score(neurons[2], totals[2], squares, signed=True))
+    return remember(carry, i, f, g, o, activation)
+
+
+YatLSTMCell = bind_cell("YatLSTMCell", create_lstm, (project_lstm, update_lstm), zero_pair)
+
+
+# ---------------------------------------------------------------------------------------- GRU
+
+
+def create_gru(
+    key: jax.Array,
+    inputs: int,
+    outputs: int,
+    *,
+    use_bias: bool = True,
+    use_alpha: bool = True,
+    learnable_epsilon: bool = False,
+    initial_scores: tuple[float, float, float] = (1.0, 3.0, 0.0),
+    epsilon: float = 1e-5,
+    kernel_init: Initializer | None = None,
+    recurrent_init: Initializer | None = None,
+    bias_init: Initializer = jax.nn.initializers.zeros,
+    alpha_init: Initializer = balanced,
+    dtype: DTypeLike = jnp.float32,
+) -> YatCellParams:
+    """The gated recurrent unit of Yat neurons.
+
+        r, z = softer_sigmoid(score of [x, h])
+        n = soft_tanh(signed root of the score of [x, r h])
+        h' = (1 - z) n + z h
+
+    Each neuron of n has its own r, with which it scales all of h: its d is x.v + r h.u and its
+    distance has r^2 |h|^2. So one product with h is enough, as in a GRU whose reset comes after the
+    product. |h| <= 1 always; `pyneurons_yat.neurons.yat_gates` has the formulas.
+
+    Args:
+        key: A PRNG key.
+        inputs: Features of x, at least 1.
+        outputs: Features of h, at least 1.
+        use_bias: Whether there is a bias, inside the square. Without, gates start nearly shut.
+        use_alpha: Whether there is a factor per neuron; of a gate's only the size counts.
+        learnable_epsilon: Whether epsilon is learned, as for `YatDense`.
+        initial_scores: Of r, z, n, as for `YatLSTMCell`.
+        epsilon: Above 0; it can be given at the call too.
+        kernel_init: `kernel_init(key, shape, dtype)` of each gate; by default `yat_normal`.
+        recurrent_init: The same of each gate's recurrent kernel.
+        bias_init: The same of what is added to the bias of the initial score; zeros by default.
+        alpha_init: The same of each gate's alpha, 4 / sqrt(3) by default.
+        dtype: The dtype of the parameters.
+
+    The model takes (h, x) of shapes (*B, outputs) and (*B, inputs) and returns (h', h'). Options of
+    the call are those of `YatLSTMCell`.
+
+    Returns:
+        `YatCellParams(kernel, recurrent_kernel, bias, alpha, epsilon)`, the blocks r, z, n side
+        by side.
+
+    Gradient:
+        As for `YatSimpleCell`.
+
+    Raises:
+        TypeError: If a size is not an integer; at the call, if the carry is of another structure.
+        ValueError: If a size is below 1, or epsilon not above 0; at the call, if a shape does not
+            fit.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, optax, pyneurons_yat as pn
+        >>> x = jax.random.normal(jax.random.key(0), (64, 8, 1))
+        >>> mean = x.mean(1)
+        >>> one, two = jax.random.split(jax.random.key(1))
+        >>> last = lambda y: y[:, -1]
+        >>> rnn = pn.RNN(one, 1, 16, cell=pn.YatGRUCell)
+        >>> model = pn.sequential(rnn, last, pn.Linear(two, 16, 1))
+        >>> model, _ = pn.fit(optax.adam(1e-2), model, x, mean, epochs=200, progress=False)
+        >>> float(pn.mse(model(x), mean)) < 0.02
+        True
+
+    Source:
+        Cho et al., "Learning phrase representations using RNN encoder-decoder", 2014; Bouhsine,
+        "Deep Learning 2.0: Artificial Neurons That Matter", arXiv:2411.08085.
+    """
+    options = (use_bias, use_alpha, learnable_epsilon, epsilon)
+    initial = (kernel_init, recurrent_init, bias_init, alpha_init, dtype)
+    return yat_gates.create("YatGRUCell", initial_scores, key, inputs, outputs, *options, *initial)
+
+
+def project_gru(
+    params: YatCellParams, x: jax.Array, *, epsilon: ArrayLike = 1e-5, precision: Any = None
+) -> Projected:
+    """What a `YatGRUCell` computes for all steps at once."""
+    before = yat_gates.project("YatGRUCell", params, x, epsilon, precision)
+    r, z, n = before.offsets
+    return before._replace(offsets=(r, z, None), inputs=(before.inputs, n))
+
+
+def update_gru(
+    neurons: Any,
+    h: jax.Array,
+    inputs: Any,
+    totals: Any,
+    *,
+    gate: Function = softer_sigmoid,
+    activation: Function = soft_tanh,
+) -> tuple[jax.Array, jax.Array]:
+    """One step of a `YatGRUCell` after its products."""
+    seen, dot = inputs
+    hidden = yat_gates.squares(h)
+    r, z = (gate(score(neurons[k], totals[k], seen + hidden)) for k in range(2))
+    root = score(neurons[2], dot + r * totals[2], seen + r * (r * hidden), signed=True)
+    new = ((1 - z) * activation(root) + z * h).astype(h.dtype)
+    return new, new
+
+
+YatGRUCell = bind_cell("YatGRUCell", create_gru, (project_gru, update_gru), zeros)

@@ -1,0 +1,136 @@
+"""Gates of Yat neurons, of which the recurrent Yat cells are made.
+
+Every gate is a layer of Yat neurons that see x and h side by side. With w the weights of one
+neuron, v those for x and u those for h,
+
+    d = x.v + h.u,    D = |x|^2 + |h|^2 + |w|^2 - 2 d,    score = |alpha| (d + b)^2 / (D + epsilon),
+
+where x.v, |x|^2 and |w|^2 are known before the first step. The score is never negative:
+
+- A gate is `softer_sigmoid` of it, in [0, 1): shut where the neuron sees nothing that it knows,
+  open where x and h are along its weights and near them.
+- A candidate, which must have a sign, is `soft_tanh` of the signed root of its score,
+  t = alpha (d + b) / sqrt(D + epsilon), in (-1, 1). The root, because the score is flat where
+  d + b = 0: fresh candidates would be 0, pass no gradient, and an LSTM of them does not learn.
+- The LSTM's output is `soft_tanh` of its memory c, which is not bounded, times a gate. So all
+  three cells keep |h| <= 1, whatever their weights and inputs, if they begin so.
+
+Where a gate should be open at the start, its bias is b = sqrt(s D / alpha), which gives it the
+score s for the D of a typical input: x of unit mean square, h near 0, and fresh weights.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike, DTypeLike
+
+from ..ops.arguments import accumulator, check_positive, widen
+from .cell import Projected
+from .gates import blocks, gates_of, input_products
+from .initializers import yat_normal
+from .linear import Initializer, check_sizes
+from .yat_parameters import balanced, epsilon_in_force
+
+
+class YatCellParams(NamedTuple):
+    """Kernel (inputs, G outputs) and recurrent kernel (outputs, G outputs), for G gates.
+
+    Bias, alpha and the shift of epsilon are each (G outputs,) or None.
+    """
+
+    kernel: jax.Array
+    recurrent_kernel: jax.Array
+    bias: jax.Array | None
+    alpha: jax.Array | None
+    epsilon: jax.Array | None
+
+
+class Neuron(NamedTuple):
+    """What is shared by all steps: of each gate, |w|^2 and the scalars, each (outputs,)."""
+
+    squares: Any
+    bias: Any
+    alpha: Any
+    epsilon: Any
+
+
+def create(
+    name: str,
+    scores: tuple[float, ...],
+    key: jax.Array,
+    inputs: int,
+    outputs: int,
+    use_bias: bool = True,
+    use_alpha: bool = True,
+    learnable_epsilon: bool = False,
+    epsilon: float = 1e-5,
+    kernel_init: Initializer | None = None,
+    recurrent_init: Initializer | None = None,
+    bias_init: Initializer = jax.nn.initializers.zeros,
+    alpha_init: Initializer = balanced,
+    dtype: DTypeLike = jnp.float32,
+) -> YatCellParams:
+    """Parameters of one block per score; a bias that gives that score is added to `bias_init`."""
+    check_sizes(name, inputs=inputs, outputs=outputs)
+    check_positive(name, epsilon=epsilon)
+    gates = len(scores)
+    one, two, three, four = jax.random.split(key, 4)
+    alpha = blocks(alpha_init, four, gates, (outputs,), dtype) if use_alpha else None
+    scale = 1.0 if alpha is None else alpha
+
+    def normal(key, shape, dtype):
+        return yat_normal(key, shape, dtype, alpha=scale, epsilon=epsilon)
+
+    kernel = blocks(kernel_init or normal, one, gates, (inputs, outputs), dtype)
+    recurrent = blocks(recurrent_init or normal, two, gates, (outputs, outputs), dtype)
+    bias = blocks(bias_init, three, gates, (outputs,), dtype) if use_bias else None
+    if bias is not None:
+        wide = accumulator(dtype)
+        distance = inputs + _weight_squares(kernel, recurrent, wide)
+        factor = jnp.where(jnp.asarray(scale) == 0, 1, jnp.abs(jnp.asarray(scale, wide)))
+        wanted = jnp.repeat(jnp.asarray(scores, wide), outputs)
+        bias = bias + jnp.sqrt(wanted * distance / factor).astype(dtype)
+    shift = jnp.zeros(gates * outputs, dtype) if learnable_epsilon else None
+    return YatCellParams(kernel, recurrent, bias, alpha, shift)
+
+
+def project(
+    name: str, params: YatCellParams, x: jax.Array, epsilon: ArrayLike, precision: Any
+) -> Projected:
+    """The products and squares that need no h, gate by gate."""
+    check_positive(name, epsilon=epsilon)
+    dots = input_products(name, params, x, precision)
+    wide = dots[0].dtype
+    epsilon = epsilon_in_force(epsilon, params.epsilon)
+    lengths = _weight_squares(params.kernel, params.recurrent_kernel, wide)
+
+    def each(value):
+        return gates_of(jnp.broadcast_to(widen(value, wide, 1), lengths.shape), len(dots))
+
+    bias = 0 if params.bias is None else params.bias
+    alpha = 1 if params.alpha is None else params.alpha
+    scalars = map(each, (lengths, bias, alpha, epsilon))
+    kernel = gates_of(params.recurrent_kernel, len(dots))
+    return Projected(kernel, dots, squares(jnp.asarray(x, wide)), tuple(map(Neuron, *scalars)))
+
+
+def _weight_squares(kernel, recurrent, dtype):
+    """|w|^2 of each neuron."""
+    one, two = (jnp.sum(jnp.square(part.astype(dtype)), 0) for part in (kernel, recurrent))
+    return one + two
+
+
+def score(neuron: Neuron, dot: jax.Array, squares: jax.Array, signed: bool = False) -> jax.Array:
+    """The score of a gate, or the signed root of it for a candidate."""
+    lengths, bias, alpha, epsilon = (widen(v, dot.dtype, dot.ndim) for v in neuron)
+    distance = jnp.maximum(squares + lengths - 2 * dot, float(jnp.finfo(dot.dtype).tiny))
+    numerator = dot + bias
+    if signed:
+        return alpha * numerator * jax.lax.rsqrt(distance + epsilon)
+    return jnp.abs(alpha) * (numerator * (numerator / (distance + epsilon)))
+
+
+def squares(h: jax.Array) -> jax.Array:
+    """|h|^2, with an axis of size 1 in the place of the features."""
+    return jnp.sum(jnp.square(h), -1, keepdims=True)

@@ -1,0 +1,217 @@
+"""A recurrence: one step after another, each with a product of the state and a fixed kernel."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .arguments import accumulator
+from .modes import custom_gradient
+
+
+def recurrence(
+    update: Callable[..., Any],
+    carry: Any,
+    kernel: Any,
+    offsets: Any,
+    inputs: Any = (),
+    shared: Any = (),
+    *,
+    where: jax.Array | None = None,
+    reverse: bool = False,
+    unroll: int = 1,
+    precision: Any = None,
+) -> tuple[Any, Any]:
+    """Scans a step whose weights meet the state in one product, `state @ kernel`.
+
+        carry_t+1, y_t = update(shared, carry_t, inputs_t, offsets_t + state_t @ kernel)
+
+    It is what `jax.lax.scan` of this line computes. What differs is the reverse pass: autodiff of
+    the scan adds to the kernel's gradient at each step, while here the gradients of the sums
+    are collected and the kernel's is one product of all time steps. Whatever does not depend
+    on the carry, such as the products of a layer's input, is best computed before, as offsets.
+
+    Letters: T steps, *B any batch axes, H size of the state, G outputs of the product.
+
+    Args:
+        update: the step, hashable: `update(shared, carry, inputs_t, total)` returns the carry, of
+            the same structure, shapes and dtypes, and y_t; total is offset plus product. A
+            function defined anew each time is compiled anew each time.
+        carry: a tree of floating arrays (*B, ...). Its last array is the state, (*B, H).
+        kernel: (H, G), or a tree of such; then offsets and total are trees of the same
+            structure. Products of bfloat16 and float16 are accumulated and given in float32.
+        offsets: (T, *B, G), or None for 0.
+        inputs: a tree of floating arrays (T, ...); each step gets one entry.
+        shared: a tree of floating arrays which each step gets whole, such as biases.
+        where: booleans (T, *B), or None. Where False, the step does not happen: the carry stays,
+            and y is 0. Offsets and inputs there should be finite.
+        reverse: whether to start at the last step. y_t stays at t.
+        unroll: steps per iteration of the compiled loop.
+        precision: of the products, as in `jax.lax.dot_general`.
+
+    Returns:
+        The last carry, and the tree of y (T, ...).
+
+    Gradient:
+        In carry, kernel, offsets, inputs and shared, that of the scan. Kept for the reverse pass:
+        kernel, inputs and shared, and the carry and the total of each step. `update` is
+        computed once more.
+
+    Raises:
+        TypeError: where is not boolean, or update is not hashable.
+        ValueError: where does not begin with T, or there is nothing of which to count the steps.
+
+    Example:
+        >>> import jax.numpy as jnp, pyneurons_yat as pn
+        >>> def update(shared, carry, inputs, total):
+        ...     return total, total
+        >>> offsets, half = jnp.ones((3, 1)), jnp.array([[0.5]])
+        >>> last, y = pn.recurrence(update, jnp.zeros(1), half, offsets)
+        >>> y[:, 0].tolist()  # each h is 1 plus half of the one before
+        [1.0, 1.5, 1.75]
+    """
+    _check(update, (offsets, inputs), where)
+    options = _Options(update, bool(reverse), unroll, precision)
+    return _call(carry, kernel, offsets, inputs, shared, where, options=options)
+
+
+class _Options(NamedTuple):
+    """What is static in a recurrence."""
+
+    update: Callable[..., Any]
+    reverse: bool
+    unroll: int
+    precision: Any
+
+
+def _check(update, inputs, where):
+    try:
+        hash(update)
+    except TypeError:
+        raise TypeError(
+            f"recurrence: update must be hashable, got a {type(update).__name__}; define it as a "
+            "function of a module, or as a frozen dataclass with __call__"
+        ) from None
+    steps = sorted({np.shape(leaf)[0] for leaf in jax.tree.leaves(inputs)})
+    if len(steps) != 1:
+        raise ValueError(
+            f"recurrence: offsets and inputs must have the same number of steps, got {steps}"
+        )
+    if where is None:
+        return
+    if where.dtype != jnp.bool_:
+        raise TypeError(f"recurrence: where must be boolean, got dtype {where.dtype}")
+    if steps != [*where.shape[:1]]:
+        raise ValueError(
+            f"recurrence: where must have as many steps as inputs, got shape {where.shape} for "
+            f"{steps[0]} steps"
+        )
+
+
+def held(where: jax.Array | None, new: Any, old: Any) -> Any:
+    """The tree `new`, or where `where` (*B) is False, `old`; without `where`, simply `new`."""
+    if where is None:
+        return new
+
+    def choose(after, before):
+        mask = where.reshape(where.shape + (1,) * (after.ndim - where.ndim))
+        return jnp.where(mask, after, before)
+
+    return jax.tree.map(choose, new, old)
+
+
+def zeros_like(tree: Any) -> Any:
+    """The tree with zeros in place of its values."""
+    return jax.tree.map(jnp.zeros_like, tree)
+
+
+def _state(carry):
+    return jax.tree.leaves(carry)[-1]
+
+
+def total(carry: Any, kernel: Any, offsets: Any, precision: Any) -> Any:
+    """The products of the state, the last array of the carry, with the kernel, and the offsets."""
+    state = _state(carry)
+
+    def one(block, offset):
+        dtype = accumulator(jnp.result_type(state, block))
+        product = jnp.matmul(state, block, precision=precision, preferred_element_type=dtype)
+        return product if offset is None else offset + product
+
+    return jax.tree.map(one, kernel, offsets)
+
+
+def _products(options, carry, kernel):
+    return total(carry, kernel, jax.tree.map(lambda block: None, kernel), options.precision)
+
+
+def _step(options, shared, carry, inputs, total, where):
+    new, y = options.update(shared, carry, inputs, total)
+    return held(where, (new, y), (carry, zeros_like(y)))
+
+
+@partial(jax.jit, static_argnames=("options",))
+def _call(carry, kernel, offsets, inputs, shared, where, *, options):
+    return _recur(options, carry, kernel, offsets, inputs, shared, where)
+
+
+def _scan(options, step, carry, steps):
+    return jax.lax.scan(step, carry, steps, reverse=options.reverse, unroll=options.unroll)
+
+
+def _forward(options, carry, kernel, offsets, inputs, shared, where):
+    def step(carry, now):
+        offset, x, valid = now
+        sums = total(carry, kernel, offset, options.precision)
+        new, y = _step(options, shared, carry, x, sums, valid)
+        return new, (y, carry, sums)
+
+    last, (ys, carries, totals) = _scan(options, step, carry, (offsets, inputs, where))
+    given = jax.tree.map(lambda block, offset: offset is not None, kernel, offsets)
+    return (last, ys), (kernel, inputs, shared, where, carries, totals, given)
+
+
+def _backward(options, residuals, gradient):
+    kernel, inputs, shared, where, carries, totals, given = residuals
+    last, ys = gradient
+
+    def step(after, now):
+        d_new, d_shared = after
+        carry, x, sums, valid, dy = now
+        once = partial(_step, options, where=valid)
+        _, pull = jax.vjp(once, shared, carry, x, sums)
+        more, direct, dx, d_total = pull((d_new, dy))
+        _, back = jax.vjp(lambda c: _products(options, c, kernel), carry)
+        d_carry = jax.tree.map(jnp.add, direct, back(d_total)[0])
+        return (d_carry, jax.tree.map(jnp.add, d_shared, more)), (dx, d_total)
+
+    backwards = options._replace(reverse=not options.reverse)
+    steps = (carries, inputs, totals, where, ys)
+    (d_carry, d_shared), (d_inputs, d_totals) = _scan(
+        backwards, step, (last, zeros_like(shared)), steps
+    )
+    d_kernel = _kernel_gradient(options, carries, kernel, d_totals)
+    d_offsets = jax.tree.map(lambda d, was: d if was else None, d_totals, given)
+    return d_carry, d_kernel, d_offsets, d_inputs, d_shared, None
+
+
+def _kernel_gradient(options, carries, kernel, d_totals):
+    """Products of two matrices, whose rows are all steps of all sequences."""
+    rows, *flat = (
+        x.reshape(-1, x.shape[-1]) for x in [_state(carries), *jax.tree.leaves(d_totals)]
+    )
+    _, pull = jax.vjp(lambda kernel: _products(options, rows, kernel), kernel)
+    return pull(jax.tree.unflatten(jax.tree.structure(kernel), flat))[0]
+
+
+@custom_gradient(_backward, _forward, static=(0,))
+def _recur(options, carry, kernel, offsets, inputs, shared, where):
+    def step(carry, now):
+        offset, x, valid = now
+        sums = total(carry, kernel, offset, options.precision)
+        return _step(options, shared, carry, x, sums, valid)
+
+    return _scan(options, step, carry, (offsets, inputs, where))

@@ -1,0 +1,219 @@
+"""Recurrent cells: values against float64 loops and peers, gradients, dtypes, errors."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import truth_cells
+
+import pyneurons_yat as pn
+
+PLAIN = (pn.SimpleCell, pn.LSTMCell, pn.GRUCell)
+YAT = (pn.YatSimpleCell, pn.YatLSTMCell, pn.YatGRUCell)
+X = np.sin(np.arange(2 * 5 * 3.0)).reshape(2, 5, 3)
+
+every_cell = pytest.mark.parametrize("layer", PLAIN + YAT, ids=lambda layer: layer.name)
+plain_cell = pytest.mark.parametrize("layer", PLAIN, ids=lambda layer: layer.name)
+yat_cell = pytest.mark.parametrize("layer", YAT, ids=lambda layer: layer.name)
+
+
+def make(layer, inputs=3, outputs=4, **options):
+    options = {"dtype": float, "bias_init": jax.random.normal, **options}
+    return layer(jax.random.key(1), inputs, outputs, **options)
+
+
+def close(got, wanted, rtol=1e-10, atol=1e-12):
+    assert jax.tree.structure(got) == jax.tree.structure(wanted)
+    for one, two in zip(jax.tree.leaves(got), jax.tree.leaves(wanted), strict=True):
+        np.testing.assert_allclose(np.asarray(one, np.float64), two, rtol, atol)
+
+
+@jax.jit
+def both(cell, x):
+    """The values of a sequence and the gradient of their sum."""
+    y, pull = jax.vjp(pn.scan_cell, cell, x)
+    return y, pull(jnp.ones_like(y))
+
+
+@every_cell
+@pytest.mark.parametrize("batch", [(), (2,), (0,), (3, 1)])
+def test_a_step_is_the_formula(layer, batch):
+    cell = make(layer)
+    carry = jax.tree.map(lambda h: h + 0.3, truth_cells.first(cell, batch))
+    x = np.resize(X, (*batch, 3))
+    step = truth_cells.STEPS[layer.name]
+    close(cell(carry, x), step(truth_cells.parameters(cell), carry, x))
+
+
+@every_cell
+def test_a_sequence_is_the_loop(layer):
+    cell = make(layer)
+    got = jax.jit(lambda cell, x: pn.scan_cell(cell, x, return_carry=True))(cell, X)
+    close(got, truth_cells.sequence(cell, X))
+
+
+@pytest.mark.parametrize("layer", [pn.SimpleCell, pn.YatSimpleCell])
+def test_residual(layer):
+    cell = make(layer, residual=True)
+    close(pn.scan_cell(cell, X), truth_cells.sequence(cell, X, residual=True)[1])
+
+
+@every_cell
+def test_without_bias(layer):
+    cell = make(layer, use_bias=False)
+    assert cell.bias is None
+    close(pn.scan_cell(cell, X), truth_cells.sequence(cell, X)[1])
+
+
+@yat_cell
+def test_without_alpha_and_with_a_learned_epsilon(layer):
+    cell = make(layer, use_alpha=False, learnable_epsilon=True, epsilon=0.1)
+    cell = pn.replace(cell, "epsilon", jnp.linspace(-2, 2, cell.epsilon.size))
+    assert cell.alpha is None
+    close(pn.scan_cell(cell, X), truth_cells.sequence(cell, X, epsilon=0.1)[1], rtol=1e-8)
+
+
+@yat_cell
+def test_negative_alpha_turns_a_candidate_and_not_a_gate(layer):
+    cell = make(layer)
+    cell = pn.replace(cell, "alpha", -cell.alpha)
+    y = pn.scan_cell(cell, X)
+    close(y, truth_cells.sequence(cell, X)[1])
+    assert abs(y).max() > 0.01
+
+
+@every_cell
+def test_gradients_are_those_of_the_plain_loop(layer):
+    cell = make(layer)
+    carry = jax.tree.map(lambda h: jnp.asarray(h + 0.2), truth_cells.first(cell, (2,)))
+    weight = jnp.cos(jnp.arange(40.0)).reshape(2, 5, 4)
+
+    def total(last, y):
+        return jnp.vdot(y, weight) + sum(jnp.sum(jnp.sin(leaf)) for leaf in jax.tree.leaves(last))
+
+    def ours(cell, x, carry):
+        return total(*pn.scan_cell(cell, x, carry, return_carry=True))
+
+    def loop(cell, x, carry):
+        ys = []
+        for t in range(5):
+            carry, y = cell(carry, x[:, t])
+            ys.append(y)
+        return total(carry, jnp.stack(ys, 1))
+
+    arguments = (cell, jnp.asarray(X), carry)
+    got = jax.jit(jax.grad(ours, (0, 1, 2)))(*arguments)
+    close(got, jax.jit(jax.grad(loop, (0, 1, 2)))(*arguments), 1e-9)
+    # One direction by finite differences of the NumPy loop.
+    step = 1e-6
+    moved = [total(*truth_cells.sequence(cell, X + s * np.cos(X), carry)) for s in (step, -step)]
+    np.testing.assert_allclose(jnp.vdot(got[1], np.cos(X)), (moved[0] - moved[1]) / 2 / step, 1e-6)
+
+
+@every_cell
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16, jnp.float32])
+def test_low_precision_is_near_float64(layer, dtype):
+    cell = make(layer, 8, 16, dtype=dtype)
+    x = jnp.asarray(np.sin(np.arange(4 * 12 * 8.0)).reshape(4, 12, 8), dtype)
+    y, gradient = both(cell, x)
+    _, wanted = truth_cells.sequence(cell, x)
+    assert {leaf.dtype for leaf in jax.tree.leaves((y, gradient))} == {jnp.dtype(dtype)}
+    assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(gradient))
+    assert np.abs(np.asarray(y, np.float64) - wanted).max() < 0.02 * np.abs(wanted).max()
+
+
+@yat_cell
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e4, 1e18])
+def test_yat_cells_are_bounded_and_finite(layer, scale):
+    cell = make(layer, dtype=jnp.float32)
+    x = jnp.asarray(scale * X, jnp.float32)
+    y, gradient = both(cell, x)
+    assert abs(y).max() <= 1
+    assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(gradient))
+
+
+@yat_cell
+def test_an_input_at_the_weights(layer):
+    cell = make(layer, dtype=jnp.float32, epsilon=1e-5)
+    x = cell.kernel[:, 0][None]
+    carry = pn.initial_carry(cell, (1,))
+    carry = jax.tree.map(lambda h: jnp.broadcast_to(cell.recurrent_kernel[:, 0], h.shape), carry)
+    (new, y), pull = jax.vjp(lambda cell, x: cell(carry, x), cell, x)
+    assert abs(y).max() <= 1
+    gradient = pull((new, y))
+    assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(gradient))
+
+
+@plain_cell
+def test_torch_agrees(layer):
+    torch = pytest.importorskip("torch")
+    kind = {"SimpleCell": torch.nn.RNN, "LSTMCell": torch.nn.LSTM, "GRUCell": torch.nn.GRU}
+    peer = kind[layer.name](3, 4, batch_first=True, dtype=torch.float64)
+    cell = make(layer)
+
+    def tensor(array):
+        return torch.tensor(np.asarray(array).T.copy())
+
+    hidden = np.zeros(cell.bias.shape)
+    if layer is pn.GRUCell:
+        hidden[8:] = cell.recurrent_bias
+    state = (tensor(cell.kernel), tensor(cell.recurrent_kernel), tensor(cell.bias), tensor(hidden))
+    with torch.no_grad():
+        for place, value in zip(peer.parameters(), state, strict=True):
+            place.copy_(value)
+        wanted = peer(torch.tensor(X))[0].numpy()
+    close(pn.scan_cell(cell, X), wanted)
+
+
+def test_forget_gates_start_open():
+    cell = pn.LSTMCell(jax.random.key(0), 3, 4, forget_bias=2.0)
+    np.testing.assert_array_equal(cell.bias, [0] * 4 + [2] * 4 + [0] * 8)
+
+
+def test_initial_scores_of_yat_gates():
+    size, wanted = 128, (1.0, 3.0, 0.0, 1.0)
+    cell = pn.YatLSTMCell(jax.random.key(0), size, size, dtype=float, initial_scores=wanted)
+    x = jax.random.normal(jax.random.key(1), (64, size), float)
+    p, h = truth_cells.parameters(cell), np.zeros((64, size))
+    for gate, score in enumerate(wanted):
+        alpha = p["alpha"][0]
+        signed = truth_cells.root(p, np.asarray(x), h, gate, 1e-5)
+        if score:
+            assert abs(np.median(signed**2 / alpha) / score - 1) < 0.1
+
+
+@every_cell
+def test_wrong_arguments(layer):
+    cell = layer(jax.random.key(0), 3, 4)
+    carry, x = pn.initial_carry(cell, (2,)), jnp.ones((2, 3))
+    with pytest.raises(ValueError, match=r"x \(2, 5\) has 5 features"):
+        cell(carry, jnp.ones((2, 5)))
+    with pytest.raises(ValueError, match=rf"{layer.name}: carry must have shape \(3, 4\), got"):
+        cell(carry, jnp.ones((3, 3)))
+    with pytest.raises(TypeError, match=rf"{layer.name}: carry must have the structure"):
+        cell([carry], x)
+    with pytest.raises(TypeError, match="must be floating"):
+        cell(jax.tree.map(lambda h: h.astype(int), carry), x)
+    with pytest.raises(ValueError, match=f"{layer.name}: outputs must be"):
+        layer(jax.random.key(0), 3, 0)
+    with pytest.raises(TypeError, match="unexpected keyword 'nonsense'"):
+        layer(jax.random.key(0), 3, 4, nonsense=1)
+
+
+@yat_cell
+def test_epsilon_must_be_positive(layer):
+    with pytest.raises(ValueError, match=f"{layer.name}: epsilon must be above 0"):
+        layer(jax.random.key(0), 3, 4, epsilon=0.0)
+    cell = layer(jax.random.key(0), 3, 4)
+    with pytest.raises(ValueError, match=f"{layer.name}: epsilon must be above 0"):
+        cell(pn.initial_carry(cell), jnp.ones(3), epsilon=-1.0)
+
+
+@every_cell
+def test_options_of_the_call(layer):
+    cell = make(layer)
+    carry = pn.initial_carry(cell, (2,))
+    text = str(jax.make_jaxpr(lambda x: cell(carry, x, precision="highest"))(X[:, 0]))
+    assert text.count("HIGHEST") >= 2
+    other = cell(carry, X[:, 0], activation=jnp.sin)[1]
+    assert not np.allclose(other, cell(carry, X[:, 0])[1])

@@ -1,0 +1,251 @@
+"""The driver of recurrent cells: directions, lengths, layouts, users' cells, errors."""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import truth_cells
+
+import pyneurons_yat as pn
+
+X = np.sin(np.arange(3 * 5 * 2.0)).reshape(3, 5, 2)
+LENGTHS = np.array([5, 0, 3])
+
+
+def make(layer, **options):
+    options = {"dtype": float, "bias_init": jax.random.normal, **options}
+    return layer(jax.random.key(1), 2, 3, **options)
+
+
+CELLS = [make(pn.LSTMCell), make(pn.YatGRUCell)]
+each_cell = pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.layer.name)
+
+
+def close(got, wanted, rtol=1e-10, atol=1e-12):
+    assert jax.tree.structure(got) == jax.tree.structure(wanted)
+    for one, two in zip(jax.tree.leaves(got), jax.tree.leaves(wanted), strict=True):
+        np.testing.assert_allclose(one, two, rtol, atol)
+
+
+@each_cell
+@pytest.mark.parametrize("keep_order", [False, True])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("with_lengths", [False, True])
+def test_directions_and_lengths(cell, with_lengths, reverse, keep_order):
+    how = {"reverse": reverse, "keep_order": keep_order}
+    lengths = LENGTHS if with_lengths else None
+    scan = jax.jit(partial(pn.scan_cell, return_carry=True, **how))
+    wanted = truth_cells.sequences(cell, X, LENGTHS if with_lengths else [5] * 3, **how)
+    close(scan(cell, X, lengths=lengths), wanted)
+    outside_jit = pn.scan_cell(cell, X, lengths=lengths, return_carry=True, **how)
+    close(outside_jit, wanted)
+
+
+@each_cell
+@pytest.mark.parametrize("reverse", [False, True])
+def test_flax_agrees_where_steps_are_valid(cell, reverse):
+    nnx = pytest.importorskip("flax.nnx")
+
+    class Adapter(nnx.RNNCellBase):
+        num_feature_axes = 1
+
+        def initialize_carry(self, input_shape, rngs=None, carry_init=None):
+            return pn.initial_carry(cell, input_shape[:-1])
+
+        def __call__(self, carry, x):
+            return cell(carry, x)
+
+    lengths = np.array([5, 1, 3])
+    with jax.numpy_rank_promotion("allow"):
+        rnn = nnx.RNN(Adapter(), reverse=reverse, return_carry=True)
+        carry, y = rnn(jnp.asarray(X), seq_lengths=jnp.asarray(lengths))
+    valid = (np.arange(5) < lengths[:, None])[..., None]
+    ours = pn.scan_cell(cell, X, lengths=lengths, reverse=reverse, return_carry=True)
+    close(ours, (carry, np.where(valid, y, 0)))
+
+
+@each_cell
+def test_padding_reaches_nothing(cell):
+    valid = (np.arange(5) < LENGTHS[:, None])[..., None]
+
+    @jax.jit
+    def both(cell, x):
+        y, pull = jax.vjp(lambda cell, x: pn.scan_cell(cell, x, lengths=LENGTHS), cell, x)
+        return y, pull(jnp.ones_like(y))
+
+    y, (of_cell, of_x) = both(cell, jnp.where(valid, X, jnp.nan))
+    close((y, (of_cell, of_x)), both(cell, jnp.where(valid, X, 0.0)))
+    assert float(abs(jnp.where(valid, 0, of_x)).max()) == 0
+
+
+@each_cell
+def test_layouts(cell):
+    y = pn.scan_cell(cell, X)
+    close(pn.scan_cell(cell, X.swapaxes(0, 1), time_major=True), np.swapaxes(y, 0, 1))
+    close(pn.scan_cell(cell, X[0]), y[0])  # no batch axis
+    deep = pn.scan_cell(cell, X[None], lengths=np.full((1, 3), 5))
+    close(deep, y[None])
+    close(pn.scan_cell(cell, X, unroll=3), y)
+    close(jax.vmap(partial(pn.scan_cell, cell))(X), y)
+    both = pn.stack([cell, jax.tree.map(lambda leaf: 2 * leaf, cell)])
+    many = jax.vmap(pn.scan_cell, (0, None))(both, X)
+    close(many[0], y)
+
+
+@each_cell
+def test_no_steps_and_no_sequences(cell):
+    carry, y = pn.scan_cell(cell, X[:, :0], return_carry=True)
+    assert y.shape == (3, 0, 3)
+    close(carry, truth_cells.first(cell, (3,)))
+    gradient = jax.grad(lambda cell: pn.scan_cell(cell, X[:, :0]).sum())(cell)
+    assert all(not leaf.any() for leaf in jax.tree.leaves(gradient))
+    assert pn.scan_cell(cell, X[:0]).shape == (0, 5, 3)
+    assert pn.scan_cell(cell, X[:0], lengths=LENGTHS[:0]).shape == (0, 5, 3)
+
+
+@each_cell
+def test_a_sequence_can_be_continued(cell):
+    carry, first = pn.scan_cell(cell, X[:, :2], return_carry=True)
+    second = pn.scan_cell(cell, X[:, 2:], carry)
+    close(np.concatenate([first, second], 1), np.asarray(pn.scan_cell(cell, X)))
+
+
+def test_a_wider_carry_stays_wide():
+    cell = pn.GRUCell(jax.random.key(0), 2, 3, dtype=jnp.bfloat16)
+    x = jnp.asarray(X, jnp.bfloat16)
+    assert pn.scan_cell(cell, x).dtype == jnp.bfloat16
+    wide = pn.initial_carry(cell, (3,), jnp.float32)
+    assert pn.scan_cell(cell, x, wide).dtype == jnp.float32
+    assert pn.scan_cell(cell, x.astype(jnp.float32)).dtype == jnp.float32
+    assert pn.scan_cell(make(pn.GRUCell), np.ones((3, 5, 2), int)).dtype == jnp.float64
+
+
+@each_cell
+def test_forward_mode(cell):
+    cell = jax.tree.map(jnp.asarray, cell)
+    x, v = jnp.asarray(X), jnp.cos(jnp.asarray(X))
+    f = jax.jit(lambda x: pn.scan_cell(cell, x, lengths=LENGTHS, reverse=True).sum())
+    slope = jnp.vdot(jax.grad(f)(x), v)
+    with pn.forward_mode(True):
+        close(jax.jvp(f, (x,), (v,))[1], slope, 1e-9)
+    with pytest.raises(TypeError, match="forward-mode"):
+        jax.jvp(f, (x,), (v,))
+
+
+@each_cell
+def test_reparam_reaches_the_projection(cell):
+    def halved(params):
+        return params._replace(kernel=params.kernel / 2)
+
+    small = pn.replace(cell, "kernel", cell.kernel / 2)
+    wrapped = pn.reparam(cell, halved)
+    close(pn.scan_cell(wrapped, X), np.asarray(pn.scan_cell(small, X)))
+    assert pn.initial_carry(wrapped, (2,), float) is not None
+    shapes = [v.aval.shape for v in equations(jax.make_jaxpr(partial(pn.scan_cell, wrapped))(X))]
+    assert (15, 3) in shapes  # the products of x with a gate, all steps of all sequences
+
+
+def equations(jaxpr):
+    """The results of every product in a program, those inside calls too."""
+    found = []
+    for equation in getattr(jaxpr, "jaxpr", jaxpr).eqns:
+        if equation.primitive.name == "dot_general":
+            found += equation.outvars
+        for inner in jax.tree.leaves(list(equation.params.values()), is_leaf=is_program):
+            found += equations(inner) if is_program(inner) else []
+    return found
+
+
+def is_program(value):
+    return hasattr(value, "eqns") or hasattr(value, "jaxpr")
+
+
+# Cells of users
+
+
+class Leaky(NamedTuple):
+    decay: jax.Array
+
+
+def create_leaky(key, inputs, outputs):
+    return Leaky(jnp.full(outputs, 0.5))
+
+
+def apply_leaky(params, carry, x):
+    carry = params.decay * carry + x
+    return carry, carry
+
+
+def first_leaky(params, batch_shape, dtype):
+    return jnp.zeros((*batch_shape, *params.decay.shape), dtype)
+
+
+def wanted_leaky(x):
+    carry, ys = np.zeros(2), []
+    for t in range(len(x)):
+        carry = 0.5 * carry + x[t]
+        ys.append(carry)
+    return np.stack(ys)
+
+
+def test_a_users_bound_pair():
+    cell = pn.bind("Leaky", create_leaky, apply_leaky)(None, 2, 2)
+    y = pn.scan_cell(cell, X[0], np.zeros(2))
+    close(y, wanted_leaky(X[0]))
+    with pytest.raises(TypeError, match="Leaky declares no carry; bind it with bind_cell"):
+        pn.scan_cell(cell, X[0])
+    declared = pn.bind_cell("Leaky", create_leaky, apply_leaky, first_leaky)(None, 2, 2)
+    close(pn.scan_cell(declared, X[0]), wanted_leaky(X[0]))
+    with pytest.raises(ValueError, match=r"Leaky: carry must have shape \(2,\), got \(3,\)"):
+        pn.scan_cell(declared, X[0], np.zeros(3))
+    with pytest.raises(TypeError, match="apply must be a function or a pair"):
+        pn.bind_cell("Leaky", create_leaky, (apply_leaky,), first_leaky)
+
+
+def test_a_users_projected_cell():
+    def project(params, x):
+        return jnp.eye(2), None, x, params.decay
+
+    def update(decay, carry, x, total, *, sign=1.0):
+        carry = x + sign * decay.reshape((1,) * (x.ndim - 1) + (2,)) * total
+        return carry, carry
+
+    layer = pn.bind_cell("Leaky", create_leaky, (project, update), first_leaky)
+    cell = layer(None, 2, 2)
+    close(pn.scan_cell(cell, X), np.stack([wanted_leaky(x) for x in X]))
+    close(cell(jnp.ones(2), X[0, 0])[1], 0.5 + X[0, 0])
+    negative = layer(None, 2, 2, sign=-1.0)
+    close(negative(jnp.ones(2), X[0, 0])[1], X[0, 0] - 0.5)
+
+
+def test_any_function_and_any_carry():
+    def count(carry, x):
+        return {"n": carry["n"] + 1}, {"y": x.sum(), "n": carry["n"]}
+
+    first = {"n": jnp.zeros((), int)}
+    carry, y = pn.scan_cell(count, X[0], first, time_major=True, return_carry=True)
+    assert carry["n"] == 5
+    np.testing.assert_array_equal(y["n"], np.arange(5))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"lengths": np.array([5.0, 1.0, 2.0])}, TypeError, "lengths must be integers"),
+        ({"lengths": np.array([5, 1])}, ValueError, r"lengths must have the shape .* \(3,\)"),
+        ({"lengths": np.array([6, 1, 2])}, ValueError, "lengths must be from 0 to 5"),
+        ({"lengths": np.array([-1, 1, 2])}, ValueError, "lengths must be from 0 to 5"),
+        ({"x": np.ones(3)}, ValueError, r"x must have shape \(\*B, T, I\)"),
+        ({"x": np.ones(3), "time_major": True}, ValueError, r"x must have shape \(T, \*B"),
+        ({"x": np.ones((3, 5, 4))}, ValueError, "has 4 features, kernel"),
+        ({"carry": np.zeros((3, 3))}, TypeError, "LSTMCell: carry must have the structure"),
+        ({"carry": (np.zeros((2, 3)),) * 2}, ValueError, r"carry must have shape \(3, 3\)"),
+        ({"cell": 3}, TypeError, "cell must be a model or a function"),
+    ],
+)
+def test_wrong_arguments(arguments, error, message):
+    with pytest.raises(error, match=message):
+        pn.scan_cell(**{"cell": CELLS[0], "x": X, **arguments})
