@@ -13,6 +13,7 @@ from .harness import Result, measure
 from .report import headline, plot, table, write_json
 
 SUITES = {
+    "attention": "attention",
     "conv": "conv",
     "dense": "dense",
     "dispatch": "dispatch",
@@ -21,7 +22,6 @@ SUITES = {
     "import": "imports",
     "rnn": "rnn",
 }
-SUITES = {"dense": "dense", "dispatch": "dispatch", "fit": "fit", "import": "imports", "rnn": "rnn"}
 
 
 class Parser(argparse.ArgumentParser):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import pyneurons_yat as pn
-from benchmarks import conv, dense, dispatch, fit, graph, imports, rnn
+from benchmarks import attention, conv, dense, dispatch, fit, graph, imports, rnn
 from benchmarks.__main__ import main
 from benchmarks.harness import (
     Absent,
@@ -88,6 +88,19 @@ def test_dense_formula_is_the_published_one():
     ours = forward.contenders[0]
     # The same seed draws the same arrays.
     np.testing.assert_allclose(ours.call(), expected, rtol=1e-4)
+
+
+def test_attention_contenders_return_the_same_values_and_gradients():
+    pytest.importorskip("nmn.nnx")
+    *timed, memory, doubling, _ = attention.cases([16], [16, 32])
+    for case in timed:
+        groups = assert_same_numbers(case)
+        (same,) = [names for names in groups.values() if attention.NMN in names]
+        assert set(same) == {attention.SOFTER, attention.NMN}
+    for case in (memory, doubling):
+        sizes = measure(case, rounds=5).samples
+        assert all(len(samples) == 1 and samples[0] > 0 for samples in sizes.values())
+    assert doubling.targets == [Target("32", "16", "<=", 2.0)]
 
 
 def test_dispatch_contenders_return_the_same_values():
@@ -282,6 +295,7 @@ def test_list_names_the_suites(capsys):
     assert main(["--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == [
+        "attention",
         "conv",
         "dense",
         "dispatch",

@@ -221,7 +221,7 @@ def _check(function, inputs, bounds, options):
     if isinstance(inputs.power, int | float) and inputs.power == 1:
         inputs = inputs._replace(power=None)  # then a weight is its score over the sum of scores
     dtype = check_attention(function, inputs, bounds)
-    return inputs, bounds, check_options(function, options), dtype
+    return inputs, bounds, check_options(function, options, inputs.power is not None), dtype
 
 
 @partial(jax.jit, static_argnums=(2, 3))
@@ -254,8 +254,7 @@ def _keep(options, inputs, bounds):
     return y, (inputs, bounds, *rows)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _run(options, inputs, bounds):
+def _compute(options, inputs, bounds):
     """The result, in its dtype and in that of the accumulator, and two numbers per query.
 
     It has a rule of its own for the sake of second derivatives, which go through `_keep`: JAX
@@ -296,6 +295,9 @@ _pull = custom_gradient(_gradients_backward, static=(0,))(_gradients)
 
 def _backward(options, residuals, gradient):
     return _pull(options, *residuals, gradient), None
+
+
+_run: Any = jax.custom_vjp(_compute, nondiff_argnums=(0,))
 
 
 def _run_forward(options, inputs, bounds):

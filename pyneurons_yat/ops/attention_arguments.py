@@ -108,10 +108,12 @@ def _check_whole(function, name, value, shape):
         raise ValueError(f"{function}: {name} must have shape {shape}, got {np.shape(value)}")
 
 
-def check_options(function: str, options: Options) -> Options:
+def check_options(function: str, options: Options, has_power: bool) -> Options:
     """Refuses a choice that is none, and makes pairs of the window and the block size."""
     check_choice(function, "normalizer", options.normalizer, NORMALIZERS)
     check_choice(function, "distance", options.distance, tuple(DISTANCES))
+    if options.normalizer == "softmax" and has_power:
+        raise ValueError(f"{function}: softmax has no power; pass normalizer='softermax'")
     dilation = options.dilation
     if not isinstance(dilation, numbers.Integral) or dilation < 1:
         raise ValueError(f"{function}: dilation must be a whole number above 0, got {dilation!r}")

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 
 from .attention_scores import Limits, Options, both, visible
 
-BLOCK_QUERIES = (64, 256)  # the fewest and the most
-BLOCK_KEYS = 512
+BLOCK_QUERIES = 512  # half as many where a diagonal or a window cuts blocks
+BLOCK_KEYS = 256
 BLOCK_SCORES = 2**19  # of all heads together, so that a few such arrays stay in the cache
 
 
@@ -21,13 +21,14 @@ def fit_blocks(options: Options, heads: int, queries: int, keys: int) -> tuple[i
     """The numbers of queries and of keys in a block: those asked for, or else good ones."""
     if options.blocks is not None:
         return min(options.blocks[0], queries), min(options.blocks[1], keys)
-    few, many = BLOCK_QUERIES
-    rows = min(max(BLOCK_SCORES // (BLOCK_KEYS * heads), few), many, queries)
-    columns = max(BLOCK_SCORES // (rows * heads), 128)
-    if options.is_causal:
-        columns = min(columns, BLOCK_KEYS)
+    sparse = options.is_causal or options.window is not None
+    most = BLOCK_QUERIES // 2 if sparse else BLOCK_QUERIES
+    rows = min(max(BLOCK_SCORES // (BLOCK_KEYS * heads), 64), most, queries)
+    columns = max(BLOCK_SCORES // (rows * heads), BLOCK_KEYS // 2)
     if options.window is not None:
         columns = min(columns, rows + sum(options.window))
+    elif options.is_causal:
+        columns = min(columns, BLOCK_KEYS)
     return rows, min(columns, keys)
 
 

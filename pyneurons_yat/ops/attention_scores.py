@@ -21,24 +21,24 @@ class Options(NamedTuple):
 
     normalizer: str
     is_causal: bool
-    window: tuple[int, int] | None  # steps to the left and to the right of a query
+    window: Any  # steps to the left and to the right of a query, or None
     dilation: int  # places from one step to the next
     distance: str
-    blocks: tuple[int, int] | None  # queries and keys
+    blocks: Any  # queries and keys of a block, or None to choose
     precision: Any
 
 
 class Arrays(NamedTuple):
     """What attention is differentiable in, in float32 or float64. An absent one is None."""
 
-    query: jax.Array  # (B, K, G, T, H)
-    key: jax.Array  # (B, K, S, H)
-    value: jax.Array  # (B, K, S, V)
-    bias: jax.Array | None  # (B, K, G, T, S), each axis of full size or 1
-    shift: jax.Array | None  # (1, K, G, 1, 1) or 1s, as the next three
-    alpha: jax.Array
-    epsilon: jax.Array
-    power: jax.Array | None  # None for 1
+    query: Any  # (B, K, G, T, H)
+    key: Any  # (B, K, S, H)
+    value: Any  # (B, K, S, V)
+    bias: Any  # (B, K, G, T, S), each axis of full size or 1
+    shift: Any  # (1, K, G, 1, 1) or 1s, as the next three
+    alpha: Any
+    epsilon: Any
+    power: Any  # None for 1
 
 
 class Limits(NamedTuple):
