@@ -20,6 +20,7 @@ SUITES = {
     "fit": "fit",
     "graph": "graph",
     "import": "imports",
+    "linear_attention": "linear_attention",
     "rnn": "rnn",
 }
 
@@ -78,7 +79,7 @@ def run(name: str, rounds: int | None) -> list[Result]:
 def list_suites() -> None:
     """Print the name and the subject of each suite."""
     for name in SUITES:
-        print(f"{name:10}{(suite(name).__doc__ or '').splitlines()[0]}")
+        print(f"{name:18}{(suite(name).__doc__ or '').splitlines()[0]}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

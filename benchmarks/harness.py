@@ -77,8 +77,8 @@ class Case:
         baseline: The contender whose ratio is 1.
         contenders: The ways to do it.
         targets: The bounds to report on.
-        unit: `"s"` if calls are timed; `"bytes"` or `"accuracy"` if a call returns the number
-            itself, or several, such as one per seed.
+        unit: `"s"` if calls are timed; otherwise a call returns the number itself, or several, such
+            as one per seed: `"bytes"`, `"accuracy"`, or any other unit.
         rate: What units of work per second are called, if that is of interest.
     """
 

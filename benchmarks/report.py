@@ -62,11 +62,13 @@ def headline() -> str:
 
 
 def quantity(value: float, unit: str) -> str:
-    """A number of seconds or bytes in the prefix that suits it, or an accuracy in percent."""
+    """A number of seconds or bytes in the prefix that suits it, accuracies in percent."""
     if unit == "accuracy":
         return f"{100 * value:.1f} %"
     if unit == "bytes":
         return f"{value / 2**20:.3g} MiB" if abs(value) >= 2**20 else f"{value / 2**10:.3g} KiB"
+    if unit != "s":
+        return f"{value:.4g} {unit}"
     for factor, prefix in ((1, ""), (1e3, "m"), (1e6, "u"), (1e9, "n")):
         if abs(value) * factor >= 1:
             return f"{_digits(value * factor)} {prefix}s"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import pyneurons_yat as pn
-from benchmarks import attention, conv, dense, dispatch, fit, graph, imports, rnn
+from benchmarks import attention, conv, dense, dispatch, fit, graph, imports, linear_attention, rnn
 from benchmarks.__main__ import main
 from benchmarks.harness import (
     Absent,
@@ -174,6 +174,15 @@ def test_import_contenders_are_fresh_processes(monkeypatch):
     assert case.contenders[-1].call() == 0
 
 
+def test_linear_attention_measures_time_memory_and_nearness():
+    found = list(linear_attention.cases([8], [(1.0, 0.5)], draws=1))
+    assert [case.unit for case in found] == ["s", "s", "bytes"] * 2 + ["%"]
+    for case in found:
+        assert all(np.all(np.isfinite(x)) for c in case.contenders[:2] for x in numbers(c.call()))
+    cosines = {name: one for name, (one,) in measure(found[-1], rounds=1).samples.items()}
+    assert cosines["averaging"] < cosines["pyneurons_yat"] < 100
+
+
 # The harness
 
 
@@ -302,6 +311,7 @@ def test_list_names_the_suites(capsys):
         "fit",
         "graph",
         "import",
+        "linear_attention",
         "rnn",
     ]
 

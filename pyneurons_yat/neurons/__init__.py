@@ -6,6 +6,7 @@ from .cells import GRUCell, LSTMCell, SimpleCell
 from .conv import Conv, ConvTranspose
 from .dropout import Dropout
 from .embed import Embed, YatEmbed, attend
+from .features import YatFeatures
 from .graph import GraphConv, YatGraphConv
 from .graph_attention import YatGraphAttention
 from .initializers import yat_normal
@@ -14,6 +15,7 @@ from .multi_head_attention import MultiHeadAttention
 from .neuron import PHI, Binary, Neuron, Vector, apply, bias, create, param, weight
 from .normalisation import BatchNorm, GroupNorm, LayerNorm, RMSNorm
 from .parametrisations import mask, spectral_norm, weight_norm
+from .published_features import AnchorFeatures, MaclaurinFeatures, RadialFeatures
 from .rnn import GRU, LSTM, RNN
 from .scan_cell import scan_cell
 from .transforms import (
@@ -33,6 +35,7 @@ from .yat_normalisation import YatBatchNorm, YatLayerNorm
 from .yat_self_attention import YatSelfAttention
 
 __all__ = [
+    "AnchorFeatures",
     "AttentionCache",
     "BatchNorm",
     "Binary",
@@ -48,11 +51,13 @@ __all__ = [
     "LSTMCell",
     "LayerNorm",
     "Linear",
+    "MaclaurinFeatures",
     "MultiHeadAttention",
     "Neuron",
     "PHI",
     "RMSNorm",
     "RNN",
+    "RadialFeatures",
     "SimpleCell",
     "Vector",
     "YatBatchNorm",
@@ -60,6 +65,7 @@ __all__ = [
     "YatConvTranspose",
     "YatDense",
     "YatEmbed",
+    "YatFeatures",
     "YatGRUCell",
     "YatGraphAttention",
     "YatGraphConv",

@@ -4,6 +4,7 @@ from . import vjp
 from .attention import yat_attention, yat_attention_weights
 from .conv import conv, conv_transpose
 from .dropout import dropout
+from .feature_maps import anchor_features, maclaurin_features, radial_features, yat_features
 from .gate import yat_gate
 from .graph_batches import (
     PaddingMasks,
@@ -16,6 +17,7 @@ from .graph_batches import (
 )
 from .graphs import GraphsTuple, make_graph, message_passing
 from .linear import linear
+from .linear_attention import LinearState, linear_attention, linear_attention_step, linear_state
 from .modes import forward_mode
 from .normalisation import batch_norm, group_norm, layer_norm, moments, rms_norm
 from .propagate import degree_weights, propagate
@@ -33,9 +35,11 @@ from .yat_pairs import yat_pairs
 
 __all__ = [
     "GraphsTuple",
+    "LinearState",
     "PaddingMasks",
     "abs",
     "add_self_loops",
+    "anchor_features",
     "batch_graphs",
     "batch_norm",
     "binary",
@@ -48,6 +52,10 @@ __all__ = [
     "inverse_softplus",
     "layer_norm",
     "linear",
+    "linear_attention",
+    "linear_attention_step",
+    "linear_state",
+    "maclaurin_features",
     "make_graph",
     "message_passing",
     "moments",
@@ -55,6 +63,7 @@ __all__ = [
     "pad_graph",
     "padding_masks",
     "propagate",
+    "radial_features",
     "recurrence",
     "relu",
     "relu1",
@@ -76,6 +85,7 @@ __all__ = [
     "yat_attention_weights",
     "yat_conv",
     "yat_conv_transpose",
+    "yat_features",
     "yat_gate",
     "yat_pairs",
     "yat_scores",

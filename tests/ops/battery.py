@@ -3,6 +3,7 @@
 import cases_attention
 import cases_conv
 import cases_graphs
+import cases_linear_attention
 import cases_norm
 import cases_rotary
 import cases_squash
@@ -12,6 +13,7 @@ FAMILIES = (
     cases_attention,
     cases_conv,
     cases_graphs,
+    cases_linear_attention,
     cases_norm,
     cases_rotary,
     cases_squash,

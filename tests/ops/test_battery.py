@@ -17,7 +17,8 @@ GRAPHS = {
     "GraphsTuple", "PaddingMasks", "add_self_loops", "batch_graphs", "make_graph",
     "message_passing", "node_graphs", "pad_graph", "padding_masks", "unbatch_graphs",
 }  # fmt: skip
-ELSEWHERE = {"forward_mode", "inverse_softplus", "recurrence", *GRAPHS}  # in files of their own
+OTHERS = {"LinearState", "forward_mode", "inverse_softplus", "linear_state", "recurrence"}
+ELSEWHERE = GRAPHS | OTHERS  # tested in files of their own
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 COMPILED = []

@@ -1,0 +1,248 @@
+"""Feature maps with matrices drawn once: layers whose leaves do not train (role "buffers").
+
+The kernel is k(q, k) = (q.k + shift)^2 / (|q - k|^2 + epsilon). The outputs phi(x) go to
+`linear_attention`. One model maps queries and keys: two models have nothing to do with each other.
+
+====================  =================================  ==============  ======================
+layer                 phi(q).phi(k)                      signs           vectors
+====================  =================================  ==============  ======================
+`YatFeatures`         unbiased but for the quadrature    mostly exact    any
+`MaclaurinFeatures`   unbiased but for powers over 40    random          of length 1
+`RadialFeatures`      unbiased but for the quadrature    random          of length 1
+`AnchorFeatures`      biased, for shift 0 only           positive        of length 1
+====================  =================================  ==============  ======================
+"""
+
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import DTypeLike
+
+from ..core import bind
+from ..ops import quadrature as plans
+from ..ops import yat_features
+from .linear import check_sizes
+
+TAILS = ("cosine", "positive", "none")
+
+
+class YatFeaturesParams(NamedTuple):
+    """What `yat_features` takes: (R, K), (R,), (P, M, I), (M, I), (M,), (M,), (M,) or None."""
+
+    amplitudes: jax.Array
+    rates: jax.Array
+    directions: jax.Array
+    tilts: jax.Array
+    decays: jax.Array
+    scales: jax.Array
+    phases: jax.Array | None
+
+
+def create_yat(
+    key: jax.Array,
+    inputs: int,
+    features: int = 256,
+    *,
+    shift: float = 0.0,
+    epsilon: float = 1e-5,
+    distance: float | None = None,
+    normalize: bool = False,
+    nodes: int | None = None,
+    degree: int | None = None,
+    tail: str = "cosine",
+    dtype: DTypeLike = jnp.float32,
+) -> YatFeaturesParams:
+    """Features of the Yat kernel: low powers of q.k exactly, the rest by random features.
+
+        E[phi(q).phi(k)] = (q.k + shift)^2 sum_i (w_i / c) exp(x_i (distance - |q - k|^2) / c)
+
+    with c = distance + epsilon and x_i, w_i the Gauss-Laguerre nodes and weights. The sum is a
+    quadrature of the Laplace integral of 1 / (|q - k|^2 + epsilon): never above it, exact to
+    order 2 R - 1 in |q - k|^2 around `distance`, and equal to it in the limit of many nodes R.
+
+    Why not always many nodes: M unbiased random features of a kernel whose value at q = k is T
+    have a mean square of at least T^2 / M, and with R, of unit vectors, T approaches
+    (1 + shift)^2 / epsilon. Where few features are to be had, a smooth kernel is nearer to
+    the true one than a noisy one. By default nodes and degree are those of the least expected
+    squared error over vectors evenly spread on the sphere; they rise with `features`.
+
+    Args:
+        key: A PRNG key.
+        inputs: Features of x, at least 1.
+        features: How many features to make, at least 1; without a tail the most to make.
+        shift: Not negative; stands inside the square.
+        epsilon: Above 0.
+        distance: The typical squared distance of a query and a key, above 0; by default 2 with
+            `normalize`, else 2 `inputs`, as of vectors of unit mean square.
+        normalize: Whether x is divided by its length first. All nodes share their exact features
+            then.
+        nodes: R, the number of Laplace nodes; by default planned.
+        degree: The highest power of q.k held exactly, at least 1; by default planned.
+        tail: what stands for the powers above `degree`: "cosine" or "positive", the two random
+            features of `yat_features`, or "none", which drops them. Then there is no variance, but
+            a bias that only a higher degree makes smaller: better where queries and keys are
+            spread out, worse where they come close.
+        dtype: The dtype of the parameters. The result has the promoted dtype of x and parameters.
+
+    The model takes x of shape (*B, inputs) and returns (*B, features). Option of the call:
+    `normalize`. The directions are orthogonal in blocks of `inputs`, the exponents stratified.
+
+    Returns:
+        `YatFeaturesParams(amplitudes, rates, directions, tilts, decays, scales, phases)`.
+
+    Gradient:
+        In x, as for `yat_features`; the parameters have the role "buffers" and do not train.
+
+    Raises:
+        TypeError: If a size is not an integer.
+        ValueError: If a number is out of range, or the options need more features.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
+        >>> keys = jax.random.split(jax.random.key(0), 3)
+        >>> phi = pn.YatFeatures(keys[0], 16, 256, shift=1.0, epsilon=0.5, normalize=True)
+        >>> q, k = jax.random.normal(keys[1], (2, 512, 1, 16))  # 512 of each, one head
+        >>> v = jax.random.normal(keys[2], (512, 1, 16))
+        >>> y = pn.linear_attention(phi(q), phi(k), v)[:, 0]
+        >>> unit = lambda x: x / jnp.linalg.norm(x, axis=-1, keepdims=True)
+        >>> weights = pn.yat_scores(unit(q[:, 0]), unit(k[:, 0]), 1.0, epsilon=0.5)
+        >>> exact = weights / weights.sum(1, keepdims=True) @ v[:, 0]
+        >>> bool((unit(y) * unit(exact)).sum(1).mean() > 0.97)  # plain averaging of v: 0.78
+        True
+
+    Source:
+        See `yat_features`. The published map for unit vectors is `AnchorFeatures`.
+    """
+    kernel = check_kernel("YatFeatures", inputs, features, shift, epsilon, distance, normalize)
+    plan = plans.make_plan(kernel, features, *_check_plan(nodes, degree, tail))
+    for_products, for_tilts, for_times, for_phases = jax.random.split(key, 4)
+    rates, table = plans.series(kernel, plan.nodes, plan.degree)
+    times, decays, scales = _tail(for_times, kernel, plan, tail)
+    phases = None if tail == "positive" else turns(for_phases, plan.random)
+    count = (plan.degree + 1, plan.random)
+    tilts = _orthogonal(for_tilts, (1, plan.random), inputs, gaussian=True)[0]
+    params = YatFeaturesParams(
+        jnp.asarray(np.sqrt(table)),
+        jnp.asarray(rates),
+        _orthogonal(for_products, count, inputs),
+        tilts * jnp.sqrt(times)[:, None],
+        decays,
+        scales,
+        phases,
+    )
+    return jax.tree.map(lambda leaf: leaf.astype(dtype), params)
+
+
+def apply_yat(params: YatFeaturesParams, x: jax.Array, *, normalize: bool = False) -> jax.Array:
+    """Applies `YatFeatures` to x (*B, inputs)."""
+    return yat_features(x, *params, normalize=normalize)
+
+
+def check_kernel(layer, inputs, features, shift, epsilon, distance, normalize):
+    """The kernel of a layer's options, which are checked."""
+    check_sizes(layer, inputs=inputs, features=features)
+    if distance is None:
+        distance = 2.0 if normalize else 2.0 * inputs
+    for name, value, fits, wanted in (
+        ("shift", shift, shift >= 0, "not be negative"),
+        ("epsilon", epsilon, epsilon > 0, "be above 0"),
+        ("distance", distance, distance > 0, "be above 0"),
+        ("distance", distance, distance == 2 or not normalize, "be 2 for unit vectors"),
+    ):
+        if not fits:
+            raise ValueError(f"{layer}: {name} must {wanted}, but {value} came")
+    return plans.Kernel(inputs, float(shift), float(epsilon), float(distance), normalize)
+
+
+def _check_plan(nodes, degree, tail):
+    chosen = {"nodes": nodes, "degree": degree}
+    check_sizes("YatFeatures", **{name: n for name, n in chosen.items() if n is not None})
+    if tail not in TAILS:
+        raise ValueError(f"YatFeatures: tail must be one of {', '.join(TAILS)}, but {tail!r} came")
+    if tail == "none" and degree == 1:
+        raise ValueError("YatFeatures: degree must be at least 2 without a tail, but 1 came")
+    return nodes, degree, tail != "none"
+
+
+def share(layer, features, **parts):
+    """How many features are left to each of the parts, which must divide them."""
+    check_sizes(layer, **parts)
+    size = math.prod(parts.values())
+    if features % size:
+        told = " times ".join(f"{name} = {n}" for name, n in parts.items())
+        raise ValueError(f"{layer}: features must be a multiple of {told}, but {features} came")
+    return features // size
+
+
+def _tail(key, kernel, plan, tail):
+    """The u_m, (l_m - u_m) / 2 or (l_m + u_m) / 2, and scale_m of the random features."""
+    if not plan.random:
+        return jnp.zeros(0), jnp.zeros(0), jnp.zeros(0)
+    rates, weights = plans.laplace_nodes(kernel, plan.nodes)
+    if kernel.normalize:
+        weights = weights * np.exp(-rates)
+    counts = plans.allocate(plans.tail_sizes(kernel, plan.nodes, plan.degree), plan.random)
+    node, part = (np.repeat(i.ravel(), counts.ravel()) for i in np.indices(counts.shape))
+    order = plan.degree + 1 - part
+    within = np.concatenate([np.arange(n) for n in counts.ravel()])
+    share = counts[node, part]
+    factorial = np.asarray([math.factorial(n) for n in order])
+    size = (
+        weights[node] * np.asarray(plans.shifted(kernel))[part] * rates[node] ** order / factorial
+    )
+    # Stratified draws of l_i times b ~ Beta(1, order); see `remainder`.
+    even = (within + jax.random.uniform(key, node.shape)) / share
+    times = rates[node] * (1 - (1 - even) ** np.where(order, 1 / np.maximum(order, 1), np.inf))
+    rate = jnp.asarray(0.0 * node if kernel.normalize else rates[node])
+    if tail == "positive":
+        return times, (rate + times) / 2, jnp.asarray(np.sqrt(size / share))
+    return times, (rate - times) / 2, jnp.asarray(np.sqrt(2 * size / share))
+
+
+def turns(key, *shape):
+    """Angles evenly spread over the circle."""
+    return jax.random.uniform(key, shape, maxval=2 * math.pi)
+
+
+def _orthogonal(key, shape, inputs, gaussian=False):
+    """Random vectors (*shape, inputs) of mean square 1, orthogonal in blocks of `inputs`.
+
+    Their length is sqrt(inputs), or, with `gaussian`, that of a normal vector.
+    """
+    stacks, count = shape
+    for_turns, for_lengths = jax.random.split(key)
+    blocks = (stacks, -(-count // inputs), inputs, inputs)
+    rows = _orthonormal(jax.random.normal(for_turns, blocks)).reshape(stacks, -1, inputs)[:, :count]
+    if not gaussian:
+        return rows * math.sqrt(inputs)
+    drawn = jax.random.normal(for_lengths, (stacks, count, inputs))
+    return rows * jnp.linalg.norm(drawn, axis=-1, keepdims=True)
+
+
+def _orthonormal(blocks):
+    """The rows of (..., I, I), made orthonormal one after another; normal ones in even directions.
+
+    By Gram and Schmidt, every projection twice: two batched QR factorisations by LAPACK in one
+    program can wait for each other for ever on a CPU of two cores (jaxlib 0.10.2).
+    """
+
+    def step(j, rows):
+        row = rows[..., j, :]
+        earlier = jnp.where(jnp.arange(rows.shape[-2])[:, None] < j, rows, 0)
+        for _ in range(2):
+            along = jnp.einsum("...ji,...i->...j", earlier, row)
+            row = row - jnp.einsum("...ji,...j->...i", earlier, along)
+        return rows.at[..., j, :].set(row / jnp.linalg.norm(row, axis=-1, keepdims=True))
+
+    return jax.lax.fori_loop(0, blocks.shape[-2], step, blocks)
+
+
+def buffers(params):
+    """The roles of leaves that do not train."""
+    return dict.fromkeys(params._fields, "buffers")
+
+
+YatFeatures = bind("YatFeatures", create_yat, apply_yat, roles=buffers(YatFeaturesParams))
