@@ -288,7 +288,10 @@ def _keys(kind: Any, size: int) -> list[Any]:
 def _unflatten(metadata: tuple[Any, ...], children: Iterable[Any]) -> Model:
     model = object.__new__(Model)
     kind = metadata[2]
-    _set_children(model, tuple(children) if kind in (None, tuple) else kind(*children))
+    if kind is None or kind is tuple:
+        _set_children(model, tuple(children))
+    else:  # the `__new__` of a named tuple runs Python, which every compiled call would pay for
+        _set_children(model, tuple.__new__(kind, children))
     _set_metadata(model, metadata)
     return model
 

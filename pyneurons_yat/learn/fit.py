@@ -105,7 +105,8 @@ def fit(optimizer: Any, model: Model, x: Any, y: Any, **options: Any) -> Any:
         y: Targets, likewise.
         loss: `loss(predictions, targets)`, or `loss(model, x, y)`: the number of its required
             arguments tells which. It returns a scalar. The second kind calls the model itself, so
-            what `observe` would move does not move.
+            what `observe` would move does not move. If it names a keyword `key`, with the default
+            `None`, it receives a key for each step and none in validation.
         metrics: Functions `(predictions, targets)` that return a scalar, reported by their names.
             An epoch's number is the mean over its batches, weighted by their sizes. Training
             metrics are those of the training-time call, before the step; those of `model(x)` if the

@@ -106,7 +106,8 @@ def train_step(
     finite leave model and optimiser as they are.
 
     Args:
-        loss: `loss(predictions, targets)`, or `loss(model, x, y)`, which returns a scalar.
+        loss: `loss(predictions, targets)`, or `loss(model, x, y)`, which returns a scalar. The
+            second kind receives the key of the step if it names a keyword `key`.
         optimizer: An optax optimiser.
         metrics: Functions `(predictions, targets)` that return a scalar.
         accumulate: In how many parts a batch goes through the model, one after another; the

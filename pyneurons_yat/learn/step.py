@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from ..core import Model, merge, observe, partition
+from ..core.observe import with_key
 
 if TYPE_CHECKING:  # importing optax takes longer than all of this package: only who trains pays
     import optax
@@ -65,7 +66,7 @@ def objective_on(recipe: Recipe, rest: Any, x: Any, y: Any, key: Any) -> Callabl
         model = merge(params, rest)
         again = None if key is None else jax.random.clone(key)  # a line search draws the same
         predictions, moved = _predict(recipe, model, x, again)
-        value = call_loss(recipe.loss, model, predictions, x, y)
+        value = call_loss(recipe.loss, model, predictions, x, y, again)
         return value, (partition(moved, "params", ...)[1], measured(recipe, predictions, y))
 
     return objective
@@ -100,9 +101,11 @@ def needs_predictions(recipe: Recipe) -> bool:
     return bool(recipe.metrics) or not _takes_model(recipe.loss)
 
 
-def call_loss(loss: Loss, model: Model, predictions: Any, x: Any, y: Any) -> jax.Array:
-    """The loss of a batch, of either kind of loss function."""
-    value = loss(model, x, y) if _takes_model(loss) else loss(predictions, y)
+def call_loss(
+    loss: Loss, model: Model, predictions: Any, x: Any, y: Any, key: Any = None
+) -> jax.Array:
+    """The loss of a batch, of either kind; one that calls the model gets the key if it names it."""
+    value = with_key(loss, key)(model, x, y) if _takes_model(loss) else loss(predictions, y)
     return _scalar("the loss", value)
 
 

@@ -18,15 +18,7 @@ from .parametrisations import mask, spectral_norm, weight_norm
 from .published_features import AnchorFeatures, MaclaurinFeatures, RadialFeatures
 from .rnn import GRU, LSTM, RNN
 from .scan_cell import scan_cell
-from .transforms import (
-    cast,
-    drop_connect,
-    positive,
-    quantize,
-    stop,
-    ternary,
-    unit_norm,
-)
+from .transforms import cast, drop_connect, positive, quantize, stop, ternary, unit_norm
 from .yat_attention import YatMultiHeadAttention
 from .yat_cells import YatGRUCell, YatLSTMCell, YatSimpleCell
 from .yat_conv import YatConv, YatConvTranspose

@@ -108,6 +108,24 @@ def test_what_the_model_draws_comes_from_the_key_anew_at_each_step():
     assert losses[0] != losses[1]
 
 
+def test_a_loss_of_the_model_that_names_a_key_receives_one_for_each_step():
+    def drawn(model, x, y, *, key=None):
+        unknown = 0.0 if key is None else jax.random.uniform(key)
+        return pn.mse(model(x), y) + unknown
+
+    _, history = fit(STILL, linear(), X, Y, loss=drawn, epochs=3, key=jax.random.key(0))
+    assert len(set(history["loss"])) == 3
+    _, history = fit(STILL, linear(), X, Y, loss=drawn, epochs=3, validation=(X, Y))
+    np.testing.assert_allclose(history["loss"], pn.mse(linear()(X), Y), rtol=1e-12)
+    np.testing.assert_allclose(history["validation_loss"], history["loss"], rtol=1e-12)
+    state = pn.TrainState.create(linear(), STILL, jax.random.key(0))
+    step, losses = pn.train_step(drawn, STILL, accumulate=2), []
+    for _ in range(3):
+        state, metrics = step(state, (X, Y))
+        losses.append(float(metrics["loss"]))
+    assert len(set(losses)) == 3
+
+
 def test_a_line_search_draws_the_same_at_every_trial():
     lbfgs = optax.lbfgs(linesearch=optax.scale_by_backtracking_linesearch(10))
     _, history = fit(lbfgs, noisy(), X, Y, epochs=5, key=jax.random.key(0))

@@ -19,6 +19,7 @@ GRAPHS = {
 }  # fmt: skip
 OTHERS = {"LinearState", "forward_mode", "inverse_softplus", "linear_state", "recurrence"}
 ELSEWHERE = GRAPHS | OTHERS  # tested in files of their own
+OTHERS = {"LinearState", "forward_mode", "inverse_softplus", "linear_state", "recurrence"}
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 COMPILED = []

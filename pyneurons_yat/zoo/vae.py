@@ -1,0 +1,173 @@
+"""A convolutional variational autoencoder of small images, which draws new ones."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ..core import Model, bind, capture, name, observe, sequential
+from ..neurons import Conv, ConvTranspose, Linear, YatConv, YatConvTranspose
+
+NOISE = 0.5
+
+
+class VAEParams(NamedTuple):
+    """From images to mean and log-variance of the code, and from a code to an image."""
+
+    encoder: Model
+    decoder: Model
+
+
+def create(key: jax.Array, latents: int = 8, *, channels: int = 16) -> VAEParams:
+    """An autoencoder of 8 x 8 images whose code is a normal distribution.
+
+        code ~ N(mean(image), exp(log_variance(image)))        image' = decoder(code)
+
+    Two Yat and plain convolutions with strides of 2 lead down to 2 x 2 places and a linear layer to
+    the distribution of the code; a linear layer and transposed convolutions lead back. Inference
+    decodes the mean, training a sample drawn with the key of `observe`. Both mark the divergence of
+    the code from N(0, 1), a number per image, with the name "kl": a loss gets it by `capture`, as
+    `vae_loss` does.
+
+    Args:
+        key: A PRNG key.
+        latents: Numbers in a code.
+        channels: Channels of the first convolution; the second has twice as many.
+
+    The model takes images (B, 8, 8, 1) of about unit variance and returns the same shape.
+
+    Returns:
+        `VAEParams(encoder, decoder)`.
+
+    Raises:
+        TypeError: In training, if there is no key.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
+        >>> from pyneurons_yat.zoo import VAE
+        >>> model = VAE(jax.random.key(0), 2, channels=4)
+        >>> images = jnp.ones((5, 8, 8, 1))
+        >>> y, seen = jax.jit(pn.capture(model))(images)
+        >>> y.shape, seen["kl"].shape
+        ((5, 8, 8, 1), (5,))
+
+    Source:
+        Kingma, Welling, "Auto-Encoding Variational Bayes", arXiv:1312.6114.
+    """
+    keys = jax.random.split(key, 6)
+    wide = 2 * channels
+    encoder = sequential(
+        YatConv(keys[0], 1, channels, (3, 3), strides=2, epsilon=1.0),
+        Conv(keys[1], channels, wide, (3, 3), strides=2),
+        jax.nn.relu,
+        flatten,
+        Linear(keys[2], 4 * wide, 2 * latents),
+    )
+    decoder = sequential(
+        Linear(keys[3], latents, 4 * wide),
+        jax.nn.relu,
+        unflatten,
+        YatConvTranspose(keys[4], wide, channels, (3, 3), strides=2, epsilon=1.0),
+        ConvTranspose(keys[5], channels, 1, (3, 3), strides=2),
+    )
+    return VAEParams(encoder, decoder)
+
+
+def flatten(x: jax.Array) -> jax.Array:
+    """Features of 2 x 2 places as one row: (B, 2, 2, C) to (B, 4 C)."""
+    return x.reshape(x.shape[0], -1)
+
+
+def unflatten(x: jax.Array) -> jax.Array:
+    """What `flatten` undoes: (B, 4 C) to (B, 2, 2, C)."""
+    return x.reshape(x.shape[0], 2, 2, -1)
+
+
+def code_of(encoded: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Mean and log-variance of a code, (B, latents) each, its divergence from N(0, 1) marked."""
+    mean, log_variance = jnp.split(encoded, 2, axis=-1)
+    terms = jnp.square(mean) + jnp.exp(log_variance) - log_variance - 1
+    name(0.5 * jnp.sum(terms, axis=-1), "kl")
+    return mean, log_variance
+
+
+def apply(params: VAEParams, x: jax.Array) -> jax.Array:
+    """Decodes the mean of the code."""
+    mean, _ = code_of(params.encoder(x))
+    return params.decoder(mean)
+
+
+def apply_in_training(
+    params: VAEParams, x: jax.Array, *, key: jax.Array | None = None
+) -> tuple[jax.Array, VAEParams]:
+    """Decodes a sample of the code."""
+    if key is None:
+        raise TypeError("VAE: in training it needs a key: pn.observe(model, x, key=key)")
+    keys = jax.random.split(key, 3)
+    encoded, encoder = observe(params.encoder, x, key=keys[0])
+    mean, log_variance = code_of(encoded)
+    noise = jax.random.normal(keys[1], mean.shape, mean.dtype)
+    y, decoder = observe(params.decoder, mean + jnp.exp(0.5 * log_variance) * noise, key=keys[2])
+    return y, VAEParams(encoder, decoder)
+
+
+VAE = bind("VAE", create, apply, apply_in_training)
+
+
+def vae_loss(
+    model: Model, x: jax.Array, y: jax.Array, *, key: jax.Array | None = None
+) -> jax.Array:
+    """The negative evidence lower bound, but for a constant, for normal noise on the pixels.
+
+        mean over images of  sum (model(x) - y)^2 / (2 NOISE^2) + KL(code || N(0, 1)),  NOISE = 0.5
+
+    `fit` and `train_step` hand it their key, with which the code is drawn; without a key, as in
+    validation, the code is its mean.
+
+    Args:
+        model: What `VAE` returned.
+        x: Images (B, 8, 8, 1).
+        y: The same images.
+        key: A PRNG key.
+
+    Returns:
+        A scalar.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, optax, pyneurons_yat as pn
+        >>> from pyneurons_yat.zoo import VAE, vae_loss
+        >>> one, two = jax.random.split(jax.random.key(0))
+        >>> x = jnp.kron(jnp.array([[1.0], [-1.0]]), jnp.ones((8, 64))).reshape(16, 8, 8, 1)
+        >>> options = dict(loss=vae_loss, epochs=60, key=two, progress=False)
+        >>> model, history = pn.fit(optax.adam(1e-2), VAE(one, 2, channels=4), x, x, **options)
+        >>> history["loss"][-1] < history["loss"][0] / 2
+        True
+    """
+    if key is None:
+        images, seen = capture(model)(x)
+    else:
+        (images, _), seen = capture(observe)(model, x, key=key)
+    error = jnp.sum(jnp.square(images - y), axis=(1, 2, 3))
+    return jnp.mean(error / (2 * NOISE**2) + seen["kl"])
+
+
+def draw_images(model: Model, key: jax.Array, count: int = 1) -> jax.Array:
+    """New images: what a `VAE` decodes from codes drawn from N(0, 1).
+
+    Args:
+        model: What `VAE` returned.
+        key: A PRNG key.
+        count: How many.
+
+    Returns:
+        Images (count, 8, 8, 1).
+
+    Example:
+        >>> import jax
+        >>> from pyneurons_yat.zoo import VAE, draw_images
+        >>> one, two = jax.random.split(jax.random.key(0))
+        >>> draw_images(VAE(one, 2, channels=4), two, 3).shape
+        (3, 8, 8, 1)
+    """
+    latents = model.decoder[0].kernel.shape[0]
+    return model.decoder(jax.random.normal(key, (count, latents)))
