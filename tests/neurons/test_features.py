@@ -164,7 +164,7 @@ def test_256_features_beat_averaging_and_the_anchor_map(shift, epsilon, least):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("shift", "epsilon"), SETTINGS)
+@pytest.mark.parametrize(("shift", "epsilon"), [SETTINGS[1], SETTINGS[2], SETTINGS[5]])
 def test_the_error_falls_as_features_grow(shift, epsilon):
     counts, errors = (64, 256, 1024, 4096), []
     for count in counts:

@@ -96,7 +96,7 @@ def test_training_with_dropout_is_the_loop_over_its_blocks_values_and_gradients(
     assert not np.allclose(value, jnp.sum(jnp.sin(transformer(TOKENS))))
 
 
-def seconds(blocks, tries=3):
+def seconds(blocks, tries=2):
     """The time to trace, lower and compile value and gradient of blocks with dropout, at best."""
     layer = pn.repeat(Block, blocks)
 
