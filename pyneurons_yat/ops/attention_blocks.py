@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from .attention_scores import Limits, Options, both, visible
 
-BLOCK_QUERIES = 512  # half as many where a diagonal or a window cuts blocks
+BLOCK_QUERIES = 512  # half as many where a window cuts blocks
 BLOCK_KEYS = 256
 BLOCK_SCORES = 2**19  # of all heads together, so that a few such arrays stay in the cache
 
@@ -21,8 +21,7 @@ def fit_blocks(options: Options, heads: int, queries: int, keys: int) -> tuple[i
     """The numbers of queries and of keys in a block: those asked for, or else good ones."""
     if options.blocks is not None:
         return min(options.blocks[0], queries), min(options.blocks[1], keys)
-    sparse = options.is_causal or options.window is not None
-    most = BLOCK_QUERIES // 2 if sparse else BLOCK_QUERIES
+    most = BLOCK_QUERIES if options.window is None else BLOCK_QUERIES // 2
     rows = min(max(BLOCK_SCORES // (BLOCK_KEYS * heads), 64), most, queries)
     columns = max(BLOCK_SCORES // (rows * heads), BLOCK_KEYS // 2)
     if options.window is not None:
