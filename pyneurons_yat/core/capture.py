@@ -16,8 +16,7 @@ from jax.ad_checkpoint import checkpoint_name
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
 from jax.tree_util import keystr, tree_flatten_with_path
 
-from .keywords import keywords_of
-from .model import Around, Layer, Model
+from .model import Around, AroundObserve, Layer, Model
 from .observe import observe_layer
 
 Found = list[tuple[str, jax.Array]]
@@ -124,16 +123,12 @@ class Labelled(Around):
 
 
 @dataclass(frozen=True)
-class LabelledObserve(Labelled):
+class LabelledObserve(AroundObserve, Labelled):
     """Training-time call of a model whose output is marked with its path."""
 
     def __call__(self, params: Any, *args: Any, key: Any = None, **options: Any) -> Any:
         y, params = observe_layer(self.layer, params, *args, key=key, **options)
         return name(y, self.label), params
-
-    def keywords(self) -> tuple[set[str], bool]:
-        names, takes_any = keywords_of(self.layer.observe or self.layer.apply)
-        return names | {"key"}, takes_any
 
 
 def _labelled(model: Model, path: str) -> Model:

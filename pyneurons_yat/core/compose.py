@@ -11,7 +11,7 @@ from typing import Any, overload
 from multipledispatch import Dispatcher
 
 from .keywords import keywords_of
-from .model import Around, Layer, Model
+from .model import Around, AroundObserve, Layer, Model
 from .observe import observe_layer, split_key, with_key
 from .sequential import sequential
 
@@ -32,7 +32,7 @@ class Composed(Around):
 
 
 @dataclass(frozen=True)
-class ComposedObserve(Composed):
+class ComposedObserve(AroundObserve, Composed):
     """Training-time call of `compose`; a function that takes a key receives one."""
 
     def __call__(self, params: Any, *args: Any, key: Any = None, **options: Any) -> tuple[Any, Any]:
@@ -41,10 +41,6 @@ class ComposedObserve(Composed):
         for function, one in zip(self.functions, keys, strict=True):
             y = with_key(function, one)(y)
         return y, params
-
-    def keywords(self) -> tuple[set[str], bool]:
-        names, takes_any = keywords_of(self.layer.observe or self.layer.apply)
-        return names | {"key"}, takes_any
 
     def differs(self) -> bool:
         return super().differs() or any("key" in keywords_of(f)[0] for f in self.functions)

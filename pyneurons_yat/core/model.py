@@ -123,6 +123,15 @@ class Around(Wrapping):
         return self.layer.defines_observe()
 
 
+class AroundObserve(Around):
+    """An `observe` built around another layer: it takes a key beside what that layer takes."""
+
+    def keywords(self) -> tuple[set[str], bool]:
+        """The keywords of the inner layer's training-time call, and `key`."""
+        names, takes_any = keywords_of(self.layer.observe or self.layer.apply)
+        return names | {"key"}, takes_any
+
+
 def _unboxed(layer: Layer, box: Box, unused: set[str]) -> Any:
     if unused:
         raise TypeError(

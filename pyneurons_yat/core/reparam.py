@@ -7,7 +7,7 @@ from typing import Any, overload
 import jax
 
 from .keywords import Wrapping, keywords_of, positionals_of
-from .model import Around, Layer, Model
+from .model import Around, AroundObserve, Layer, Model
 from .observe import observe_layer, split_key, with_key
 from .parametrise import Parametrise, is_parametrised
 from .roles import leaves_with_roles
@@ -26,7 +26,7 @@ class Reparametrised(Around):
 
 
 @dataclass(frozen=True)
-class ReparametrisedObserve(Reparametrised):
+class ReparametrisedObserve(AroundObserve, Reparametrised):
     """Training-time call of `reparam`: what the layer moved goes back into the raw parameters."""
 
     def __call__(self, params: Any, *args: Any, key: Any = None, **options: Any) -> tuple[Any, Any]:
@@ -36,10 +36,6 @@ class ReparametrisedObserve(Reparametrised):
         before = with_key(self.transform, first)(params)
         y, after = observe_layer(self.layer, before, *args, key=second, **options)
         return y, _carry_back(self.layer, params, before, after)
-
-    def keywords(self) -> tuple[set[str], bool]:
-        names, takes_any = keywords_of(self.layer.observe or self.layer.apply)
-        return names | {"key"}, takes_any
 
     def differs(self) -> bool:
         moves = isinstance(self.transform, Parametrise) and self.transform.differs()

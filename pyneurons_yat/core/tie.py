@@ -7,8 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from .keywords import keywords_of
-from .model import Around, Layer, Model
+from .model import Around, AroundObserve, Layer, Model
 from .observe import observe_layer
 from .paths import find, normalise, replace, within
 
@@ -34,7 +33,7 @@ class Tied(Around):
 
 
 @dataclass(frozen=True)
-class TiedObserve(Tied):
+class TiedObserve(AroundObserve, Tied):
     """Training-time call of `tie`; the places are empty again afterwards."""
 
     def __call__(self, params: Any, *args: Any, key: Any = None, **options: Any) -> tuple[Any, Any]:
@@ -42,10 +41,6 @@ class TiedObserve(Tied):
         for target, _, _ in self.ties:
             params = replace(params, target, None)
         return y, params
-
-    def keywords(self) -> tuple[set[str], bool]:
-        names, takes_any = keywords_of(self.layer.observe or self.layer.apply)
-        return names | {"key"}, takes_any
 
 
 def tie(model: Model, mapping: Mapping[str, str | tuple[str, Function]]) -> Model:

@@ -17,7 +17,7 @@ from ..ops import (
 from ..ops.arguments import check_choice
 from ..ops.graphs import check_graph
 from .linear import Initializer, Linear, check_sizes, lecun_normal
-from .yat_parameters import balanced, epsilon_in_force
+from .yat_parameters import balanced, check_epsilon, epsilon_in_force
 
 
 class YatGraphAttentionParams(NamedTuple):
@@ -112,8 +112,7 @@ def create(
             f"YatGraphAttention: outputs must be a multiple of heads, but {outputs} and {heads} "
             "came"
         )
-    if not epsilon > 0:
-        raise ValueError(f"YatGraphAttention: epsilon must be above 0, but {epsilon} came")
+    check_epsilon("YatGraphAttention", epsilon)
     *for_projections, for_bias, for_alpha = jax.random.split(key, 5)
     projections = [
         Linear(one, inputs, outputs, use_bias=False, kernel_init=kernel_init, dtype=dtype)
