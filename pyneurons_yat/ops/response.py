@@ -21,12 +21,17 @@ class Product(NamedTuple):
     dot: Callable[..., jax.Array]  # dot(options, x, kernel)
     distance: Callable[..., jax.Array]  # distance(options, x, kernel, dot)
     options: Any
-    expanded: bool  # the distance is computed from the dot product, and may round below 0
+    expanded: bool  # the distance is |x|^2 + |w|^2 - 2 x.w, which may round below 0
+    apart: bool = False  # pull the dot product's whole gradient first; only where expanded
 
 
 def _dot_and_distance(product, x, kernel):
     dot = product.dot(product.options, x, kernel)
     return dot, product.distance(product.options, x, kernel, dot)
+
+
+def _distance_from(product, dot, x, kernel):
+    return product.distance(product.options, x, kernel, dot)
 
 
 def _parts(product, dot, distance, bias, epsilon):
@@ -56,9 +61,15 @@ def _backward(product, residuals, gradient):
     scaled = unscaled if alpha is None else alpha * unscaled
     d_dot, d_epsilon = scaled + scaled, -scaled * ratio
     wide = widen(x, x.dtype, 0), widen(kernel, x.dtype, 0)
-    _, pull = jax.vjp(partial(_dot_and_distance, product), *wide)
     d_distance = jnp.where(distance <= 0, 0, d_epsilon) if product.expanded else d_epsilon
-    dx, dkernel = pull((d_dot, d_distance))
+    if product.apart:  # then XLA runs the two convolutions of a reverse pass at the same time
+        _, pull_dot = jax.vjp(partial(product.dot, product.options), *wide)
+        _, pull_squares = jax.vjp(partial(_distance_from, product, dot), *wide)
+        parts = pull_dot(2 * (scaled - d_distance)), pull_squares(d_distance)
+        dx, dkernel = jax.tree.map(jnp.add, *parts)
+    else:
+        _, pull = jax.vjp(partial(_dot_and_distance, product), *wide)
+        dx, dkernel = pull((d_dot, d_distance))
     return (
         narrow(dx, x.dtype),
         narrow(dkernel, kernel.dtype),

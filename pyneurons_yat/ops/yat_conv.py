@@ -203,7 +203,7 @@ def _yat_conv(x, kernel, bias, alpha, epsilon, *, options, dtype):
     scales = [None if v is None else widen(v, dtype, x.ndim) for v in (bias, alpha, epsilon)]
     expanded = options.distance == "expanded"
     distance = _expanded if expanded else _direct
-    return respond(Product(_dot, distance, options, expanded), x, kernel, *scales)
+    return respond(Product(_dot, distance, options, expanded, apart=expanded), x, kernel, *scales)
 
 
 def _dot(options, x, kernel):
