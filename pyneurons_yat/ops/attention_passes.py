@@ -47,7 +47,8 @@ class Rows(NamedTuple):
 
 def forward(options: Options, arrays: Arrays, limits: Limits) -> Rows:
     """The output, and the total and the maximum of each row."""
-    options, columns, squares = _fit(options, arrays), _swap(arrays.key), norms(arrays)
+    options, columns = _fit(options, arrays), _swap(arrays.key)
+    squares = norms(arrays.query, columns)
     length, queries = columns.shape[-1], arrays.query.shape[3]
 
     def through_rows(rows, done):
@@ -115,33 +116,29 @@ def _extend(options, arrays, row, score, seen, value):
 
 
 class Pushes(NamedTuple):
-    """The gradient of the output over the total of each row, as it is used."""
+    """The gradient of the output over the total of each row of a block, as it is used."""
 
     shares: jax.Array  # (B, K, G, T, V), for the gradient of the shares
     mean: jax.Array  # (B, K, G, T, 1), the mean of that gradient
     values: jax.Array  # (B, K, V, G, T), for the gradient of the values
 
 
-def pushes(options: Options, rows: Rows, gradient: jax.Array) -> Pushes:
+def pushes(options: Options, known: Rows, gradient: jax.Array) -> Pushes:
     """What the gradient of the output does to shares and values."""
-    push = gradient / jnp.where(rows.total == 0, 1, rows.total)
+    push = gradient / jnp.where(known.total == 0, 1, known.total)
     onto_shares = push
     if options.normalizer == "softmax":
         # One weight is 1 and the others are below rounding, so the exact gradient is too. Push
         # minus mean would leave a rounding error, which a score of 1e8 multiplies.
-        onto_shares = jnp.where(rows.total == 1, 0, push)
-    mean = jnp.sum(onto_shares * rows.output, -1, keepdims=True)
+        onto_shares = jnp.where(known.total == 1, 0, push)
+    mean = jnp.sum(onto_shares * known.output, -1, keepdims=True)
     return Pushes(onto_shares, mean, jnp.moveaxis(push, -1, 2))
 
 
-def cut_pushes(push: Pushes, rows: Block) -> Pushes:
-    """The pushes of a block of queries, 0 for those that a block before has done."""
-    part = Pushes(cut(push.shares, rows), cut(push.mean, rows), cut(push.values, None, rows))
-    if rows.is_new is None:
-        return part
-    new = _swap(rows.is_new)
-    values = jnp.where(rows.is_new, part.values, 0)
-    return Pushes(jnp.where(new, part.shares, 0), jnp.where(new, part.mean, 0), values)
+def cut_new(gradient: jax.Array, rows: Block) -> jax.Array:
+    """The gradient of a block of queries, 0 for those that a block before has done."""
+    part = cut(gradient, rows)
+    return part if rows.is_new is None else jnp.where(_swap(rows.is_new), part, 0)
 
 
 class Sums(NamedTuple):
@@ -155,15 +152,15 @@ def backward(
     options: Options, arrays: Arrays, limits: Limits, known: Rows, gradient: jax.Array
 ) -> Arrays:
     """The gradients of all arrays."""
-    options, squares = _fit(options, arrays), norms(arrays)
+    options = _fit(options, arrays)
     across = arrays._replace(key=_swap(arrays.key), value=_swap(arrays.value))
-    query_columns = jnp.moveaxis(arrays.query, -1, 2)
-    push = pushes(options, known, gradient)
+    squares = norms(arrays.query, across.key)
     length, queries = arrays.key.shape[2], arrays.query.shape[3]
 
     def through_rows(rows, sums):
-        query, maximum = cut(arrays.query, rows), cut(known.maximum, rows)
-        columns, pushed = cut(query_columns, None, rows), cut_pushes(push, rows)
+        query, row = cut(arrays.query, rows), Rows(*(cut(x, rows) for x in known))
+        columns = jnp.moveaxis(query, -1, 2)
+        push = pushes(options, row, cut_new(gradient, rows))
 
         def through_keys(keys, seen, sums):
             key, value = cut(arrays.key, keys), cut(across.value, None, keys)
@@ -171,7 +168,7 @@ def backward(
             block = arrays._replace(query=query, key=key, value=value, bias=bias)
             near = _cut_norms(squares, rows, keys)
             parts = yat_score(options, block, cut(across.key, None, keys), near)
-            found = _block_gradients(options, block, parts, columns, pushed, seen, maximum)
+            found = _block_gradients(options, block, parts, columns, push, seen, row.maximum)
             return _add_block(sums, found, rows, keys)
 
         start = _replace_queries(sums, query * 0, cut(squares.queries, rows) * 0)
@@ -217,10 +214,9 @@ def _block_gradients(options, block, parts, query_columns, push, seen, maximum):
     dscore = dshare * slopes(options, block, parts.score, seen, maximum)
     small = _parameter_gradients(block, parts, dscore, dshare * share)
     scaled = dscore * block.alpha * parts.ratio
-    ddistance = -scaled * parts.ratio
-    if options.distance == "expanded":
-        ddistance = jnp.where(parts.distance <= 0, 0, ddistance)
-    ddot = 2 * (scaled - ddistance)
+    near = jnp.where(parts.distance <= 0, 0, parts.ratio)
+    ddistance = -scaled * near
+    ddot = scaled * (2 + 2 * near)
     arrays = small._replace(
         query=matmul(ddot, block.key, options.precision),
         key=_matmul_columns(query_columns, ddot, options),

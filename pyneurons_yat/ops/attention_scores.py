@@ -74,10 +74,10 @@ class Norms(NamedTuple):
     keys: jax.Array  # (B, K, 1, 1, S)
 
 
-def norms(arrays: Arrays) -> Norms:
-    """The squared lengths of all queries and keys."""
-    keys = jnp.sum(jnp.square(arrays.key), -1)
-    return Norms(jnp.sum(jnp.square(arrays.query), -1, keepdims=True), keys[:, :, None, None])
+def norms(query: jax.Array, columns: jax.Array) -> Norms:
+    """The squared lengths of all queries and of the keys (B, K, H, S), given as columns."""
+    keys = jnp.sum(jnp.square(columns), -2)
+    return Norms(jnp.sum(jnp.square(query), -1, keepdims=True), keys[:, :, None, None])
 
 
 def yat_score(options: Options, arrays: Arrays, columns: jax.Array, squares: Norms) -> Score:
@@ -172,7 +172,7 @@ def both(*conditions: jax.Array | None) -> jax.Array | None:
 def all_weights(options: Options, arrays: Arrays, limits: Limits) -> jax.Array:
     """The plain definition of the weights (B, K, G, T, S)."""
     columns = jnp.swapaxes(arrays.key, -1, -2)
-    score = yat_score(options, arrays, columns, norms(arrays)).score
+    score = yat_score(options, arrays, columns, norms(arrays.query, columns)).score
     queries, keys = jnp.arange(score.shape[-2]), jnp.arange(score.shape[-1])
     seen = visible(options, limits, queries, keys)
     if options.normalizer == "softermax":
