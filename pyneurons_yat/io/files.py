@@ -28,7 +28,9 @@ class Contents(NamedTuple):
         dtypes = json.dumps(self.dtypes, sort_keys=True)
         checksum = zlib.crc32(dtypes.encode())
         for name in sorted(self.arrays):
-            checksum = zlib.crc32(np.ravel(self.arrays[name]).view(np.uint8).data, checksum)
+            array = self.arrays[name]
+            checksum = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), checksum)
+            checksum = zlib.crc32(np.ravel(array).view(np.uint8).data, checksum)
         return {"format": FORMAT, "dtypes": dtypes, "checksum": str(checksum)}
 
 
