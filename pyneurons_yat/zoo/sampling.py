@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from ..core import Model
 from .transformer import caches, extend
@@ -47,7 +48,7 @@ def sample(
     Source:
         Fan, Lewis, Dauphin, arXiv:1805.04833 (top k); Holtzman et al., arXiv:1904.09751 (top p).
     """
-    _check(temperature, top_k, top_p)
+    _check("sample", temperature, top_k, top_p)
     wide = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
     cold = jnp.asarray(temperature) == 0
     wide = wide / jnp.where(cold, 1, temperature)
@@ -59,13 +60,13 @@ def sample(
     return jnp.where(cold, jnp.argmax(wide, -1), jax.random.categorical(key, wide))
 
 
-def _check(temperature: Any, top_k: int | None, top_p: Any) -> None:
+def _check(function: str, temperature: Any, top_k: int | None, top_p: Any) -> None:
     if isinstance(temperature, int | float) and temperature < 0:
-        raise ValueError(f"sample: temperature must be at least 0, but {temperature} came")
+        raise ValueError(f"{function}: temperature must be at least 0, but {temperature} came")
     if top_k is not None and top_k < 1:
-        raise ValueError(f"sample: top_k must be at least 1, but {top_k} came")
+        raise ValueError(f"{function}: top_k must be at least 1, but {top_k} came")
     if isinstance(top_p, int | float) and not 0 < top_p <= 1:
-        raise ValueError(f"sample: top_p must be above 0 and at most 1, but {top_p} came")
+        raise ValueError(f"{function}: top_p must be above 0 and at most 1, but {top_p} came")
 
 
 def _beyond(scores: jax.Array, top_p: Any) -> jax.Array:
@@ -76,12 +77,11 @@ def _beyond(scores: jax.Array, top_p: Any) -> jax.Array:
     return jnp.take_along_axis(before >= top_p, jnp.argsort(order, -1), -1)
 
 
-@partial(jax.jit, static_argnames=("steps", "top_k"))
 def generate(
     model: Model,
-    tokens: jax.Array,
-    steps: int,
     key: jax.Array,
+    tokens: ArrayLike,
+    steps: int,
     *,
     temperature: Any = 1.0,
     top_k: int | None = None,
@@ -91,9 +91,9 @@ def generate(
 
     Args:
         model: A `Transformer`.
-        tokens: Integers (*B, T), at least one.
-        steps: How many tokens to add.
         key: A PRNG key.
+        tokens: Integers (*B, T), at least one.
+        steps: How many tokens to add; static under `jax.jit`.
         temperature: As for `sample`.
         top_k: As for `sample`.
         top_p: As for `sample`.
@@ -101,14 +101,32 @@ def generate(
     Returns:
         Integers (*B, T + steps): the tokens and their continuation.
 
+    Raises:
+        TypeError: If tokens are not integers, or steps is none.
+        ValueError: If there is no token, steps is below 0, or an option out of range.
+
     Example:
         >>> import jax, jax.numpy as jnp
         >>> from pyneurons_yat.zoo import Transformer, generate
         >>> model = Transformer(jax.random.key(0), 5, 8, blocks=2, heads=2)
-        >>> generate(model, jnp.array([[3, 1]]), 4, jax.random.key(1)).shape
+        >>> generate(model, jax.random.key(1), jnp.array([[3, 1]]), 4).shape
         (1, 6)
     """
+    _check("generate", temperature, top_k, top_p)
     tokens = jnp.asarray(tokens)
+    if not jnp.issubdtype(tokens.dtype, jnp.integer):
+        raise TypeError(f"generate: tokens must be integers, but {tokens.dtype} came")
+    if tokens.ndim == 0 or tokens.shape[-1] == 0:
+        raise ValueError(f"generate: tokens must be (*B, T), at least one, but {tokens.shape} came")
+    if not isinstance(steps, int):
+        raise TypeError(f"generate: steps must be an integer, but {type(steps).__name__} came")
+    if steps < 0:
+        raise ValueError(f"generate: steps must be at least 0, but {steps} came")
+    return _generate(model, key, tokens, steps, temperature, top_k, top_p)
+
+
+@partial(jax.jit, static_argnames=("steps", "top_k"))
+def _generate(model, key, tokens, steps, temperature, top_k, top_p):
     draw = partial(sample, temperature=temperature, top_k=top_k, top_p=top_p)
     room = tokens.shape[-1] + steps
     scores, cache = extend(model, tokens, caches(model, tokens.shape[:-1], room))

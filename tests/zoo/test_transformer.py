@@ -125,7 +125,7 @@ def test_generation_of_the_likeliest_is_the_loop_over_full_passes():
     for _ in range(3):
         likeliest = transformer(tokens)[:, -1].argmax(-1)
         tokens = jnp.concatenate([tokens, likeliest[:, None].astype(tokens.dtype)], 1)
-    got = generate(transformer, TOKENS[:, :3], 3, jax.random.key(0), temperature=0.0)
+    got = generate(transformer, jax.random.key(0), TOKENS[:, :3], 3, temperature=0.0)
     np.testing.assert_array_equal(got, tokens)
 
 
@@ -172,6 +172,22 @@ def test_wrong_options_of_sampling(options, message):
         sample(jax.random.key(0), jnp.zeros(3), **options)
 
 
+@pytest.mark.parametrize(
+    ("tokens", "steps", "options", "error", "message"),
+    [
+        (jnp.ones((1, 2)), 1, {}, TypeError, "tokens must be integers, but float"),
+        (TOKENS[:, :0], 1, {}, ValueError, r"at least one, but \(2, 0\) came"),
+        (TOKENS, 1.0, {}, TypeError, "steps must be an integer, but float came"),
+        (TOKENS, -1, {}, ValueError, "steps must be at least 0, but -1"),
+        (TOKENS, 1, {"temperature": -1.0}, ValueError, "generate: temperature must be at least 0"),
+        (TOKENS, 1, {"top_k": 0}, ValueError, "generate: top_k must be at least 1"),
+    ],
+)
+def test_wrong_arguments_of_generate(tokens, steps, options, error, message):
+    with pytest.raises(error, match=message):
+        generate(model(), jax.random.key(0), tokens, steps, **options)
+
+
 @quick
 def test_a_full_cache_gives_nan_under_jit():
     transformer = model()
@@ -212,7 +228,7 @@ def test_it_learns_to_write(kind, data):
         x, y = windows(validation, 1, 1, batch=64)
         assert pn.cross_entropy(state.model(x[0]), y[0]) < 2.1
         start = np.array([[table.index(c) for c in "ROMEO:"]])
-        written = generate(state.model, start, 100, jax.random.key(0), temperature=0.8, top_k=20)
+        written = generate(state.model, jax.random.key(0), start, 100, temperature=0.8, top_k=20)
         text = "".join(table[i] for i in written[0])
         assert text.startswith("ROMEO:")
         assert text.count(" ") + text.count("\n") > 8
