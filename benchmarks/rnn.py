@@ -24,7 +24,13 @@ INSIDE = "projection inside"
 FLAX = "flax nnx.RNN"
 TORCH = "torch"
 LIMIT = 1.5
-CELLS = {"YatLSTM": pn.YatLSTMCell, "LSTM": pn.LSTMCell, "GRU": pn.GRUCell}
+CELLS = {
+    "YatLSTM": pn.YatLSTMCell,
+    "YatGRU": pn.YatGRUCell,
+    "YatSimple": pn.YatSimpleCell,
+    "LSTM": pn.LSTMCell,
+    "GRU": pn.GRUCell,
+}
 
 
 def cases(size: tuple[int, int, int] = SIZE) -> Iterator[Case]:
