@@ -131,7 +131,7 @@ def pushes(options: Options, known: Rows, gradient: jax.Array) -> Pushes:
         # One weight is 1 and the others are below rounding, so the exact gradient is too. Push
         # minus mean would leave a rounding error, which a score of 1e8 multiplies.
         onto_shares = jnp.where(known.total == 1, 0, push)
-    mean = jnp.sum(onto_shares * known.output, -1, keepdims=True)
+    mean = jnp.einsum("...v,...v->...", onto_shares, known.output)[..., None]
     return Pushes(onto_shares, mean, jnp.moveaxis(push, -1, 2))
 
 
