@@ -1,5 +1,6 @@
 """Embed and YatEmbed: vectors by their ids, and the scores of a vector against all of them."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -10,9 +11,8 @@ from jax.typing import ArrayLike, DTypeLike
 
 from ..core import Model, bind
 from ..ops import linear, yat
-from .initializers import yat_normal
 from .linear import Initializer, check_sizes
-from .yat_parameters import balanced, check_epsilon, epsilon_in_force
+from .yat_parameters import balanced, draw, epsilon_in_force
 
 rows_of_unit_length = jax.nn.initializers.variance_scaling(1.0, "fan_in", "normal", out_axis=0)
 
@@ -191,21 +191,26 @@ def create_yat(
         Bouhsine, "Deep Learning 2.0: Artificial Neurons That Matter", arXiv:2411.08085.
     """
     check_sizes("YatEmbed", num_embeddings=num_embeddings, features=features)
-    check_epsilon("YatEmbed", epsilon)
-    for_rows, for_bias, for_alpha = jax.random.split(key, 3)
-    alpha = alpha_init(for_alpha, (num_embeddings,), dtype) if use_alpha else None
-    if embedding_init is None:
-        scale = 1.0 if alpha is None else alpha
-        shape = (features, num_embeddings)
-        embedding = yat_normal(for_rows, shape, dtype, alpha=scale, epsilon=epsilon).T
-    else:
-        embedding = embedding_init(for_rows, (num_embeddings, features), dtype)
-    return YatEmbedParams(
-        embedding,
-        bias_init(for_bias, (num_embeddings,), dtype) if use_bias else None,
-        alpha,
-        jnp.zeros(num_embeddings, dtype) if learnable_epsilon else None,
+    kernel, bias, alpha, shift = draw(
+        "YatEmbed",
+        key,
+        (features, num_embeddings),
+        num_embeddings,
+        use_bias=use_bias,
+        use_alpha=use_alpha,
+        learnable_epsilon=learnable_epsilon,
+        epsilon=epsilon,
+        kernel_init=None if embedding_init is None else partial(_by_rows, embedding_init),
+        bias_init=bias_init,
+        alpha_init=alpha_init,
+        dtype=dtype,
     )
+    return YatEmbedParams(kernel.T, bias, alpha, shift)
+
+
+def _by_rows(init: Initializer, key: jax.Array, shape: tuple[int, int], dtype: Any) -> jax.Array:
+    """A kernel whose columns are the rows of a table that `init` draws."""
+    return init(key, shape[::-1], dtype).T
 
 
 def apply_yat(
