@@ -66,7 +66,8 @@ def quantity(value: float, unit: str) -> str:
     if unit == "accuracy":
         return f"{100 * value:.1f} %"
     if unit == "bytes":
-        return f"{value / 2**20:.3g} MiB" if abs(value) >= 2**20 else f"{value / 2**10:.3g} KiB"
+        power = 30 if abs(value) >= 2**30 else 20 if abs(value) >= 2**20 else 10
+        return f"{value / 2**power:.3g} {'KMG'[power // 10 - 1]}iB"
     if unit != "s":
         return f"{value:.4g} {unit}"
     for factor, prefix in ((1, ""), (1e3, "m"), (1e6, "u"), (1e9, "n")):

@@ -92,7 +92,9 @@ def yat_attention(
         that number to the power 0.75, which leaves room for sums.
 
     Accuracy:
-        As for `yat`, the expanded distance loses what is small beside |q|^2 + |k|^2.
+        As for `yat`, the expanded distance loses what is small beside |q|^2 + |k|^2. One key near a
+        query outweighs the rest all the same; where several do, "direct" is needed to weigh them
+        against each other.
 
     Gradient:
         In query, key, value, bias, shift, alpha, epsilon, scale and power. With p the weights, g

@@ -270,6 +270,30 @@ def test_decoding_equals_the_full_pass():
         close(step(query[:, t : t + 1], t)[:, 0], full[:, t])
 
 
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16, jnp.float32])
+@pytest.mark.parametrize("normalizer", ["softmax", "softermax"])
+@pytest.mark.parametrize("near", [1, 2])
+def test_keys_near_their_queries_are_within_2_percent(near, normalizer, dtype):
+    """One near key decides by itself; of several the distances decide, which are to be direct."""
+    q, v, *noises = (x.astype(dtype) for x in draw(*[(1, 24, 2, 64)] * (2 + near)))
+    keys = [q + (1e-3 * noise * q).astype(dtype) for noise in noises]
+    k, v = jnp.concatenate(keys, 1), jnp.concatenate([v, -2 * v][:near], 1)
+    options = {"normalizer": normalizer, "distance": "expanded" if near == 1 else "direct"}
+
+    def loss(q, k, v, is_causal):
+        y = ops.yat_attention(q, k, v, is_causal=is_causal, **options)
+        return jnp.vdot(y.astype(float), jnp.cos(jnp.arange(y.size)).reshape(y.shape)), y
+
+    for is_causal in (False, True):
+        gradient, y = jax.jit(jax.grad(loss, (0, 1, 2), True), static_argnums=3)(q, k, v, is_causal)
+        seen = np.tril(np.ones((24, 24 * near), bool)) if is_causal else True
+        wide = (np.asarray(x, float) for x in (q, k, v))
+        wanted = truth_attention.attention(*wide, seen=seen, normalizer=normalizer)
+        assert y.dtype == dtype
+        assert np.linalg.norm(np.asarray(y, float) - wanted) < 0.02 * np.linalg.norm(wanted)
+        assert all(np.isfinite(np.asarray(g, float)).all() for g in gradient)
+
+
 ARRAYS = ((2, 3, 2, 4), (2, 5, 1, 4), (2, 5, 1, 3))
 
 
