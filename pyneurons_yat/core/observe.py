@@ -92,16 +92,16 @@ def _pair(layer: Layer, result: Any) -> tuple[Any, Any]:
 
 def _out_of_reach(outer: Layer, inner: Layer) -> bool:
     """Whether `inner` trains in a way that calling the `apply` of `outer` cannot bring about."""
-    return inner.defines_observe() or (_takes_key(inner.apply) and not _takes_key(outer.apply))
+    return inner.defines_observe() or (takes_key(inner.apply) and not takes_key(outer.apply))
 
 
-def _takes_key(function: Callable[..., Any]) -> bool:
+def takes_key(function: Callable[..., Any]) -> bool:
     return "key" in keywords_of(function)[0]
 
 
 def with_key(function: Callable[..., Any], key: Any) -> Callable[..., Any]:
     """The function, handed the key if it names one."""
-    return partial(function, key=key) if _takes_key(function) else function
+    return partial(function, key=key) if takes_key(function) else function
 
 
 def split_key(key: Any, n: int) -> Iterator[Any]:

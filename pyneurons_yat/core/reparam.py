@@ -8,7 +8,7 @@ import jax
 
 from .keywords import Wrapping, keywords_of, positionals_of
 from .model import Around, AroundObserve, Layer, Model
-from .observe import observe_layer, split_key, with_key
+from .observe import observe_layer, split_key, takes_key, with_key
 from .parametrise import Parametrise, is_parametrised
 from .roles import leaves_with_roles
 
@@ -31,6 +31,9 @@ class ReparametrisedObserve(AroundObserve, Reparametrised):
 
     def __call__(self, params: Any, *args: Any, key: Any = None, **options: Any) -> tuple[Any, Any]:
         first, second = split_key(key, 2)
+        if first is None and takes_key(self.transform):
+            name = getattr(self.transform, "__name__", type(self.transform).__name__)
+            raise TypeError(f"{name}: in training it needs a key: pn.observe(model, x, key=key)")
         if isinstance(self.transform, Parametrise):
             params = self.transform.observed(params, first)
         before = with_key(self.transform, first)(params)
@@ -39,7 +42,7 @@ class ReparametrisedObserve(AroundObserve, Reparametrised):
 
     def differs(self) -> bool:
         moves = isinstance(self.transform, Parametrise) and self.transform.differs()
-        return moves or super().differs() or "key" in keywords_of(self.transform)[0]
+        return moves or super().differs() or takes_key(self.transform)
 
 
 @dataclass(frozen=True)
@@ -100,8 +103,8 @@ def reparam(target: Any, transform: Function) -> Any:
     Args:
         target: A layer or a model.
         transform: `transform(params) -> params`. If it names a keyword `key`, with the default
-            `None`, it receives a key in `observe` and none in inference. Or what `parametrise`
-            returns, for a transform with parameters or state of its own.
+            `None`, it receives a key in `observe`, which then wants one, and none in inference. Or
+            what `parametrise` returns, for a transform with parameters or state of its own.
 
     Returns:
         A layer if a layer came, a model if a model came.
@@ -110,7 +113,8 @@ def reparam(target: Any, transform: Function) -> Any:
         That of the composition: with respect to the parameters before the transform.
 
     Raises:
-        TypeError: If `target` is neither.
+        TypeError: If `target` is neither; in `observe`, if the transform takes a key and there is
+            none.
 
     Example:
         >>> import jax, jax.numpy as jnp, pyneurons_yat as pn

@@ -6,6 +6,7 @@ from numbers import Integral
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from .keywords import Wrapping, positionals_of
 from .model import Around, Layer, Model
@@ -51,7 +52,7 @@ class ApplyRepeated(Around):
 
     def __call__(self, params: Repeated, x: Any, *args: Any, **options: Any) -> Any:
         def step(x: Any, model: Model) -> tuple[Any, None]:
-            return model(x, *args, **options), None
+            return unchanged(x, model(x, *args, **options)), None
 
         return jax.lax.scan(self.checkpointed(step), x, params.each)[0]
 
@@ -78,13 +79,27 @@ class ObserveRepeated(ApplyRepeated):
 
         def step(x: Any, this: Any) -> tuple[Any, Model]:
             model, key = this
-            return observe_inputs(model, x, *args, key=key, **options)
+            y, model = observe_inputs(model, x, *args, key=key, **options)
+            return unchanged(x, y), model
 
         x, each = jax.lax.scan(self.checkpointed(step), x, (params.each, keys))
         return x, Repeated(each)
 
     def keywords(self) -> tuple[set[str], bool]:
         return {"key"}, False
+
+
+def unchanged(x: Any, y: Any) -> Any:
+    """The output y of a copy, which must have the structure, shapes and dtypes of its input x."""
+    (took, before), (gave, after) = map(jax.tree.flatten, (x, y))
+    kinds = [[(jnp.shape(leaf), jnp.result_type(leaf)) for leaf in side] for side in (took, gave)]
+    if before != after or kinds[0] != kinds[1]:
+        told = [", ".join(f"{d}{[*s]}" for s, d in side) or "nothing" for side in kinds]
+        raise TypeError(
+            f"repeat: a copy must return what the next one takes, but it took {told[0]} and "
+            f"returned {told[1]}"
+        )
+    return y
 
 
 class Repeat(Layer):

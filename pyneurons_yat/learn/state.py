@@ -124,6 +124,7 @@ def train_step(
     Raises:
         ValueError: If accumulate is not an integer of at least 1, or does not divide the batch; if
             two metrics have one name; if a loss or metric is no scalar.
+        TypeError: If the batch is no pair, or the model needs a key and the state has none.
 
     Example:
         >>> import jax, jax.numpy as jnp, optax, pyneurons_yat as pn
@@ -147,6 +148,8 @@ def train_step(
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _take(recipe: Recipe, parts: int, state: TrainState, batch: Any) -> tuple[TrainState, Any]:
+    if not (isinstance(batch, tuple | list) and len(batch) == 2):
+        raise TypeError(f"train_step: the batch must be a pair (x, y), got {_told(batch)}")
     x, y = batch
     model, opt_state, step, key, scale = state
     draw = None
@@ -162,6 +165,14 @@ def _take(recipe: Recipe, parts: int, state: TrainState, batch: Any) -> tuple[Tr
         scale = scale.adjusted(finite)
     state = TrainState(merge(moved[0], rest), moved[1], step + 1, key, scale)
     return state, dict(zip(names(recipe), values, strict=True))
+
+
+def _told(batch: Any) -> str:
+    """What came instead of a pair."""
+    if isinstance(batch, jax.Array):
+        return f"an array of shape {batch.shape}"
+    size = f" of {len(batch)}" if isinstance(batch, tuple | list | dict) else ""
+    return f"a {type(batch).__name__}{size}"
 
 
 def _gradient(

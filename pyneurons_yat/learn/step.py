@@ -92,7 +92,14 @@ def descend(
 def _predict(recipe: Recipe, model: Model, x: Any, key: Any) -> tuple[Any, Model]:
     """Predictions as in training, unless the loss calls the model itself."""
     if not _takes_model(recipe.loss):
-        return observe(model, x, key=key)
+        try:
+            return observe(model, x, key=key)
+        except TypeError as error:
+            if key is None and "key" in str(error):
+                error.add_note(
+                    "fit takes it as key=key, train_step from TrainState.create(..., key)"
+                )
+            raise
     return (model(x) if needs_predictions(recipe) else None), model
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
 from typing import NamedTuple
 
 import jax
@@ -183,6 +184,6 @@ def mask(
         >>> int((pruned(jnp.eye(10)) != 0).sum())
         20
     """
-    if not callable(keep) and not 0 <= keep <= 1:
-        raise ValueError(f"mask: keep must be between 0 and 1 or a function, but {keep} came")
+    if not callable(keep) and not (isinstance(keep, Real) and 0 <= keep <= 1):
+        raise ValueError(f"mask: keep must be between 0 and 1 or a function, but {keep!r} came")
     return parametrise(bind("Mask", Mask(keep), _from_masked), pattern)

@@ -5,6 +5,7 @@ others. Transforms made alike are equal, so a model made twice compiles once.
 """
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import jax
@@ -237,7 +238,7 @@ def drop_connect(rate: float, pattern: Pattern = "*kernel") -> DropConnect:
         pattern: Which arrays, as for `cast`.
 
     Returns:
-        A transform for `reparam`. `observe` hands it a key; without a key nothing is dropped.
+        A transform for `reparam`. `observe` hands it a key, and wants one.
 
     Gradient:
         That of what was kept, times 1 / (1 - rate).
@@ -256,6 +257,6 @@ def drop_connect(rate: float, pattern: Pattern = "*kernel") -> DropConnect:
     Source:
         Wan et al., "Regularization of Neural Networks using DropConnect", ICML 2013.
     """
-    if not 0 <= rate <= 1:
-        raise ValueError(f"drop_connect: rate must be between 0 and 1, but {rate} came")
+    if not (isinstance(rate, Real) and 0 <= rate <= 1):
+        raise ValueError(f"drop_connect: rate must be between 0 and 1, but {rate!r} came")
     return DropConnect(rate, pattern)

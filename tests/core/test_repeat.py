@@ -176,7 +176,18 @@ def test_the_program_does_not_grow_with_depth():
         (lambda: pn.repeat(Residual, 0), ValueError, "at least 1"),
         (lambda: pn.repeat(Residual, 2.0), TypeError, "must be an integer"),
         (lambda: pn.repeat(Residual, 2)(jax.random.key(0), 3, gian=1), TypeError, "gian"),
-        (lambda: pn.repeat(pn.Linear, 2)(jax.random.key(0), 3, 4)(X), TypeError, "carry"),
+        (
+            lambda: pn.repeat(pn.Linear, 2)(jax.random.key(0), 3, 4, dtype=float)(X),
+            TypeError,
+            r"it took float64\[5, 3\] and returned float64\[5, 4\]",
+        ),
+        (
+            lambda: pn.repeat(pn.compose("Pair", pn.Linear, lambda y: (y, y)), 2)(
+                jax.random.key(0), 3, 3, dtype=float
+            )(X),
+            TypeError,
+            r"returned float64\[5, 3\], float64\[5, 3\]",
+        ),
         (lambda: pn.observe(stacked(), X), TypeError, "needs a key"),
     ],
 )

@@ -215,6 +215,20 @@ def test_the_moving_average_is_that_of_the_parameters():
         (lambda: pn.TrainState.create(pn.freeze(model()), optax.sgd(1)), ValueError, "no leaf"),
         (lambda: pn.LossScale.create(0.0), ValueError, "above 0"),
         (
+            lambda: pn.train_step(pn.mse, optax.sgd(1))(
+                pn.TrainState.create(model(), optax.sgd(1)), jnp.asarray(X)
+            ),
+            TypeError,
+            r"a pair \(x, y\), got an array of shape \(12, 3\)",
+        ),
+        (
+            lambda: pn.train_step(pn.mse, optax.sgd(1))(
+                pn.TrainState.create(model(), optax.sgd(1)), {"x": X, "y": Y}
+            ),
+            TypeError,
+            "got a dict of 2",
+        ),
+        (
             lambda: pn.train_step(pn.mse, optax.sgd(1), accumulate=5)(
                 pn.TrainState.create(model(), optax.sgd(1)), (X, Y)
             ),
@@ -226,3 +240,10 @@ def test_the_moving_average_is_that_of_the_parameters():
 def test_errors(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_a_model_that_needs_a_key_says_where_training_takes_it():
+    optimizer = optax.sgd(1)
+    with pytest.raises(TypeError, match="Dropout: in training it needs a key") as caught:
+        pn.train_step(pn.mse, optimizer)(pn.TrainState.create(noisy(), optimizer), (X, Y))
+    assert any("TrainState.create(..., key)" in note for note in caught.value.__notes__)

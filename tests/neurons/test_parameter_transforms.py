@@ -226,6 +226,13 @@ def test_transformed_models_are_saved_frozen_and_vmapped(tmp_path):
         (lambda: pn.cast(jnp.int8), TypeError, "dtype must be floating"),
         (lambda: pn.quantize(1), ValueError, "from 2 to 16"),
         (lambda: pn.drop_connect(2.0), ValueError, "between 0 and 1"),
+        (
+            lambda: pn.observe(pn.reparam(linear(), pn.drop_connect(0.5)), X),
+            TypeError,
+            "DropConnect: in training it needs a key",
+        ),
+        (lambda: pn.drop_connect("*kernel"), ValueError, "but '.kernel' came"),
+        (lambda: pn.mask("*kernel"), ValueError, "a function, but '.kernel' came"),
         (lambda: pn.mask(2.0), ValueError, "between 0 and 1"),
         (lambda: pn.reparam(linear(), pn.mask(jnp.sign)), ValueError, "must give booleans"),
         (lambda: pn.parametrise(linear(), "*"), TypeError, "layer must be a Layer"),
