@@ -1,8 +1,11 @@
 """Keywords: which function takes which, and where those of a layer's call go."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
+
+OPTIONS = "options of the call: "
 
 
 class Wrapping:
@@ -75,6 +78,19 @@ def route(
     for name, value in static.items():
         _refuse_unhashable(layer, name, value)
     return created, tuple(sorted(static.items()))
+
+
+@contextmanager
+def naming_options(function: Callable[..., Any], options: dict[str, Any]) -> Iterator[None]:
+    """Adds to Python's error of an unknown option a note of those that the function takes."""
+    try:
+        yield
+    except TypeError as error:
+        names, told = keywords_of(function)[0], getattr(error, "__notes__", ())
+        unknown = any(f"unexpected keyword argument {name!r}" in str(error) for name in options)
+        if names and unknown and not any(note.startswith(OPTIONS) for note in told):
+            error.add_note(OPTIONS + listed(names))
+        raise
 
 
 def listed(names: set[str]) -> str:

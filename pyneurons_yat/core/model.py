@@ -17,7 +17,7 @@ from jax.tree_util import (
     tree_flatten_with_path,
 )
 
-from .keywords import Wrapping, keywords_of, listed, route, together
+from .keywords import Wrapping, keywords_of, listed, naming_options, route, together
 from .paths import children, has_place
 from .pickling import by_name
 
@@ -228,8 +228,10 @@ class Model:
     def __call__(self, *args: Any, **options: Any) -> Any:
         """Applies the model: inference, without state or randomness of its own."""
         layer = self.layer
-        with jax.named_scope(layer.name), noting(signature, self):
-            return layer.apply(self.params, *args, **{**static_for(layer.apply, self), **options})
+        given = {**static_for(layer.apply, self), **options}
+        place = noting(signature, self)
+        with jax.named_scope(layer.name), place, naming_options(layer.apply, options):
+            return layer.apply(self.params, *args, **given)
 
     def __iter__(self) -> Iterator[Any]:
         """Yields the parts of a sequential model; of any other, its parameters, once."""

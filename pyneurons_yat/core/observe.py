@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from .keywords import keywords_of
+from .keywords import keywords_of, naming_options
 from .model import Layer, Model, models, noting, signature, static_for
 
 
@@ -55,9 +55,10 @@ def observe_inputs(
     if not isinstance(model, Model):
         raise TypeError(f"observe: model must be a Model, but a {type(model).__name__} came")
     layer = model.layer
-    with jax.named_scope(layer.name), noting(signature, model):
-        call = layer.observe or layer.apply
-        settings = {**static_for(call, model), **options}
+    call = layer.observe or layer.apply
+    settings = {**static_for(call, model), **options}
+    place = noting(signature, model)
+    with jax.named_scope(layer.name), place, naming_options(call, options):
         y, params = observe_layer(layer, model.params, *inputs, key=key, **settings)
     return y, Model(layer, params, model.static)
 

@@ -36,14 +36,14 @@ def has_place(tree: Any, path: str) -> bool:
     return not path or any(has_place(node, rest) for rest, node in below)
 
 
-def find(tree: Any, path: str) -> Any:
+def find(function: str, tree: Any, path: str) -> Any:
     """The leaf or subtree at a normalised path; a `ValueError` that lists the places beside it."""
     rest = path
     while rest:
         here = children(tree)[0]
         below = [(key, node) for key, node in here if within(rest, key)]
         if not below:
-            raise ValueError(_no_place("find", path, rest, here))
+            raise ValueError(_no_place(function, path, rest, here))
         key, tree = below[0]
         rest = rest.removeprefix(key)
     return tree

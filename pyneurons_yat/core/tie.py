@@ -27,7 +27,7 @@ class Tied(Around):
     def filled(self, params: Any) -> Any:
         """The parameters with what is stored elsewhere put into the empty places."""
         for target, source, function in self.ties:
-            value = find(params, source)
+            value = find("tie", params, source)
             params = replace(params, target, value if function is None else function(value))
         return params
 
@@ -112,7 +112,7 @@ def _check_apart(ties: Ties) -> None:
 
 
 def _check_alike(params: Any, target: str, source: str, function: Function | None) -> None:
-    here, there = find(params, target), find(params, source)
+    here, there = find("tie", params, target), find("tie", params, source)
     there = there if function is None else jax.eval_shape(function, there)
     shapes = [list(map(np.shape, jax.tree.leaves(tree))) for tree in (here, there)]
     if jax.tree.structure(here) != jax.tree.structure(there) or shapes[0] != shapes[1]:

@@ -1,5 +1,6 @@
 """Dropout: in training, numbers set to 0 at random."""
 
+from numbers import Real
 from typing import Any
 
 import jax
@@ -14,8 +15,8 @@ class DropoutLayer(Layer):
 
     def __call__(self, rate: float, **keywords: Any) -> Model:
         """Makes the model, which has no parameters."""
-        if not 0 <= rate <= 1:
-            raise ValueError(f"Dropout: rate must be between 0 and 1, but {rate} came")
+        if not (isinstance(rate, Real) and 0 <= rate <= 1):
+            raise ValueError(f"Dropout: rate must be between 0 and 1, but {rate!r} came")
         return super().__call__(rate=rate, **keywords)
 
 

@@ -1,5 +1,6 @@
 """Errors that pass through a model say which layer and which part they happened in."""
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -105,3 +106,16 @@ def test_notes_show_no_values():
     with pytest.raises(TypeError, match="dot_general") as info:
         model(jnp.ones((3, 3)))
     assert "0.12345" not in "".join(info.value.__notes__)
+
+
+def test_an_unknown_option_of_a_call_is_told_the_known_ones_once():
+    def apply(params, x, *, epsilon=1.0, shift=0.0):
+        return params * x
+
+    model = pn.compose(pn.bind(jnp.ones(3), apply), jnp.tanh)
+    in_training = partial(pn.observe, model)
+    for call, known in ((model, "epsilon, shift"), (in_training, "epsilon, key, shift")):
+        with pytest.raises(TypeError, match="unexpected keyword argument 'epsilom'") as info:
+            call(jnp.ones(3), epsilom=2.0)
+        told = [note for note in info.value.__notes__ if "options" in note]
+        assert told == [f"options of the call: {known}"]

@@ -90,7 +90,7 @@ def test_ties_compose_with_reparam_jit_and_vmap():
 @pytest.mark.parametrize(
     ("mapping", "error", "message"),
     [
-        ({"['out'].kernels": "['in'].kernel"}, ValueError, "no place"),
+        ({"['out'].kernels": "['in'].kernel"}, ValueError, "tie: no place"),
         ({"['out'].kernel": "['in'].bias"}, ValueError, "shapes"),
         ({"['out'].kernel": "['out'].kernel"}, ValueError, "is a target"),
         ({"['out']": "['in']", "['out'].bias": "['in'].bias"}, ValueError, "is a target"),
