@@ -18,6 +18,7 @@ from jax.tree_util import keystr, tree_flatten_with_path
 
 from .model import Around, AroundObserve, Layer, Model
 from .observe import observe_layer
+from .parametrise import is_parametrised
 
 Found = list[tuple[str, jax.Array]]
 """Labels and values, in the order in which they are computed; a label may come several times."""
@@ -141,7 +142,7 @@ def _labelled(model: Model, path: str) -> Model:
 
 
 def _marking(node: Any, path: str) -> Any:
-    if not isinstance(node, Model):
+    if not isinstance(node, Model) or is_parametrised(node):
         return node
     layer, inner = node.layer, _labelled(node, path)
     seen = None if layer.observe is None else LabelledObserve(layer, path)

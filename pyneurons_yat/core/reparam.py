@@ -9,7 +9,7 @@ import jax
 from .keywords import Wrapping, keywords_of, positionals_of
 from .model import Around, AroundObserve, Layer, Model
 from .observe import observe_layer, split_key, takes_key, with_key
-from .parametrise import Parametrise, is_parametrised
+from .parametrise import Parametrise
 from .roles import leaves_with_roles
 
 Function = Callable[..., Any]
@@ -38,7 +38,8 @@ class ReparametrisedObserve(AroundObserve, Reparametrised):
             params = self.transform.observed(params, first)
         before = with_key(self.transform, first)(params)
         y, after = observe_layer(self.layer, before, *args, key=second, **options)
-        return y, _carry_back(self.layer, params, before, after)
+        owns = self.transform.owns if isinstance(self.transform, Parametrise) else _nothing
+        return y, _carry_back(self.layer, owns, params, before, after)
 
     def differs(self) -> bool:
         moves = isinstance(self.transform, Parametrise) and self.transform.differs()
@@ -62,14 +63,21 @@ class Prepared(Wrapping):
         return positionals_of(self.create)
 
 
-def _carry_back(layer: Layer, raw: Any, before: Any, after: Any) -> Any:
+def _nothing(_: Any) -> bool:
+    return False
+
+
+def _carry_back(
+    layer: Layer, owns: Callable[[Any], bool], raw: Any, before: Any, after: Any
+) -> Any:
     """The raw parameters with the leaves that the layer's own observe moved.
 
-    What the transform made of a parameter is not one of them, although it may come back as another
-    array, as from `jax.checkpoint`.
+    `owns` tells in the place of which nodes the transform has put arrays. What it made of a
+    parameter is not one of the moved leaves, although it may come back as another array, as from
+    `jax.checkpoint`.
     """
     leaves, structure = jax.tree.flatten(after)
-    places, kept_structure = jax.tree.flatten(raw, is_leaf=is_parametrised)
+    places, kept_structure = jax.tree.flatten(raw, is_leaf=owns)
     same = kept_structure == structure
     stored = places if same else jax.tree.leaves(before)
     given = leaves_with_roles(Model(layer, before))
@@ -86,7 +94,7 @@ def _carry_back(layer: Layer, raw: Any, before: Any, after: Any) -> Any:
             "model"
         )
     each = zip(stored, leaves, moved, strict=True)
-    back = [r if is_parametrised(r) or not m else new.astype(r.dtype) for r, new, m in each]
+    back = [r if owns(r) or not m else new.astype(r.dtype) for r, new, m in each]
     return jax.tree.unflatten(kept_structure, back)
 
 

@@ -19,7 +19,8 @@ from ..ops import dropout, vjp
 def cast(dtype: DTypeLike, pattern: Pattern = "*") -> OnLeaves:
     """Computes with parameters of another dtype; what is stored and trained stays as it is.
 
-    Layers return the promoted dtype of x and parameters: give x in the dtype too.
+    Layers return the promoted dtype of x and parameters: give x in the dtype too. Running
+    statistics are moved in the dtype as well, unless the pattern leaves them out.
 
     Args:
         dtype: A floating dtype, such as `jax.numpy.bfloat16`.

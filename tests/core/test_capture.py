@@ -194,6 +194,17 @@ def test_a_model_whose_parameters_are_a_model():
     assert {"['hidden']", "['out']"} <= set(pn.capture(model)(jnp.ones((5, 3)))[1])
 
 
+def test_parametrised_arrays_are_no_models_to_capture():
+    Normed = pn.reparam(pn.Linear, pn.parametrise(pn.bind("Log", jnp.exp, jnp.log), "kernel"))
+    one, two = jax.random.split(jax.random.key(0))
+    model = pn.sequential({"one": Normed(one, 3, 3), "deep": pn.repeat(Normed, 2)(two, 3, 3)})
+    x = jnp.ones((4, 3))
+    y, seen = jax.jit(pn.capture(model))(x)
+    np.testing.assert_allclose(y, model(x), rtol=1e-6)
+    shapes = {label: value.shape for label, value in seen.items()}
+    assert shapes == {"['one']": (4, 3), "['deep'].each": (2, 4, 3), "['deep']": (4, 3)}
+
+
 def test_captured_models_are_trained_through():
     model, x = network(), jnp.ones((5, 3))
 

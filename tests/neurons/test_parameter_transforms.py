@@ -182,6 +182,29 @@ def test_whole_models_train_with_a_transform_and_with_batch_norm(transform):
     jax.tree.map(np.testing.assert_array_equal, before, jax.tree.leaves(pn.select(after, "params")))
 
 
+@pytest.mark.parametrize(
+    ("inner", "outer"),
+    [
+        (pn.weight_norm("['in'].kernel"), pn.cast(float)),
+        (pn.weight_norm("['in'].kernel"), pn.spectral_norm("['out'].kernel")),
+        (pn.spectral_norm("['in'].kernel"), pn.drop_connect(0.0)),
+        (pn.weight_norm("['in'].kernel"), pn.weight_norm("['out'].kernel")),
+        (pn.quantize(8, "['in'].kernel"), pn.weight_norm("['in'].kernel")),
+    ],
+)
+def test_two_transforms_of_a_model_whose_statistics_move(inner, outer):
+    key = jax.random.key(0)
+    _, known = pn.observe(pn.reparam(deep(), inner), X, key=key)
+    both = pn.reparam(pn.reparam(deep(), inner), outer)
+    y, after = jax.jit(pn.observe)(both, X, key=jax.random.clone(key))
+    assert y.shape == (4, 2)
+    assert jax.tree.structure(after) == jax.tree.structure(both)
+    np.testing.assert_allclose(after.params["norm"].mean, known.params["norm"].mean, rtol=0.05)
+    assert np.abs(after.params["norm"].mean).max() > 0
+    before = jax.tree.leaves(pn.select(both, "params"))
+    jax.tree.map(np.testing.assert_array_equal, before, jax.tree.leaves(pn.select(after, "params")))
+
+
 def test_one_layer_of_a_model_by_its_path():
     model = pn.reparam(deep(), pn.weight_norm("['out'].kernel"))
     assert model.params["out"].kernel.scale.shape == (2,)
