@@ -97,6 +97,7 @@ def _out_of_reach(outer: Layer, inner: Layer) -> bool:
 
 
 def takes_key(function: Callable[..., Any]) -> bool:
+    """Whether a function names a keyword `key`."""
     return "key" in keywords_of(function)[0]
 
 

@@ -11,6 +11,7 @@ from jax.tree_util import keystr, tree_flatten_with_path
 
 from .model import Layer, Model
 from .observe import observe_inputs, split_key
+from .repeat import Repeated
 
 Pattern = str | Callable[[str, Any], bool]
 
@@ -23,8 +24,9 @@ class Parametrisation(Layer):
 class OnLeaves:
     """A transform for `reparam`: a function on each floating array whose path fits.
 
-    A pattern is the text of a path in which `*` stands for anything, or a predicate of path and
-    array, which are those that `partition` hands to its filters.
+    Inside a `repeat` it is applied copy by copy. A pattern is the text of a path in which `*`
+    stands for anything, or a predicate of path and array, which are those that `partition` hands to
+    its filters.
 
     Attributes:
         function: `function(array, *arguments)`, an array of the same shape.
@@ -39,9 +41,7 @@ class OnLeaves:
     def __call__(self, params: Any) -> Any:
         """The parameters with the function applied where the pattern fits."""
         chosen = matching(self.pattern, params)
-        return _mapped(
-            lambda i, leaf: self.function(leaf, *self.arguments) if i in chosen else leaf, params
-        )
+        return _mapped(lambda leaf: self.function(leaf, *self.arguments), chosen, params)
 
 
 @dataclass(frozen=True)
@@ -53,24 +53,20 @@ class Parametrise:
 
     def prepared(self, params: Any) -> Any:
         """The parameters with a model in the place of each array whose path fits."""
-        chosen = matching(self.pattern, params)
-        return _mapped(lambda i, leaf: self.layer(leaf) if i in chosen else leaf, params)
+        return _mapped(self.layer, matching(self.pattern, params), params)
 
     def __call__(self, params: Any) -> Any:
         """The parameters with the values of these models."""
-        return jax.tree.map(lambda n: n() if self.owns(n) else n, params, is_leaf=self.owns)
+        nodes = jax.tree.leaves(params, is_leaf=self.owns)
+        owned = {i for i, node in enumerate(nodes) if self.owns(node)}
+        return _mapped(lambda node: node(), owned, params, self.owns)
 
     def observed(self, params: Any, key: Any) -> Any:
         """The parameters after the training-time call of each of these models."""
         nodes, structure = jax.tree.flatten(params, is_leaf=self.owns)
-        keys = split_key(key, len(nodes))
-        return jax.tree.unflatten(
-            structure,
-            [
-                observe_inputs(node, key=one)[1] if self.owns(node) else node
-                for node, one in zip(nodes, keys, strict=True)
-            ],
-        )
+        each = zip(nodes, split_key(key, len(nodes)), _copies(params, self.owns), strict=True)
+        moved = [_observed(*one) if self.owns(one[0]) else one[0] for one in each]
+        return jax.tree.unflatten(structure, moved)
 
     def owns(self, node: Any) -> bool:
         """Whether a node is a model that this transform put there."""
@@ -86,7 +82,8 @@ def parametrise(layer: Layer, pattern: Pattern) -> Parametrise:
 
     In the place of each array whose path fits stands a model of `layer`, created from the array:
     `create(array)`. At every call of the whole, `apply(params)` gives the array. If the layer
-    defines `observe(params) -> (array, params)`, training moves the model. Its roles count.
+    defines `observe(params) -> (array, params)`, training moves the model. Its roles count. Inside
+    a `repeat` each copy of the array has a model of its own, stacked as the copies are.
 
     Args:
         layer: A layer whose `create` takes an array and whose `apply` takes no input.
@@ -173,6 +170,42 @@ def _fits(pattern: Pattern, path: str, leaf: Any) -> bool:
     return re.fullmatch(expression, path) is not None or path == "." + pattern
 
 
-def _mapped(function: Callable[[int, Any], Any], params: Any) -> Any:
-    leaves, structure = jax.tree.flatten(params)
-    return jax.tree.unflatten(structure, [function(i, leaf) for i, leaf in enumerate(leaves)])
+def _mapped(
+    function: Callable[[Any], Any], chosen: set[int], params: Any, stop: Any = lambda _: False
+) -> Any:
+    """The function of the chosen leaves, copy by copy in a `repeat`. `stop` is for `is_leaf`."""
+    leaves, structure = jax.tree.flatten(params, is_leaf=stop)
+    each = enumerate(zip(leaves, _copies(params, stop), strict=True))
+    return jax.tree.unflatten(
+        structure,
+        [_over(function, axes)(leaf) if i in chosen else leaf for i, (leaf, axes) in each],
+    )
+
+
+def _over(function: Callable[..., Any], axes: int) -> Callable[..., Any]:
+    for _ in range(axes):
+        function = jax.vmap(function)
+    return function
+
+
+def _observed(node: Model, key: Any, axes: int) -> Model:
+    """The model after its training-time call, or all its copies."""
+    if key is None:
+        return _over(lambda node: observe_inputs(node)[1], axes)(node)
+    keys = jax.random.split(key, jax.tree.leaves(node)[0].shape[:axes]) if axes else key
+    return _over(lambda node, key: observe_inputs(node, key=key)[1], axes)(node, keys)
+
+
+def _copies(tree: Any, stop: Callable[[Any], bool], axes: int = 0) -> list[int]:
+    """Of each leaf, how many of its first axes count the copies of a `repeat`."""
+    if isinstance(tree, Model):
+        tree = tree.params
+    axes += isinstance(tree, Repeated)
+
+    def holds(node: Any) -> bool:
+        return node is not tree and isinstance(node, Model | Repeated)
+
+    found = []
+    for node in jax.tree.leaves(tree, is_leaf=lambda node: stop(node) or holds(node)):
+        found += _copies(node, stop, axes) if holds(node) and not stop(node) else [axes]
+    return found

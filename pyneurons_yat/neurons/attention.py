@@ -195,6 +195,7 @@ def attended(
         offset = cache.index - before
         cache = _extended(cache, key, value)
         y = respond(query, cache.key, cache.value, is_causal=True, query_offset=offset)
+        y = y.astype(jnp.result_type(query, key, value))  # as without a cache, of another dtype
     y, output = call(params.output, y.reshape((*y.shape[:-2], y.shape[-2] * y.shape[-1])))
     if cache is None:
         return y, params._replace(output=output)
@@ -261,10 +262,13 @@ def attention_cache(
             f"kernel, got {model.layer.name if isinstance(model, Model) else type(model).__name__}"
         )
     check_sizes("attention_cache", length=length)
-    kernel = params.value.kernel
-    wide = kernel.shape[0] if params.query is None else params.query.kernel.shape[-1]
+    query, key, kernel = (
+        None if part is None else jax.eval_shape(_array, part.kernel)
+        for part in (params.query, params.key, params.value)
+    )
+    wide = kernel.shape[0] if query is None else query.shape[-1]
     size = wide // heads
-    kv_heads = wide // size if params.key is None else params.key.kernel.shape[-1] // size
+    kv_heads = wide // size if key is None else key.shape[-1] // size
     dtype = kernel.dtype if dtype is None else dtype
     shape = (*batch_shape, length, kv_heads)
     return AttentionCache(
@@ -272,6 +276,11 @@ def attention_cache(
         jnp.zeros((*shape, kernel.shape[-1] // kv_heads), dtype),
         jnp.zeros((), jnp.int32),
     )
+
+
+def _array(kernel: Any) -> jax.Array:
+    """A kernel, also one in whose place a transform has put a model."""
+    return kernel() if isinstance(kernel, Model) else kernel
 
 
 def decode(

@@ -155,7 +155,7 @@ def create(
             `dropout`.
 
     The model takes tokens, integers (*B, T), and returns scores (*B, T, vocabulary) of the next
-    token after each. `generate` samples from it.
+    token after each. `extend` goes on from a cache, and `generate` samples.
 
     Returns:
         `TransformerParams(embed, blocks, norm, output)`.
@@ -186,9 +186,18 @@ def create(
     )
 
 
-def apply(params: TransformerParams, tokens: jax.Array) -> jax.Array:
-    """Applies `Transformer` to tokens (*B, T)."""
-    return _scores(params, params.blocks(_embedded(params, tokens)))
+def apply(params: TransformerParams, tokens: jax.Array, *, cache: Any = None) -> Any:
+    """Applies `Transformer` to tokens (*B, T); with the caches of its blocks, returns them too."""
+    x = _embedded(params, tokens)
+    if cache is None:
+        return _scores(params, params.blocks(x))
+
+    def step(x: jax.Array, each: Any) -> tuple[jax.Array, Any]:
+        block, cache = each
+        return block(x, cache=cache)
+
+    x, cache = jax.lax.scan(step, x, (params.blocks.each, cache))
+    return _scores(params, x), cache
 
 
 def observe_all(
@@ -261,10 +270,4 @@ def extend(model: Model, tokens: jax.Array, cache: Any) -> tuple[jax.Array, Any]
         >>> bool(jnp.allclose(last, model(tokens)[2:], atol=1e-5))
         True
     """
-
-    def step(x: jax.Array, each: Any) -> tuple[jax.Array, Any]:
-        block, cache = each
-        return block(x, cache=cache)
-
-    x, cache = jax.lax.scan(step, _embedded(model.params, tokens), (model.blocks.each, cache))
-    return _scores(model.params, x), cache
+    return model(tokens, cache=cache)

@@ -183,6 +183,53 @@ def test_whole_models_train_with_a_transform_and_with_batch_norm(transform):
 
 
 @pytest.mark.parametrize(
+    "transform",
+    [
+        pn.weight_norm(), pn.spectral_norm(), pn.unit_norm(), pn.mask(0.5), pn.ternary(),
+        pn.quantize(8), pn.positive("*kernel"),
+    ],
+)  # fmt: skip
+def test_copies_of_a_layer_are_transformed_one_by_one(transform):
+    layers = pn.repeat(pn.Linear, 3)(jax.random.key(0), 3, 3, dtype=float)
+    model = pn.reparam(pn.sequential({"first": linear(W[:, :3]), "rest": layers}), transform)
+
+    def alone(call, x):
+        for layer in (linear(W[:, :3]), *layers):
+            x = call(pn.reparam(layer, transform), x)
+        return x
+
+    def in_training(model, x):
+        return pn.observe(model, x)[0]
+
+    close(jax.jit(lambda m: m(X))(model), alone(lambda m, x: m(x), X))
+    close(jax.jit(in_training)(model, X), alone(in_training, X))
+
+
+def test_low_rank_adaptation_of_repeated_layers():
+    def create(kernel):
+        inputs, outputs = kernel.shape
+        down = jax.random.normal(jax.random.key(0), (inputs, 2), kernel.dtype)
+        return {"kernel": kernel, "down": down, "up": jnp.zeros((2, outputs), kernel.dtype)}
+
+    def add(params):
+        return params["kernel"] + params["down"] @ params["up"]
+
+    LowRank = pn.bind("LowRank", create, add, roles={"['kernel']": "frozen"})
+    layers = pn.repeat(pn.compose("Tanh", pn.Linear, jnp.tanh), 4)(
+        jax.random.key(1), 3, 3, use_bias=False, dtype=float
+    )
+    model = pn.reparam(layers, pn.parametrise(LowRank, "*kernel"))
+    assert model.each.kernel["up"].shape == (4, 2, 3)
+    close(model(X), layers(X))
+    adam = optax.adamw(0.01, weight_decay=0.1)
+    state, step = pn.TrainState.create(model, adam), pn.train_step(pn.mse, adam)
+    for _ in range(30):
+        state, metrics = step(state, (X, -X))
+    assert metrics["loss"] < 0.9 * pn.mse(layers(X), -X)
+    assert (state.model.each.kernel["kernel"] == layers.each.kernel).all()
+
+
+@pytest.mark.parametrize(
     ("inner", "outer"),
     [
         (pn.weight_norm("['in'].kernel"), pn.cast(float)),

@@ -65,6 +65,23 @@ def test_decoding_with_a_cache_is_the_full_pass(kind, options):
 
 
 @quick
+@pytest.mark.parametrize(
+    "transform",
+    [pn.weight_norm(), pn.quantize(3), pn.ternary("*feed*kernel"), pn.cast(jnp.bfloat16)],
+)
+def test_a_transformed_model_decodes_as_it_scores(transform):
+    transformer = pn.reparam(model(), transform)
+    whole = transformer(TOKENS)
+    first, cache = extend(transformer, TOKENS[:, :5], caches(transformer, (2,), 9))
+    rest, _ = extend(transformer, TOKENS[:, 5:], cache)
+    close(jnp.concatenate([first, rest], 1), whole, atol=2e-2 if whole.dtype != float else 1e-5)
+    assert rest.dtype == whole.dtype
+    key = jax.random.key(0)
+    greedy = generate(transformer, key, TOKENS[:, :5], 1, temperature=0.0)
+    np.testing.assert_array_equal(greedy[:, -1], whole[:, 4].argmax(-1))
+
+
+@quick
 def test_it_is_the_loop_over_its_blocks():
     transformer = model(blocks=3)
     x = transformer.embed(TOKENS) * 8**0.5
