@@ -34,7 +34,8 @@ def create(key: jax.Array, latents: int = 8, *, channels: int = 16) -> VAEParams
         latents: Numbers in a code.
         channels: Channels of the first convolution; the second has twice as many.
 
-    The model takes images (B, 8, 8, 1) of about unit variance and returns the same shape.
+    The model takes images (B, 8, 8, 1) of about unit variance and returns the same shape. With the
+    option `draw` of a call it takes PRNG keys (B,) and returns new images; see `draw_images`.
 
     Returns:
         `VAEParams(encoder, decoder)`.
@@ -91,10 +92,15 @@ def code_of(encoded: jax.Array) -> tuple[jax.Array, jax.Array]:
     return mean, log_variance
 
 
-def apply(params: VAEParams, x: jax.Array) -> jax.Array:
-    """Decodes the mean of the code."""
-    mean, _ = code_of(params.encoder(x))
-    return params.decoder(mean)
+def apply(params: VAEParams, x: jax.Array, *, draw: bool = False) -> jax.Array:
+    """Decodes the mean of the code of images; or, with `draw`, a code drawn with each of keys."""
+    if not draw:
+        mean, _ = code_of(params.encoder(x))
+        return params.decoder(mean)
+    weights = params.decoder[0].kernel
+    return params.decoder(
+        jax.vmap(lambda key: jax.random.normal(key, weights.shape[:1], weights.dtype))(x)
+    )
 
 
 def apply_in_training(
@@ -169,5 +175,4 @@ def draw_images(model: Model, key: jax.Array, count: int = 1) -> jax.Array:
         >>> draw_images(VAE(one, 2, channels=4), two, 3).shape
         (3, 8, 8, 1)
     """
-    latents = model.decoder[0].kernel.shape[0]
-    return model.decoder(jax.random.normal(key, (count, latents)))
+    return model(jax.random.split(key, count), draw=True)

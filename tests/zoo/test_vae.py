@@ -63,6 +63,16 @@ def test_parts_with_a_training_time_behaviour_are_reached(model):
     assert not np.array_equal(moved.encoder[1].mean, encoder[1].mean)
 
 
+def test_images_are_drawn_through_the_transforms_of_the_model(model):
+    def silence(params):
+        return jax.tree.map(jnp.zeros_like, params)
+
+    one, two = jax.random.split(jax.random.key(0))
+    assert not draw_images(pn.reparam(model, silence), one, 2).any()
+    images = draw_images(pn.reparam(model, pn.weight_norm("*kernel")), two, 2)
+    np.testing.assert_allclose(images, draw_images(model, jax.random.clone(two), 2), atol=1e-5)
+
+
 def nearest(images, others):
     """The median over images of the distance to the nearest of the others."""
     one, two = (np.asarray(a, np.float64).reshape(len(a), -1) for a in (images, others))
