@@ -262,13 +262,10 @@ def attention_cache(
             f"kernel, got {model.layer.name if isinstance(model, Model) else type(model).__name__}"
         )
     check_sizes("attention_cache", length=length)
-    query, key, kernel = (
-        None if part is None else jax.eval_shape(_array, part.kernel)
-        for part in (params.query, params.key, params.value)
-    )
-    wide = kernel.shape[0] if query is None else query.shape[-1]
+    kernel = _kernel(params.value)
+    wide = kernel.shape[0] if params.query is None else _kernel(params.query).shape[-1]
     size = wide // heads
-    kv_heads = wide // size if key is None else key.shape[-1] // size
+    kv_heads = wide // size if params.key is None else _kernel(params.key).shape[-1] // size
     dtype = kernel.dtype if dtype is None else dtype
     shape = (*batch_shape, length, kv_heads)
     return AttentionCache(
@@ -278,9 +275,10 @@ def attention_cache(
     )
 
 
-def _array(kernel: Any) -> jax.Array:
-    """A kernel, also one in whose place a transform has put a model."""
-    return kernel() if isinstance(kernel, Model) else kernel
+def _kernel(projection: Any) -> Any:
+    """Shape and dtype of a kernel, also of one in whose place a transform has put a model."""
+    kernel = projection.kernel
+    return jax.eval_shape(kernel) if isinstance(kernel, Model) else kernel
 
 
 def decode(

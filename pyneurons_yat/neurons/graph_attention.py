@@ -1,5 +1,6 @@
 """YatGraphAttention: each node weighs its neighbours by their Yat scores."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -153,14 +154,6 @@ def apply(
         query, key = received["query"], sent["key"]
         return yat_pairs(query, key, params.bias, params.alpha, epsilon=epsilon), sent["value"]
 
-    def attend(messages: Any, receivers: jax.Array, _: int) -> jax.Array:
-        scores, values = messages
-        if normalizer == "softmax":
-            weights = segment_softmax(scores, receivers, size, where=where)
-        else:
-            weights = segment_softermax(scores, receivers, size, n=power, where=where)
-        return segment_reduce(weights[..., None] * values, receivers, size, where=where)
-
     def project(model: Model) -> jax.Array:
         outputs = model.kernel.shape[1]
         return model(graph.nodes).reshape(size, heads, outputs // heads)
@@ -169,8 +162,26 @@ def apply(
     edges = graph._replace(nodes=parts, edges=None)
     if self_loops:
         edges, where = _with_loops(edges, where, size)
+    attend = partial(_attended, normalizer, power, where)
     mixed = message_passing(edges, score, reduction=attend).nodes
     return graph._replace(nodes=mixed.reshape(size, params.value.kernel.shape[1]))
+
+
+def _attended(
+    normalizer: str,
+    power: ArrayLike,
+    where: ArrayLike | None,
+    messages: Any,
+    receivers: jax.Array,
+    size: int,
+) -> jax.Array:
+    """The values that reach each node, weighted by their scores."""
+    scores, values = messages
+    if normalizer == "softmax":
+        weights = segment_softmax(scores, receivers, size, where=where)
+    else:
+        weights = segment_softermax(scores, receivers, size, n=power, where=where)
+    return segment_reduce(weights[..., None] * values, receivers, size, where=where)
 
 
 def _with_loops(graph: Any, where: ArrayLike | None, size: int) -> tuple[Any, ArrayLike | None]:
