@@ -349,12 +349,10 @@ def test_ruff_would_format_nothing():
     run_tool("ruff", "format", "--no-cache", "--check", ".")
 
 
-@pytest.mark.slow
 def test_pyright_finds_nothing():
     run_tool("pyright", "--pythonpath", sys.executable)
 
 
-@pytest.mark.slow
 def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
     run_tool("build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT))
     (wheel,) = tmp_path.glob("*.whl")
