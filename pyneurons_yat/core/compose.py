@@ -10,9 +10,8 @@ from typing import Any, overload
 
 from multipledispatch import Dispatcher
 
-from .keywords import keywords_of
 from .model import Around, AroundObserve, Layer, Model
-from .observe import observe_layer, split_key, with_key
+from .observe import observe_layer, split_key, takes_key, with_key
 from .sequential import sequential
 
 Function = Callable[..., Any]
@@ -43,7 +42,7 @@ class ComposedObserve(AroundObserve, Composed):
         return y, params
 
     def differs(self) -> bool:
-        return super().differs() or any("key" in keywords_of(f)[0] for f in self.functions)
+        return super().differs() or any(map(takes_key, self.functions))
 
 
 @overload
