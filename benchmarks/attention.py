@@ -1,7 +1,8 @@
 """Attention at batch 1: forward, gradient, temporary memory, with and without a causal mask.
 
-Every contender is given query, key and value of the shape (1, T, N, H) that JAX and nmn use, and
-torch its own layout, (1, N, T, H). The gradient is the value and gradient of `vdot(y, cotangent)`
+One more case is a batch of short sequences with many heads, as a transformer is trained on. Every
+contender is given query, key and value of the shape (B, T, N, H) that JAX and nmn use, and torch
+its own layout, (B, N, T, H). The gradient is the value and gradient of `vdot(y, cotangent)`
 with respect to all three. Memory is what XLA sets aside for the gradient's intermediate results,
 and whether it doubles with the length is a case of its own, which also runs the longest.
 """
@@ -24,7 +25,8 @@ from .report import cores
 ROUNDS = 15
 LENGTHS = (2048, 4096)
 LONG = (2048, 4096, 8192, 16384)
-HEADS, SIZE = 4, 64
+BATCH, HEADS, SIZE = 1, 4, 64
+MANY = (8, 512, 8)  # batch, length and heads of the case with many heads
 EPSILON = 1e-5
 YAT = "(q k)^2 / (|q - k|^2 + epsilon) / sqrt(H)"
 SOFTMAX, SOFTERMAX = f"softmax of {YAT}", f"{YAT} over its sum"
@@ -36,20 +38,27 @@ Function = Callable[..., jax.Array]
 Arrays = Sequence[jax.Array]
 
 
-def cases(lengths: Sequence[int] = LENGTHS, long: Sequence[int] = LONG) -> Iterator[Case]:
-    """Forward, gradient and memory at each length, then memory from length to length."""
+def cases(
+    lengths: Sequence[int] = LENGTHS,
+    long: Sequence[int] = LONG,
+    many: tuple[int, int, int] = MANY,
+) -> Iterator[Case]:
+    """Forward, gradient and memory at each length, then many heads, then memory by length."""
     for length in lengths:
         for causal in (False, True):
             yield forward_case(length, causal)
             yield gradient_case(length, causal)
         yield memory_case(length)
+    batch, length, heads = many
+    for causal in (False, True):
+        yield gradient_case(length, causal, batch, heads)
     yield from doubling_cases(long)
 
 
-def draw(length: int) -> tuple[Arrays, jax.Array]:
+def draw(length: int, batch: int = BATCH, heads: int = HEADS) -> tuple[Arrays, jax.Array]:
     """Standard normal query, key and value, and a cotangent, in float32."""
     generator = np.random.default_rng(0)
-    shape = (1, length, HEADS, SIZE)
+    shape = (batch, length, heads, SIZE)
     arrays = [jnp.asarray(generator.normal(size=shape).astype(np.float32)) for _ in range(4)]
     return arrays[:3], arrays[3]
 
@@ -107,9 +116,10 @@ def forward_case(length: int, causal: bool) -> Case:
     return Case(f"attention forward {label(length, causal)}", NMN, found, bounds)
 
 
-def label(length: int, causal: bool) -> str:
-    """The length, and whether it is causal."""
-    return f"{length} causal" if causal else f"{length}"
+def label(length: int, causal: bool, batch: int = BATCH, heads: int = HEADS) -> str:
+    """The length, whether it is causal, and batch and heads if they are not the usual ones."""
+    many = "" if (batch, heads) == (BATCH, HEADS) else f", batch {batch}, {heads} heads"
+    return f"{length}{' causal' if causal else ''}{many}"
 
 
 def differentiated(function: Function) -> Callable[..., Any]:
@@ -121,9 +131,9 @@ def differentiated(function: Function) -> Callable[..., Any]:
     return jax.jit(jax.value_and_grad(scalar, argnums=(1, 2, 3)))
 
 
-def gradient_case(length: int, causal: bool) -> Case:
+def gradient_case(length: int, causal: bool, batch: int = BATCH, heads: int = HEADS) -> Case:
     """One value and gradient, result awaited."""
-    arrays, cotangent = draw(length)
+    arrays, cotangent = draw(length, batch, heads)
 
     def make(function: Function) -> Callable[[], Any]:
         compiled = differentiated(function)
@@ -137,7 +147,7 @@ def gradient_case(length: int, causal: bool) -> Case:
         Target(OURS, JAX, "<=", 1.0),
         Target(OURS, TORCH, "<=", 1.0, noise=True),
     ]
-    return Case(f"attention gradient {label(length, causal)}", NMN, found, bounds)
+    return Case(f"attention gradient {label(length, causal, batch, heads)}", NMN, found, bounds)
 
 
 def memory_case(length: int) -> Case:

@@ -4,6 +4,7 @@ A length that is no multiple of the block ends in a block that overlaps the one 
 what was done before is left out: so no array is padded, a bias least of all.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -14,21 +15,101 @@ from .attention_scores import Limits, Options, both, visible
 
 BLOCK_QUERIES = 512  # half as many where a window cuts blocks
 BLOCK_KEYS = 256
-BLOCK_SCORES = 2**19  # of all heads together, so that a few such arrays stay in the cache
+STEP_SCORES = 2**19  # of all heads of a step together, so that a few such arrays stay in the cache
+STEP_HEADS = 4  # blocks are not made smaller for the sake of more heads in a step
 
 
-def fit_blocks(options: Options, heads: int, queries: int, keys: int) -> tuple[int, int]:
-    """The numbers of queries and of keys in a block: those asked for, or else good ones."""
+def fit_blocks(
+    options: Options, shape: tuple[int, int, int], queries: int, keys: int
+) -> tuple[int, int]:
+    """The numbers of queries and of keys in a block: those asked for, or else good ones.
+
+    The shape is that of the heads: entries, key heads, and groups of each.
+    """
     if options.blocks is not None:
         return min(options.blocks[0], queries), min(options.blocks[1], keys)
+    heads = math.prod(shape)
+    if few_at_a_time():
+        heads = min(heads, max(STEP_HEADS, shape[-1]))
     most = BLOCK_QUERIES if options.window is None else BLOCK_QUERIES // 2
-    rows = min(max(BLOCK_SCORES // (BLOCK_KEYS * heads), 64), most, queries)
-    columns = max(BLOCK_SCORES // (rows * heads), BLOCK_KEYS // 2)
+    rows = min(max(STEP_SCORES // (BLOCK_KEYS * heads), 64), most, queries)
+    columns = max(STEP_SCORES // (rows * heads), BLOCK_KEYS // 2)
     if options.window is not None:
         columns = min(columns, rows + sum(options.window))
     elif options.is_causal:
         columns = min(columns, BLOCK_KEYS)
     return rows, min(columns, keys)
+
+
+def few_at_a_time() -> bool:
+    """Whether heads are done a few at a time, with larger blocks, and not all together.
+
+    XLA's CPU backend wants it: it does a product of many small matrices, one for each head, on a
+    single core. Elsewhere small products are slow, and heads or entries may lie on many devices.
+    """
+    return jax.default_backend() == "cpu"
+
+
+class Heads(NamedTuple):
+    """Some entries of a batch, and some key heads with all their groups."""
+
+    first: tuple[Any, Any]  # the first entry, the first key head
+    sizes: tuple[int, int]
+
+
+def over_heads(
+    shape: tuple[int, int], scores: int, step: Callable[[Heads, Any], Any], carry: Any
+) -> Any:
+    """Carry something through all entries and key heads, maybe a few of them at a time.
+
+    Args:
+        shape: how many entries and key heads there are.
+        scores: how many scores a block of one key head has.
+        step: is given the heads and the carry.
+        carry: what is carried.
+    """
+    batch, keys = shape
+    fitting = STEP_SCORES // scores
+    heads, entries = _divisor(keys, fitting), _divisor(batch, fitting // keys)
+    if (entries, heads) == shape or not few_at_a_time():
+        return step(Heads((0, 0), shape), carry)
+
+    def body(index, carry):
+        entry, head = index // (keys // heads) * entries, index % (keys // heads) * heads
+        first = jnp.asarray(entry, jnp.int32), jnp.asarray(head, jnp.int32)
+        return step(Heads(first, (entries, heads)), carry)
+
+    return jax.lax.fori_loop(0, batch // entries * (keys // heads), body, carry)
+
+
+def _divisor(number: int, most: int) -> int:
+    """The largest divisor that is not above `most`, or 1."""
+    return max(d for d in range(1, number + 1) if number % d == 0 and d <= max(most, 1))
+
+
+def cut_heads(x: jax.Array, heads: Heads) -> jax.Array:
+    """The part of x, (B, K, ...), of some heads. An axis of size 1 belongs to all, a scalar too."""
+    starts, sizes = _head_corner(x, heads)
+    return x if sizes == x.shape else jax.lax.dynamic_slice(x, starts, sizes)
+
+
+def put_heads(x: jax.Array, part: jax.Array, heads: Heads) -> jax.Array:
+    """Replace the part of x that `cut_heads` reads."""
+    starts, sizes = _head_corner(x, heads)
+    return part if sizes == x.shape else jax.lax.dynamic_update_slice(x, part, starts)
+
+
+def add_heads(x: jax.Array, part: jax.Array, heads: Heads) -> jax.Array:
+    """Add to the part of x that `cut_heads` reads."""
+    return put_heads(x, cut_heads(x, heads) + part, heads)
+
+
+def _head_corner(x, heads):
+    starts, sizes = [jnp.int32(0)] * x.ndim, list(x.shape)
+    for axis in range(min(x.ndim, 2)):
+        if x.shape[axis] > heads.sizes[axis]:
+            starts[axis], sizes[axis] = heads.first[axis], heads.sizes[axis]
+    return starts, tuple(sizes)
 
 
 class Block(NamedTuple):

@@ -1,19 +1,32 @@
 """The forward and the reverse pass of attention. Neither holds anything of size T S.
 
-For each block of queries the blocks of keys that it sees are read one after another. The forward
-pass keeps a running maximum, total and weighted sum per query; the reverse pass computes the scores
-again. Every product is of two row-major matrices, (.., I) by (I, ..): XLA's CPU backend is three
-times slower where the large one is transposed. So the gradients of key and value are summed up
-transposed.
+For each block of queries, the blocks of keys that it sees are read one after another; on the CPU,
+for a few heads at a time. The forward pass keeps a running maximum, total and weighted sum per
+query. The reverse pass computes the scores again, and turned: its blocks are (B, K, S, G, T), keys
+are rows and queries columns. XLA's CPU backend wants row-major matrices, and a small one as the
+second: turned, only one of the five products has a large one there instead of two.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from .arguments import sum_to
-from .attention_blocks import Block, add, cut, fit_blocks, over_blocks, over_keys, put
+from .attention_blocks import (
+    Block,
+    add,
+    add_heads,
+    cut,
+    cut_heads,
+    fit_blocks,
+    over_blocks,
+    over_heads,
+    over_keys,
+    put,
+    put_heads,
+)
 from .attention_scores import (
     SOFTERMAX_EPSILON,
     Arrays,
@@ -24,10 +37,12 @@ from .attention_scores import (
     finite,
     is_linear,
     logits,
-    matmul,
     norms,
+    scores,
     shares,
     slopes,
+    squared_distance,
+    weighted,
     yat_score,
 )
 from .power import safe_log
@@ -47,7 +62,26 @@ class Rows(NamedTuple):
 
 def forward(options: Options, arrays: Arrays, limits: Limits) -> Rows:
     """The output, and the total and the maximum of each row."""
-    options, columns = _fit(options, arrays), _swap(arrays.key)
+    options = _fit(options, arrays)
+
+    def through_heads(heads, done):
+        parts = jax.tree.map(lambda x: cut_heads(x, heads), (arrays, limits))
+        rows = _forward(options, *parts)
+        return jax.tree.map(lambda x, part: put_heads(x, part, heads), done, rows)
+
+    done = _start(options, arrays, arrays.query.shape[:4])
+    return over_heads(*_heads(options, arrays), through_heads, done)
+
+
+def _heads(options, arrays):
+    """How many entries and key heads there are, and how many scores a block has."""
+    batch, keys, groups, *_ = arrays.query.shape
+    return (batch, keys), groups * options.blocks[0] * options.blocks[1]
+
+
+def _forward(options, arrays, limits):
+    """The rows of a few heads."""
+    columns = _swap(arrays.key)
     squares = norms(arrays.query, columns)
     length, queries = columns.shape[-1], arrays.query.shape[3]
 
@@ -56,8 +90,8 @@ def forward(options: Options, arrays: Arrays, limits: Limits) -> Rows:
 
         def through_keys(keys, seen, row):
             block = arrays._replace(query=query, bias=cut(arrays.bias, rows, keys))
-            near = _cut_norms(squares, rows, keys)
-            score = yat_score(options, block, cut(columns, None, keys), near).score
+            near = Norms(cut(squares.queries, rows), cut(squares.keys, None, keys))
+            score = scores(options, block, cut(columns, None, keys), near).score
             return _extend(options, block, row, score, seen, cut(arrays.value, keys))
 
         start = _start(options, arrays, query.shape[:4])
@@ -72,17 +106,13 @@ def forward(options: Options, arrays: Arrays, limits: Limits) -> Rows:
 
 def _fit(options, arrays):
     """The options with the sizes of the blocks."""
-    batch, heads, groups, queries, _ = arrays.query.shape
-    blocks = fit_blocks(options, batch * heads * groups, queries, arrays.key.shape[2])
+    *shape, queries, _ = arrays.query.shape
+    blocks = fit_blocks(options, tuple(shape), queries, arrays.key.shape[2])
     return options._replace(blocks=blocks)
 
 
 def _swap(x):
     return jnp.swapaxes(x, -1, -2)
-
-
-def _cut_norms(squares, rows, keys):
-    return Norms(cut(squares.queries, rows), cut(squares.keys, None, keys))
 
 
 def _start(options, arrays, shape):
@@ -109,30 +139,49 @@ def _extend(options, arrays, row, score, seen, value):
         kept = jnp.exp(row.maximum - finite(maximum))
     share = shares(options, arrays, score, seen, finite(maximum))
     return Rows(
-        row.output * kept + matmul(share, value, options.precision),
+        row.output * kept + weighted(options, share, value),
         row.total * kept + jnp.sum(share, -1, keepdims=True),
         maximum,
     )
 
 
-class Pushes(NamedTuple):
-    """The gradient of the output over the total of each row of a block, as it is used."""
-
-    shares: jax.Array  # (B, K, G, T, V), for the gradient of the shares
-    mean: jax.Array  # (B, K, G, T, 1), the mean of that gradient
-    values: jax.Array  # (B, K, V, G, T), for the gradient of the values
+def turn(x: Any) -> Any:
+    """(B, K, G, T, S) as (B, K, S, G, T). x may be None."""
+    return None if x is None else jnp.moveaxis(x, -1, 2)
 
 
-def pushes(options: Options, known: Rows, gradient: jax.Array) -> Pushes:
-    """What the gradient of the output does to shares and values."""
-    push = gradient / jnp.where(known.total == 0, 1, known.total)
-    onto_shares = push
+def turn_back(x: jax.Array) -> jax.Array:
+    """(B, K, S, G, T) as (B, K, G, T, S)."""
+    return jnp.moveaxis(x, 2, -1)
+
+
+class Queries(NamedTuple):
+    """A block of queries as its gradients need it, as rows and turned.
+
+    A push is the gradient of the output over the total of its row.
+    """
+
+    query: jax.Array  # (B, K, G, T, H)
+    push: jax.Array  # (B, K, G, T, V), for the gradient of the values
+    columns: jax.Array  # (B, K, H, G, T)
+    share_push: jax.Array  # (B, K, V, G, T), for the gradient of the shares
+    mean: jax.Array  # (B, K, 1, G, T), the mean of that gradient
+    square: jax.Array  # (B, K, 1, G, T), |q|^2
+    maximum: jax.Array  # (B, K, 1, G, T)
+
+
+def block_queries(
+    options: Options, query: jax.Array, square: jax.Array, row: Rows, gradient: jax.Array
+) -> Queries:
+    """A block of queries, and what the gradient of the output does to shares and values."""
+    push = gradient / jnp.where(row.total == 0, 1, row.total)
+    share_push = push
     if options.normalizer == "softmax":
         # One weight is 1 and the others are below rounding, so the exact gradient is too. Push
         # minus mean would leave a rounding error, which a score of 1e8 multiplies.
-        onto_shares = jnp.where(known.total == 1, 0, push)
-    mean = jnp.einsum("...v,...v->...", onto_shares, known.output)[..., None]
-    return Pushes(onto_shares, mean, jnp.moveaxis(push, -1, 2))
+        share_push = jnp.where(row.total == 1, 0, push)
+    mean = jnp.einsum("...v,...v->...", share_push, row.output)[..., None]
+    return Queries(query, push, *(turn(x) for x in (query, share_push, mean, square, row.maximum)))
 
 
 def cut_new(gradient: jax.Array, rows: Block) -> jax.Array:
@@ -141,96 +190,80 @@ def cut_new(gradient: jax.Array, rows: Block) -> jax.Array:
     return part if rows.is_new is None else jnp.where(_swap(rows.is_new), part, 0)
 
 
-class Sums(NamedTuple):
-    """Gradients, summed up over blocks."""
-
-    arrays: Arrays  # those of key (B, K, H, S) and value (B, K, V, S) transposed
-    norms: Norms
-
-
 def backward(
     options: Options, arrays: Arrays, limits: Limits, known: Rows, gradient: jax.Array
 ) -> Arrays:
     """The gradients of all arrays."""
     options = _fit(options, arrays)
-    across = arrays._replace(key=_swap(arrays.key), value=_swap(arrays.value))
-    squares = norms(arrays.query, across.key)
-    length, queries = arrays.key.shape[2], arrays.query.shape[3]
+
+    def through_heads(heads, sums):
+        parts = jax.tree.map(lambda x: cut_heads(x, heads), (arrays, limits, known, gradient))
+        found = _backward(options, *parts)
+        return jax.tree.map(lambda x, part: add_heads(x, part, heads), sums, found)
+
+    sums = jax.tree.map(jnp.zeros_like, arrays)
+    return over_heads(*_heads(options, arrays), through_heads, sums)
+
+
+def _backward(options, arrays, limits, known, gradient):
+    """The gradients of a few heads."""
+    columns = _swap(arrays.key)
+    squares = norms(arrays.query, columns)
+    turned = {name: turn(getattr(arrays, name)) for name in ("shift", "alpha", "epsilon", "power")}
+    length, count = arrays.key.shape[2], arrays.query.shape[3]
 
     def through_rows(rows, sums):
-        query, row = cut(arrays.query, rows), Rows(*(cut(x, rows) for x in known))
-        columns = jnp.moveaxis(query, -1, 2)
-        push = pushes(options, row, cut_new(gradient, rows))
+        row = Rows(*(cut(x, rows) for x in known))
+        parts = cut(arrays.query, rows), cut(squares.queries, rows), row, cut_new(gradient, rows)
+        queries = block_queries(options, *parts)
 
         def through_keys(keys, seen, sums):
-            key, value = cut(arrays.key, keys), cut(across.value, None, keys)
-            bias = cut(arrays.bias, rows, keys)
-            block = arrays._replace(query=query, key=key, value=value, bias=bias)
-            near = _cut_norms(squares, rows, keys)
-            parts = yat_score(options, block, cut(across.key, None, keys), near)
-            found = _block_gradients(options, block, parts, columns, push, seen, row.maximum)
+            key, value = cut(arrays.key, keys), cut(arrays.value, keys)
+            bias = turn(cut(arrays.bias, rows, keys))
+            block = Arrays(queries.query, key, value, bias, **turned)
+            sides = cut(columns, None, keys), turn(cut(squares.keys, None, keys))
+            found = _block_gradients(options, block, queries, *sides, turn(seen))
             return _add_block(sums, found, rows, keys)
 
-        start = _replace_queries(sums, query * 0, cut(squares.queries, rows) * 0)
+        start = sums._replace(query=jnp.zeros_like(queries.columns))
         done = over_keys(options, limits, rows, length, through_keys, start)
-        dquery = add(sums.arrays.query, done.arrays.query, rows)
-        return _replace_queries(done, dquery, add(sums.norms.queries, done.norms.queries, rows))
+        return done._replace(query=add(sums.query, turn_back(done.query), rows))
 
-    sums = jax.tree.map(jnp.zeros_like, Sums(across, squares))
-    sums = over_blocks(0, queries, options.blocks[0], queries, through_rows, sums)
-    return _join_norms(arrays, sums)
-
-
-def _replace_queries(sums, query, squares):
-    return Sums(sums.arrays._replace(query=query), sums.norms._replace(queries=squares))
+    sums = jax.tree.map(jnp.zeros_like, arrays)
+    return over_blocks(0, count, options.blocks[0], count, through_rows, sums)
 
 
 def _add_block(sums, found, rows, keys):
     """The sums with the gradients of a block. The queries of the sums are those of the block."""
-    spread = {"key": (None, keys), "value": (None, keys), "bias": (rows, keys)}
-    pairs = zip(Arrays._fields, sums.arrays, found.arrays, strict=True)
-    arrays = Arrays(
+    spread = {"key": (keys,), "value": (keys,), "bias": (rows, keys)}
+    pairs = zip(Arrays._fields, sums, found, strict=True)
+    return Arrays(
         *(None if s is None else add(s, f, *spread.get(name, ())) for name, s, f in pairs)
     )
-    queries = sums.norms.queries + found.norms.queries
-    return Sums(arrays, Norms(queries, add(sums.norms.keys, found.norms.keys, None, keys)))
 
 
-def _join_norms(arrays, sums):
-    """The gradients, with those of |q|^2 and |k|^2 in those of q and k."""
-    found, by_norms = sums
-    by_keys = by_norms.keys[:, :, 0, 0, :, None]
-    return found._replace(
-        query=found.query + 2 * arrays.query * by_norms.queries,
-        key=_swap(found.key) + 2 * arrays.key * by_keys,
-        value=_swap(found.value),
-    )
-
-
-def _block_gradients(options, block, parts, query_columns, push, seen, maximum):
-    """The gradients of one block."""
-    share = shares(options, block, parts.score, seen, maximum)
-    dshare = matmul(push.shares, block.value, options.precision) - push.mean
-    dscore = dshare * slopes(options, block, parts.score, seen, maximum)
+def _block_gradients(options, block, queries, key_columns, key_squares, seen):
+    """The gradients of one block. Bias and parameters of the block are turned; query's is."""
+    product = partial(jnp.einsum, precision=options.precision)
+    dot = product("bksh,bkhgt->bksgt", block.key, queries.columns)
+    squares = Norms(queries.square, key_squares)
+    distance = squared_distance(options, block.key, queries.columns, squares, dot)
+    parts = yat_score(options, block, dot, distance)
+    share = shares(options, block, parts.score, seen, queries.maximum)
+    dshare = product("bksv,bkvgt->bksgt", block.value, queries.share_push) - queries.mean
+    dscore = dshare * slopes(options, block, parts.score, seen, queries.maximum)
     small = _parameter_gradients(block, parts, dscore, dshare * share)
     scaled = dscore * block.alpha * parts.ratio
     near = jnp.where(parts.distance <= 0, 0, parts.ratio)
     ddistance = -scaled * near
     ddot = scaled * (2 + 2 * near)
-    arrays = small._replace(
-        query=matmul(ddot, block.key, options.precision),
-        key=_matmul_columns(query_columns, ddot, options),
-        value=_matmul_columns(push.values, share, options),
+    by_queries = jnp.sum(ddistance, 2, keepdims=True)
+    by_keys = jnp.sum(ddistance, (3, 4))[..., None]
+    return small._replace(
+        query=product("bkhs,bksgt->bkhgt", key_columns, ddot) + 2 * queries.columns * by_queries,
+        key=product("bksgt,bkgth->bksh", ddot, queries.query) + 2 * block.key * by_keys,
+        value=product("bksgt,bkgtv->bksv", share, queries.push),
     )
-    by_keys = jnp.sum(ddistance, (2, 3), keepdims=True)
-    return Sums(arrays, Norms(jnp.sum(ddistance, -1, keepdims=True), by_keys))
-
-
-def _matmul_columns(columns, block, options):
-    """(B, K, I, G, T) times (B, K, G, T, S), summed over groups and queries."""
-    left = columns.reshape(*columns.shape[:3], -1)
-    right = block.reshape(*block.shape[:2], -1, block.shape[-1])
-    return jnp.matmul(left, right, precision=options.precision)
 
 
 def _parameter_gradients(block, parts: Score, dscore, dlogshare) -> Any:
@@ -244,7 +277,7 @@ def _parameter_gradients(block, parts: Score, dscore, dlogshare) -> Any:
         "power": dlogshare * safe_log(jnp.maximum(parts.score, 0)),
     }
     sums = {
-        name: None if (like := getattr(block, name)) is None else sum_to(value, like)
+        name: None if (like := getattr(block, name)) is None else turn_back(sum_to(value, like))
         for name, value in present.items()
     }
     return Arrays(query=None, key=None, value=None, **sums)

@@ -51,20 +51,12 @@ class Limits(NamedTuple):
 
 
 class Score(NamedTuple):
-    """The scores of a block, and what their gradient needs. All are (B, K, G, T, S)."""
+    """The scores of a block, and what their gradient needs. All are of one shape."""
 
     score: jax.Array
     square: jax.Array  # the Yat product without alpha
     ratio: jax.Array  # the numerator over the denominator
     distance: jax.Array
-
-
-def matmul(x: jax.Array, y: jax.Array, precision: Any) -> jax.Array:
-    """(B, K, G, T, I) times (B, K, I, O). The groups are rows of one product."""
-    batch, heads, groups, length, features = x.shape
-    rows = x.reshape(batch, heads, groups * length, features)
-    product = jnp.matmul(rows, y, precision=precision)
-    return product.reshape(*x.shape[:-1], y.shape[-1])
 
 
 class Norms(NamedTuple):
@@ -80,13 +72,23 @@ def norms(query: jax.Array, columns: jax.Array) -> Norms:
     return Norms(jnp.sum(jnp.square(query), -1, keepdims=True), keys[:, :, None, None])
 
 
-def yat_score(options: Options, arrays: Arrays, columns: jax.Array, squares: Norms) -> Score:
-    """The scores of the queries with the keys (B, K, H, S) that are given as columns."""
-    dot = matmul(arrays.query, columns, options.precision)
-    if options.distance == "direct":
-        distance = direct_distance(arrays.query, columns[:, :, None], dot)
-    else:
-        distance = squares.queries + squares.keys - (dot + dot)
+def squared_distance(
+    options: Options, rows: jax.Array, columns: jax.Array, squares: Norms, dot: jax.Array
+) -> jax.Array:
+    """|q - k|^2 of rows (B, K, ..., H) and columns (B, K, H, ...), in the shape of their products.
+
+    One of the two are queries and the other keys.
+    """
+    if options.distance != "direct":
+        return squares.queries + squares.keys - (dot + dot)
+    rows = rows.reshape(*rows.shape[:2], -1, rows.shape[-1])
+    columns = columns.reshape(*columns.shape[:3], -1)
+    like = dot.reshape(*dot.shape[:2], rows.shape[2], columns.shape[3])
+    return direct_distance(rows, columns, like).reshape(dot.shape)
+
+
+def yat_score(options: Options, arrays: Arrays, dot: jax.Array, distance: jax.Array) -> Score:
+    """The scores, of products and squared distances. The parameters may be in any layout."""
     numerator = dot if arrays.shift is None else dot + arrays.shift
     tiny = float(jnp.finfo(dot.dtype).tiny)  # the distance is held just above 0
     ratio = numerator / (jnp.maximum(distance, tiny) + arrays.epsilon)
@@ -96,6 +98,18 @@ def yat_score(options: Options, arrays: Arrays, columns: jax.Array, squares: Nor
     largest = float(jnp.finfo(dot.dtype).max)
     limit = largest**0.75 if is_linear(options, arrays) else largest  # with room for the sum
     return Score(jnp.minimum(score, limit), square, ratio, distance)
+
+
+def scores(options: Options, arrays: Arrays, columns: jax.Array, squares: Norms) -> Score:
+    """The scores of the queries with the keys (B, K, H, S) that are given as columns."""
+    dot = jnp.einsum("bkgth,bkhs->bkgts", arrays.query, columns, precision=options.precision)
+    distance = squared_distance(options, arrays.query, columns, squares, dot)
+    return yat_score(options, arrays, dot, distance)
+
+
+def weighted(options: Options, weights: jax.Array, value: jax.Array) -> jax.Array:
+    """The values (B, K, S, V), weighted by (B, K, G, T, S) and summed."""
+    return jnp.einsum("bkgts,bksv->bkgtv", weights, value, precision=options.precision)
 
 
 def is_linear(options: Options, arrays: Arrays) -> bool:
@@ -172,7 +186,7 @@ def both(*conditions: jax.Array | None) -> jax.Array | None:
 def all_weights(options: Options, arrays: Arrays, limits: Limits) -> jax.Array:
     """The plain definition of the weights (B, K, G, T, S)."""
     columns = jnp.swapaxes(arrays.key, -1, -2)
-    score = yat_score(options, arrays, columns, norms(arrays.query, columns)).score
+    score = scores(options, arrays, columns, norms(arrays.query, columns)).score
     queries, keys = jnp.arange(score.shape[-2]), jnp.arange(score.shape[-1])
     seen = visible(options, limits, queries, keys)
     if options.normalizer == "softermax":
@@ -193,4 +207,4 @@ def finite(maximum: jax.Array) -> jax.Array:
 
 def all_outputs(options: Options, arrays: Arrays, limits: Limits) -> jax.Array:
     """The plain definition of attention (B, K, G, T, V)."""
-    return matmul(all_weights(options, arrays, limits), arrays.value, options.precision)
+    return weighted(options, all_weights(options, arrays, limits), arrays.value)

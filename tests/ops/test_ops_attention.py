@@ -9,6 +9,7 @@ import pytest
 import truth_attention
 
 from pyneurons_yat import ops
+from pyneurons_yat.ops.attention_blocks import over_heads
 
 B, T, S, N, K, H, V = 2, 7, 7, 4, 2, 3, 2
 
@@ -82,6 +83,21 @@ def test_several_batch_axes_and_a_bias_with_some_of_them():
     arrays = query_key_value(batch=(2, 3))
     check(arrays, static={"block_size": 4}, bias=draw((1, 3, N, 1, S))[0])
     check(query_key_value(batch=()), static={"block_size": 4}, bias=draw((N, T, 1))[0])
+
+
+@pytest.mark.parametrize(
+    ("batch", "heads", "groups", "size"),
+    [(3, 4, 1, (1, 4)), (1, 8, 2, (1, 2)), (6, 2, 1, (3, 2)), (2, 2, 1, (2, 2))],
+)
+def test_heads_are_done_a_few_at_a_time(batch, heads, groups, size):
+    length, queries = 300, heads * groups
+    done = []
+    over_heads((batch, heads), 300 * 256 * groups, lambda heads, _: done.append(heads.sizes), None)
+    assert done == [size if jax.default_backend() == "cpu" else (batch, heads)]
+    arrays = draw((batch, length, queries, 2), *[(batch, length, heads, 2)] * 2)
+    mask = np.random.default_rng(1).uniform(size=(batch, 1, length, length)) < 0.6
+    bias, shift = draw((queries, 1, length), (queries,))  # one for all the batch
+    check(arrays, mask=mask, bias=bias, shift=shift, epsilon=jnp.asarray(0.3))
 
 
 @pytest.mark.parametrize(("normalizer", "power"), NORMALISERS[::3])
