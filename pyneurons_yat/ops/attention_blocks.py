@@ -89,14 +89,12 @@ def _divisor(number: int, most: int) -> int:
 
 def cut_heads(x: jax.Array, heads: Heads) -> jax.Array:
     """The part of x, (B, K, ...), of some heads. An axis of size 1 belongs to all, a scalar too."""
-    starts, sizes = _head_corner(x, heads)
-    return x if sizes == x.shape else jax.lax.dynamic_slice(x, starts, sizes)
+    return _read(x, _head_corner(x, heads))
 
 
 def put_heads(x: jax.Array, part: jax.Array, heads: Heads) -> jax.Array:
     """Replace the part of x that `cut_heads` reads."""
-    starts, sizes = _head_corner(x, heads)
-    return part if sizes == x.shape else jax.lax.dynamic_update_slice(x, part, starts)
+    return _write(x, part, _head_corner(x, heads))
 
 
 def add_heads(x: jax.Array, part: jax.Array, heads: Heads) -> jax.Array:
@@ -105,11 +103,27 @@ def add_heads(x: jax.Array, part: jax.Array, heads: Heads) -> jax.Array:
 
 
 def _head_corner(x, heads):
+    sides = zip(range(x.ndim), heads.first, heads.sizes, strict=False)  # x may be a scalar
+    return _corner(x, list(sides))
+
+
+def _corner(x, sides):
+    """Where a part of x starts and how large it is, of (axis, first, size) for what is cut."""
     starts, sizes = [jnp.int32(0)] * x.ndim, list(x.shape)
-    for axis in range(min(x.ndim, 2)):
-        if x.shape[axis] > heads.sizes[axis]:
-            starts[axis], sizes[axis] = heads.first[axis], heads.sizes[axis]
+    for axis, first, size in sides:
+        if x.shape[axis] > size:
+            starts[axis], sizes[axis] = first, size
     return starts, tuple(sizes)
+
+
+def _read(x, corner):
+    starts, sizes = corner
+    return x if sizes == x.shape else jax.lax.dynamic_slice(x, starts, sizes)
+
+
+def _write(x, part, corner):
+    starts, sizes = corner
+    return part if sizes == x.shape else jax.lax.dynamic_update_slice(x, part, starts)
 
 
 class Block(NamedTuple):
@@ -135,33 +149,24 @@ def cut(x: Any, rows: Block | None = None, columns: Block | None = None) -> Any:
 
     An axis of size 1 belongs to all blocks. x may be None.
     """
-    if x is None:
-        return None
-    starts, sizes = _corner(x, rows, columns)
-    return x if sizes == x.shape else jax.lax.dynamic_slice(x, starts, sizes)
+    return None if x is None else _read(x, _block_corner(x, rows, columns))
 
 
 def put(x: jax.Array, part: jax.Array, rows: Block | None = None) -> jax.Array:
     """Replace the part of x that `cut` reads."""
-    starts, sizes = _corner(x, rows, None)
-    return part if sizes == x.shape else jax.lax.dynamic_update_slice(x, part, starts)
+    return _write(x, part, _block_corner(x, rows, None))
 
 
 def add(x: Any, part: Any, rows: Block | None = None, columns: Block | None = None) -> jax.Array:
     """Add to the part of x that `cut` reads."""
-    starts, sizes = _corner(x, rows, columns)
-    if sizes == x.shape:
-        return x + part
-    old = jax.lax.dynamic_slice(x, starts, sizes)
-    return jax.lax.dynamic_update_slice(x, old + part, starts)
+    return _write(x, cut(x, rows, columns) + part, _block_corner(x, rows, columns))
 
 
-def _corner(x, rows, columns):
-    starts, sizes = [jnp.int32(0)] * x.ndim, list(x.shape)
-    for axis, block in ((x.ndim - 2, rows), (x.ndim - 1, columns)):
-        if block is not None and x.shape[axis] > block.size:
-            starts[axis], sizes[axis] = block.first, block.size
-    return starts, tuple(sizes)
+def _block_corner(x, rows, columns):
+    sides = ((x.ndim - 2, rows), (x.ndim - 1, columns))
+    return _corner(
+        x, [(axis, block.first, block.size) for axis, block in sides if block is not None]
+    )
 
 
 def over_blocks(

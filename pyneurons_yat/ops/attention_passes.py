@@ -98,7 +98,7 @@ def _forward(options, arrays, limits):
         row = over_keys(options, limits, rows, length, through_keys, start)
         output = row.output / jnp.where(row.total == 0, 1, row.total)
         row = Rows(output, row.total, finite(row.maximum))
-        return Rows(*(put(*both, rows) for both in zip(done, row, strict=True)))
+        return jax.tree.map(lambda x, part: put(x, part, rows), done, row)
 
     done = _start(options, arrays, arrays.query.shape[:4])
     return over_blocks(0, queries, options.blocks[0], queries, through_rows, done)
