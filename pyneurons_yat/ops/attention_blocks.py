@@ -69,22 +69,21 @@ def over_heads(
         carry: what is carried.
     """
     batch, keys = shape
-    fitting = STEP_SCORES // scores
-    heads, entries = _divisor(keys, fitting), _divisor(batch, fitting // keys)
-    if (entries, heads) == shape or not few_at_a_time():
+    fitting = max(STEP_SCORES // scores, 1)
+    if batch * keys <= fitting or not few_at_a_time():
         return step(Heads((0, 0), shape), carry)
+    entries = -(-batch // -(-batch // max(fitting // keys, 1)))  # in steps that are nearly equal
+    heads = max(d for d in range(1, keys + 1) if keys % d == 0 and d <= fitting)
+    splits = keys // heads  # more than 1 for a single entry only
 
     def body(index, carry):
-        entry, head = index // (keys // heads) * entries, index % (keys // heads) * heads
-        first = jnp.asarray(entry, jnp.int32), jnp.asarray(head, jnp.int32)
+        first = index // splits * entries, index % splits * heads
         return step(Heads(first, (entries, heads)), carry)
 
-    return jax.lax.fori_loop(0, batch // entries * (keys // heads), body, carry)
-
-
-def _divisor(number: int, most: int) -> int:
-    """The largest divisor that is not above `most`, or 1."""
-    return max(d for d in range(1, number + 1) if number % d == 0 and d <= max(most, 1))
+    carry = jax.lax.fori_loop(0, batch // entries * splits, body, carry)
+    if rest := batch % entries:
+        carry = step(Heads((batch - rest, 0), (rest, keys)), carry)
+    return carry
 
 
 def cut_heads(x: jax.Array, heads: Heads) -> jax.Array:
@@ -112,7 +111,7 @@ def _corner(x, sides):
     starts, sizes = [jnp.int32(0)] * x.ndim, list(x.shape)
     for axis, first, size in sides:
         if x.shape[axis] > size:
-            starts[axis], sizes[axis] = first, size
+            starts[axis], sizes[axis] = jnp.asarray(first, jnp.int32), size
     return starts, tuple(sizes)
 
 
