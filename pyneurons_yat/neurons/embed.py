@@ -11,6 +11,7 @@ from jax.typing import ArrayLike, DTypeLike
 
 from ..core import Model, bind
 from ..ops import linear, yat
+from ..ops.sharding import follow
 from .linear import Initializer, check_sizes
 from .yat_parameters import balanced, draw, epsilon_in_force
 
@@ -123,7 +124,9 @@ def look_up(layer: str, embedding: jax.Array, ids: ArrayLike) -> jax.Array:
         wrong = known[(known < 0) | (known >= size)]
         if wrong.size:
             raise IndexError(f"{layer}: ids must be from 0 to {size - 1}, got {wrong.flat[0]}")
-    return embedding.at[jnp.asarray(ids)].get(mode="fill", wrap_negative_indices=False)
+    ids = jnp.asarray(ids)
+    sharding = follow(ids, range(ids.ndim), last=embedding)
+    return embedding.at[ids].get(mode="fill", wrap_negative_indices=False, out_sharding=sharding)
 
 
 Embed = bind("Embed", create, apply)

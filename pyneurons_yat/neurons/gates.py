@@ -9,6 +9,7 @@ from jax.typing import DTypeLike
 
 from ..ops.arguments import accumulator, check_product, result_dtype
 from ..ops.distance import product
+from ..ops.sharding import as_rows
 from .linear import Initializer
 
 Function = Callable[[jax.Array], jax.Array]
@@ -51,7 +52,7 @@ def input_products(name: str, params: Any, x: jax.Array, precision: Any) -> tupl
     """The products of x with each gate's kernel, accumulated and kept in float32 at least."""
     check_product(name, x, params.kernel)
     dtype = result_dtype(name, x=x, kernel=params.kernel)
-    rows = jnp.asarray(x, dtype).reshape(-1, x.shape[-1])  # matrices multiply fastest
+    rows = as_rows(jnp.asarray(x, dtype))
     kernels = gates_of(jnp.asarray(params.kernel, dtype), gate_count(params.recurrent_kernel))
     dots = (product(rows, kernel, precision, None) for kernel in kernels)
     return tuple(dot.reshape(*x.shape[:-1], dot.shape[-1]) for dot in dots)

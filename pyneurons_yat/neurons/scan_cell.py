@@ -14,6 +14,7 @@ from ..core.model import noting, signature, static_for
 from ..core.observe import observe_layer
 from ..core.reparam import Reparametrised
 from ..ops.recurrence import held, zeros_like
+from ..ops.sharding import placed_like
 from .cell import (
     Hoisted,
     check_carry,
@@ -121,6 +122,7 @@ def drive(
     if carry is None:
         dtype = parameter_dtype(getattr(cell, "params", ()), x)
         carry = initial_carry(cell, x.shape[1:-1], dtype)
+        carry = jax.tree.map(lambda c: placed_like(c, x, range(1, x.ndim - 1)), carry)
     carry, y, cell = _run(cell, x, carry, where, settings, observing, key)
     if settings.reverse and not settings.keep_order:
         y = jax.tree.map(partial(flip, lengths=lengths), y)

@@ -21,6 +21,7 @@ from .attention_layout import (
 from .attention_passes import Rows, backward, forward
 from .attention_scores import Options, all_outputs, all_weights
 from .modes import custom_gradient
+from .sharding import on_automatic_axes
 
 
 def yat_attention(
@@ -230,7 +231,8 @@ def _check(function, inputs, bounds, options):
 def _attention(inputs, bounds, options, dtype):
     inputs = jax.tree.map(lambda x: jnp.asarray(x, dtype), inputs)
     empty = 0 in (inputs.query.size, inputs.value.size)
-    return (_plain if empty else _in_blocks)(options, inputs, bounds)
+    attend = partial(_plain if empty else _in_blocks, options)
+    return on_automatic_axes(attend, inputs.query, range(inputs.query.ndim - 1))(inputs, bounds)
 
 
 @partial(jax.jit, static_argnums=(2, 3))
@@ -241,7 +243,9 @@ def _weights(inputs, bounds, options, dtype):
         found = all_weights(options, arrays, limits)
         return narrow(join_heads(found, inputs.query.shape[:-3]), dtype)
 
-    return weigh(jax.tree.map(lambda x: jnp.asarray(x, dtype), inputs), bounds)
+    inputs = jax.tree.map(lambda x: jnp.asarray(x, dtype), inputs)
+    *batch, length, heads, _ = range(inputs.query.ndim)
+    return on_automatic_axes(weigh, inputs.query, (*batch, heads, length))(inputs, bounds)
 
 
 def _plain(options, inputs, bounds):

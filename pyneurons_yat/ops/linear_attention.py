@@ -21,6 +21,7 @@ from .linear_sums import (
     split_heads,
 )
 from .modes import custom_gradient
+from .sharding import on_automatic_axes
 
 
 class LinearState(NamedTuple):
@@ -261,7 +262,8 @@ def _mask(function, keys, key_mask, lengths):
 @partial(jax.jit, static_argnames=("options", "dtype"))
 def _attend(query, key, value, mask, *, options, dtype):
     arrays = [jnp.asarray(a, dtype) for a in (query, key, value)]
-    return _respond(options, *arrays, mask)
+    respond = on_automatic_axes(partial(_respond, options), query, range(query.ndim - 1))
+    return respond(*arrays, mask)
 
 
 @partial(jax.jit, static_argnames=("options", "dtype"))

@@ -10,6 +10,7 @@ import numpy as np
 
 from .arguments import accumulator
 from .modes import custom_gradient
+from .sharding import as_rows
 
 
 def recurrence(
@@ -200,9 +201,7 @@ def _backward(options, residuals, gradient):
 
 def _kernel_gradient(options, carries, kernel, d_totals):
     """Products of two matrices, whose rows are all steps of all sequences."""
-    rows, *flat = (
-        x.reshape(-1, x.shape[-1]) for x in [_state(carries), *jax.tree.leaves(d_totals)]
-    )
+    rows, *flat = (as_rows(x) for x in [_state(carries), *jax.tree.leaves(d_totals)])
     _, pull = jax.vjp(lambda kernel: _products(options, rows, kernel), kernel)
     return pull(jax.tree.unflatten(jax.tree.structure(kernel), flat))[0]
 

@@ -14,6 +14,7 @@ import numpy as np
 from jax import lax
 
 from .arguments import accumulator
+from .sharding import on_automatic_axes
 
 Pairs = tuple[tuple[int, int], ...]
 
@@ -84,9 +85,8 @@ def correlate(windows: Windows, x: jax.Array, kernel: jax.Array, precision: Any)
     rank = len(windows.size)
     last, spatial = rank + 1, tuple(range(1, rank + 1))
     layout = (0, last, *spatial), (last, rank, *range(rank)), (0, last, *spatial)
-    kernel = oriented(windows, kernel)
 
-    def convolve(x):
+    def convolve(x, kernel):
         return lax.conv_general_dilated(
             x,
             kernel,
@@ -100,7 +100,7 @@ def correlate(windows: Windows, x: jax.Array, kernel: jax.Array, precision: Any)
             preferred_element_type=accumulator(x.dtype),
         )
 
-    return _batched(windows, convolve, x)
+    return _batched(windows, convolve, x, oriented(windows, kernel))
 
 
 def window_sums(windows: Windows, x: jax.Array) -> jax.Array:
@@ -148,13 +148,19 @@ def _view(windows, counts, tap):
 
 
 def _batched(
-    windows: Windows, function: Callable[[jax.Array], jax.Array], x: jax.Array
+    windows: Windows, function: Callable[..., jax.Array], x: jax.Array, *more: jax.Array
 ) -> jax.Array:
-    """The function of x extended, with all batch axes as one."""
+    """The function of x extended, with all batch axes as one, and of other arrays."""
     rank = len(windows.size)
     batch, rest = x.shape[: x.ndim - rank - 1], x.shape[x.ndim - rank - 1 :]
-    y = function(_extended(windows, x.reshape(math.prod(batch), *rest)))
-    return y.reshape(*batch, *y.shape[1:])
+
+    def with_one_axis(x, *more):
+        y = function(_extended(windows, x.reshape(math.prod(batch), *rest)), *more)
+        return y.reshape(*batch, *y.shape[1:])
+
+    if len(batch) < 2:
+        return with_one_axis(x, *more)
+    return on_automatic_axes(with_one_axis, x, range(len(batch)))(x, *more)
 
 
 def _extended(windows, x):

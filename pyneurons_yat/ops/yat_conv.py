@@ -13,6 +13,7 @@ from .arguments import check_choice, check_positive, check_spread, result_dtype,
 from .distance import DISTANCES, direct_distance
 from .padding import Padding, Steps, forward_windows, output_shape, transposed_windows
 from .response import Product, respond
+from .sharding import on_automatic_axes
 from .windows import Windows, correlate, oriented, patches, window_sums
 
 
@@ -233,15 +234,20 @@ def _spread(groups, shape):
 def _direct(options, x, kernel, dot):
     """The sum of squared differences of patches and filters, group by group."""
     groups = options.windows.groups
-    seen = patches(options.windows, x)
-    *places, taps, inputs = seen.shape
-    count, features = math.prod(places), inputs // groups
-    rows = jnp.moveaxis(seen.reshape(count, taps, groups, features), 2, 0)
-    columns = (groups, dot.shape[-1] // groups)
-    kernel = oriented(options.windows, kernel).reshape(taps * features, *columns)
-    distance = direct_distance(
-        rows.reshape(groups, count, taps * features),
-        jnp.moveaxis(kernel, 1, 0),
-        jnp.moveaxis(dot.reshape(count, *columns), 1, 0),
-    )
-    return jnp.moveaxis(distance, 0, 1).reshape(dot.shape)
+
+    def differences(x, kernel, dot):
+        seen = patches(options.windows, x)
+        *places, taps, inputs = seen.shape
+        count, features = math.prod(places), inputs // groups
+        rows = jnp.moveaxis(seen.reshape(count, taps, groups, features), 2, 0)
+        columns = (groups, dot.shape[-1] // groups)
+        kernel = oriented(options.windows, kernel).reshape(taps * features, *columns)
+        distance = direct_distance(
+            rows.reshape(groups, count, taps * features),
+            jnp.moveaxis(kernel, 1, 0),
+            jnp.moveaxis(dot.reshape(count, *columns), 1, 0),
+        )
+        return jnp.moveaxis(distance, 0, 1).reshape(dot.shape)
+
+    batch = range(x.ndim - len(options.windows.size) - 1)
+    return on_automatic_axes(differences, x, batch)(x, kernel, dot)

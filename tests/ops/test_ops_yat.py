@@ -1,16 +1,13 @@
 """The Yat product at its awkward points, its errors, and its peer."""
 
 import functools
-import os
-import pathlib
-import subprocess
-import sys
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import truth
+from devices import run_on_devices
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -269,13 +266,4 @@ def test_complex_arrays_are_refused(op):
 
 def test_meshes():
     """Products over sharded axes, and gradients inside shard_map, on eight devices."""
-    script = pathlib.Path(__file__).with_name("eight_devices.py")
-    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
-    ran = subprocess.run(
-        [sys.executable, str(script)],
-        cwd=script.parents[2],
-        env={**os.environ, **flags, "PYTHONPATH": str(script.parents[2])},
-        capture_output=True,
-        text=True,
-    )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+    run_on_devices(8, __file__, "eight_devices.py")

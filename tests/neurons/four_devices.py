@@ -1,0 +1,79 @@
+"""Run by test_meshes_of_layers on four host devices: layers with a batch that lies on all of them.
+
+The axes of the mesh are explicit, as `jax.make_mesh` makes them.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import PartitionSpec as P
+
+import pyneurons_yat as pn
+
+RNG = np.random.default_rng(0)
+KEY = jax.random.key(0)
+
+
+def draw(*shape):
+    return jnp.asarray(RNG.normal(size=shape).astype(np.float32))
+
+
+def scan(cell, x, **options):
+    return pn.scan_cell(cell, x, **options)
+
+
+VECTORS, IMAGES, SERIES = draw(4, 8), draw(4, 6, 6, 4), draw(4, 5, 8)
+VIDEOS = draw(2, 4, 6, 4)
+IDS = jnp.asarray(RNG.integers(0, 7, (4, 8)))
+LONG, HEADS = draw(8, 300, 16), {"heads": 4}
+LENGTHS = {"lengths": jnp.array([5, 1, 0, 3]), "reverse": True}
+FIRST, SECOND = P("data"), P(None, "data")
+
+CASES = {  # how a layer is called, the layer, its input, and how that is sharded
+    "YatDense": (None, pn.YatDense(KEY, 8, 6), VECTORS, FIRST),
+    "Conv": (None, pn.Conv(KEY, 4, 6, (3, 3)), IMAGES, FIRST),
+    "YatConv": (None, pn.YatConv(KEY, 4, 6, (3, 3), padding="CIRCULAR"), IMAGES, FIRST),
+    "YatConv direct": (
+        lambda m, x: m(x, distance="direct"),
+        pn.YatConv(KEY, 4, 6, 3),
+        VIDEOS,
+        SECOND,
+    ),
+    "YatConvTranspose": (None, pn.YatConvTranspose(KEY, 4, 6, (3, 3), strides=2), IMAGES, FIRST),
+    "BatchNorm": (lambda m, x: pn.observe(m, x)[0], pn.BatchNorm(8), VECTORS, FIRST),
+    "YatLayerNorm": (None, pn.YatLayerNorm(KEY, 8), VECTORS, FIRST),
+    "Embed": (None, pn.Embed(KEY, 7, 5), IDS, FIRST),
+    "YatEmbed": (None, pn.YatEmbed(KEY, 7, 5), IDS, SECOND),
+    "MultiHeadAttention": (None, pn.MultiHeadAttention(KEY, 8, 8, heads=2), SERIES, FIRST),
+    "YatMultiHeadAttention": (None, pn.YatMultiHeadAttention(KEY, 16, 16, **HEADS), LONG, FIRST),
+    "YatSelfAttention": (None, pn.YatSelfAttention(KEY, 16, 16, **HEADS), LONG, SECOND),
+    "LSTM": (None, pn.LSTM(KEY, 8, 6, layers=2), SERIES, FIRST),
+    "YatSimpleCell": (scan, pn.YatSimpleCell(KEY, 8, 6), SERIES, FIRST),
+    "YatGRUCell": (partial(scan, **LENGTHS), pn.YatGRUCell(KEY, 8, 6), SERIES, FIRST),
+}
+
+
+def loss(call, model, x):
+    y = model(x) if call is None else call(model, x)
+    return jnp.sum(y**2), y
+
+
+def main():
+    mesh = jax.make_mesh((4,), ("data",))
+    for name, (call, model, x, spec) in CASES.items():
+        f = jax.value_and_grad(partial(loss, call), has_aux=True)
+        wanted = jax.jit(f)(model, x)
+        with jax.set_mesh(mesh):
+            parts = jax.device_put(model, P()), jax.device_put(x, spec)
+            got = jax.jit(f)(*parts)
+        y = got[0][1]
+        assert tuple(y.sharding.spec)[: len(spec)] == tuple(spec), (name, y.sharding.spec)
+        for one, two in zip(jax.tree.leaves(got), jax.tree.leaves(wanted), strict=True):
+            near = 1e-4 * max(1.0, float(jnp.max(jnp.abs(two))))
+            np.testing.assert_allclose(one, two, 1e-4, near, err_msg=name)
+
+
+if __name__ == "__main__":
+    main()
