@@ -15,6 +15,7 @@ from jax.typing import ArrayLike, DTypeLike
 from ..core import Model, observe, sequential
 from ..core.observe import split_key
 from ..ops import rotary
+from ..ops.arguments import narrow
 from .linear import check_sizes
 
 Projection = Callable[..., Model]
@@ -65,6 +66,11 @@ def created_norms(normalize_qk: bool | Callable[[int], Model], size: int) -> tup
         return None, None
     if normalize_qk is True:
         return sequential(unit), sequential(unit)
+    if not callable(normalize_qk):
+        raise TypeError(
+            "attention: normalize_qk must be True, False, or a function that makes a model of a "
+            f"head's size, got {normalize_qk!r}"
+        )
     return normalize_qk(size), normalize_qk(size)
 
 
@@ -155,6 +161,13 @@ def _in_heads(x: jax.Array, heads: int) -> jax.Array:
 def placed(layer: str, place: Positions, query: Any, key: Any, cache: Any, alone: bool) -> Any:
     """Queries and keys, rotated to their positions; keys of other inputs count from 0."""
     if place.rotary is None:
+        if place.positions is not None or not (
+            isinstance(place.offset, numbers.Integral) and place.offset == 0
+        ):
+            raise ValueError(
+                f"{layer}: positions and offset turn nothing without rotary; pass "
+                'rotary="half" or rotary="interleaved" as well'
+            )
         return query, key
     if place.rotary not in ROTATIONS:
         wanted = " or ".join(map(repr, ROTATIONS))
@@ -213,6 +226,11 @@ def _check_cache(layer: str, cache: AttentionCache, key: jax.Array, alone: bool)
             f"and heads of the new ones, {new}, got {room}; make it with "
             f"attention_cache(model, {new[:-3]}, length)"
         )
+    if jnp.shape(cache.index) != ():
+        raise ValueError(
+            f"{layer}: the index of a cache must be one number, got shape "
+            f"{jnp.shape(cache.index)}; for one index per entry, jax.vmap over caches"
+        )
     used = 0 if isinstance(cache.index, Tracer) else int(cache.index)
     if used + new[-3] > room[-3]:
         raise ValueError(
@@ -224,7 +242,7 @@ def _check_cache(layer: str, cache: AttentionCache, key: jax.Array, alone: bool)
 def _extended(cache: AttentionCache, key: jax.Array, value: jax.Array) -> AttentionCache:
     def put(room: jax.Array, new: jax.Array) -> jax.Array:
         return jax.lax.dynamic_update_slice_in_dim(
-            room, new.astype(room.dtype), cache.index, axis=-3
+            room, narrow(new, room.dtype), cache.index, axis=-3
         )
 
     return AttentionCache(put(cache.key, key), put(cache.value, value), cache.index + key.shape[-3])
@@ -245,7 +263,7 @@ def attention_cache(
         An `AttentionCache` of zeros. Its size is batch * length * kv_heads * (H + V) numbers.
 
     Raises:
-        TypeError: If the model is no attention layer.
+        TypeError: If the model is no attention layer, or the dtype is not floating.
         ValueError: If length is below 1.
 
     Example:
@@ -266,7 +284,9 @@ def attention_cache(
     wide = kernel.shape[0] if params.query is None else _kernel(params.query).shape[-1]
     size = wide // heads
     kv_heads = wide // size if params.key is None else _kernel(params.key).shape[-1] // size
-    dtype = kernel.dtype if dtype is None else dtype
+    dtype = jnp.dtype(kernel.dtype if dtype is None else dtype)
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise TypeError(f"attention_cache: dtype must be a floating one, got {dtype}")
     shape = (*batch_shape, length, kv_heads)
     return AttentionCache(
         jnp.zeros((*shape, size), dtype),
@@ -287,7 +307,9 @@ def decode(
     """Attends from new tokens to those before them, whose keys and values a cache keeps.
 
     Token after token, or several at a time, the outputs are those of the full causal pass
-    `model(x, is_causal=True)`. Rotary positions count on from the tokens in the cache.
+    `model(x, is_causal=True)`. Rotary positions count on from the tokens in the cache. All entries
+    of a batch have the same number of tokens; for prompts of different lengths, `jax.vmap` over
+    the entries and their caches.
 
     Args:
         model: An attention model; what `reparam` makes of one will do. It is called as

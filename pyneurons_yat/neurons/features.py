@@ -78,7 +78,7 @@ def create_yat(
         distance: The typical squared distance of a query and a key, above 0; by default 2 with
             `normalize`, else 2 `inputs`, as of vectors of unit mean square.
         normalize: Whether x is divided by its length first. All nodes share their exact features
-            then.
+            then, which hold for unit vectors only: False at the call is for x that are such.
         nodes: R, the number of Laplace nodes; by default planned.
         degree: The highest power of q.k held exactly, at least 1; by default planned.
         tail: what stands for the powers above `degree`: "cosine" or "positive", the two random

@@ -268,7 +268,8 @@ def responding(
         options = {"block_size": block_size, "precision": precision}
         return partial(yat_attention, bias=bias, mask=mask, **scoring._asdict(), **options)
     weigh = partial(yat_attention_weights, **scoring._asdict(), precision=precision)
-    return partial(dropped_attention, key, dropout, weigh, bias=bias, mask=mask)
+    limits = {"bias": bias, "mask": mask, "block_size": block_size}
+    return partial(dropped_attention, key, dropout, weigh, **limits)
 
 
 YatMultiHeadAttention = bind("YatMultiHeadAttention", create, apply, observe)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
 
 from ..core import bind
+from ..ops.attention_weights import spread
 from .attention import (
     AttentionCache,
     Positions,
@@ -15,6 +16,7 @@ from .attention import (
     check_dropout,
     check_heads,
     infer,
+    three,
     training,
 )
 from .linear import Linear, check_sizes
@@ -141,7 +143,7 @@ def apply(
 ) -> Any:
     """Applies `YatSelfAttention` to x (*B, T, inputs)."""
     scoring = Scoring(_positive(params.shift), None, epsilon, scale, normalizer, power)
-    mask = _without_self(mask, x, mask_self and not is_causal and cache is None)
+    mask = _without_self(mask, x, heads, mask_self and not is_causal and cache is None)
     y, rest = attended(
         "YatSelfAttention",
         params,
@@ -183,7 +185,7 @@ def observe(
     check_dropout("YatSelfAttention", dropout, key)
     key, call = training(key)
     scoring = Scoring(_positive(params.shift), None, epsilon, scale, normalizer, power)
-    mask = _without_self(mask, x, mask_self and not is_causal)
+    mask = _without_self(mask, x, heads, mask_self and not is_causal)
     options = {"block_size": block_size, "precision": precision}
     return attended(
         "YatSelfAttention",
@@ -202,17 +204,17 @@ def _positive(shift: jax.Array | None) -> jax.Array | None:
     return None if shift is None else jax.nn.softplus(shift)
 
 
-def _without_self(mask: jax.Array | None, x: jax.Array, wanted: bool) -> jax.Array | None:
+def _without_self(
+    mask: jax.Array | None, x: jax.Array, heads: int, wanted: bool
+) -> jax.Array | None:
     """The mask without its diagonal, in the rank of the scores (*B, N, T, T)."""
     if not wanted:
         return mask
-    others = ~jnp.eye(jnp.shape(x)[-2], dtype=bool)
-    others = others.reshape((1,) * (jnp.ndim(x) - 1) + others.shape)
-    return (
-        others
-        if mask is None
-        else others & jnp.expand_dims(mask, tuple(range(others.ndim - jnp.ndim(mask))))
-    )
+    *batch, length, _ = jnp.shape(three("YatSelfAttention", x, None, None)[0])
+    mask = spread("mask", mask, (*batch, heads, length, length))
+    others = ~jnp.eye(length, dtype=bool)
+    others = others.reshape((1,) * (len(batch) + 1) + others.shape)
+    return others if mask is None else others & mask
 
 
 YatSelfAttention = bind("YatSelfAttention", create, apply, observe)

@@ -22,13 +22,18 @@ def result_dtype(function: str, **arguments: ArrayLike | None) -> np.dtype:
     return dtype if jnp.issubdtype(dtype, jnp.floating) else jnp.result_type(dtype, float)
 
 
-def _check_real(function: str, name: str, value: ArrayLike) -> None:
+def dtype_of(function: str, name: str, value: ArrayLike) -> np.dtype:
+    """The dtype of what must be an array or a number."""
     if not isinstance(value, jax.Array | np.ndarray | np.generic | numbers.Number):
         raise TypeError(
             f"{function}: {name} must be an array or a number, got {type(value).__name__}; "
             "convert it with jax.numpy.asarray"
         )
-    dtype = jnp.result_type(value)
+    return jnp.result_type(value)
+
+
+def _check_real(function: str, name: str, value: ArrayLike) -> None:
+    dtype = dtype_of(function, name, value)
     if not any(jnp.issubdtype(dtype, kind) for kind in (jnp.floating, jnp.integer, jnp.bool_)):
         raise TypeError(f"{function}: {name} must be real, got dtype {dtype}")
 

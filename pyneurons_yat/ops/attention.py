@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from .arguments import narrow
+from .arguments import accumulator, narrow
 from .attention_arguments import Bounds, Inputs, check_attention, check_options
 from .attention_layout import (
     Stride,
@@ -76,7 +76,8 @@ def yat_attention(
             plus 1e-12, in which negative scores count as 0.
         power: the power of softermax, one number or (N,), above 0. Softmax knows none.
         query_seq_lengths: (*B,), the number of queries in use; the others give 0.
-        key_value_seq_lengths: (*B,), the number of keys in use.
+        key_value_seq_lengths: (*B,), the number of keys in use; what the others hold, be it NaN,
+            reaches nothing. A mask hides finite keys and values only.
         query_offset: the place of query 0 among the keys, a whole number; it may be traced.
         local_window_size: how many keys t sees before its place and after, a pair or one number
             for both, or None for all.
@@ -227,9 +228,32 @@ def _check(function, inputs, bounds, options):
     return inputs, bounds, check_options(function, options, inputs.power is not None), dtype
 
 
+def _ready(inputs, bounds, dtype):
+    """Arrays in their dtypes, parameters in that of sums, and zeros beyond the key lengths."""
+
+    def cast(name, x):
+        narrow = name in ("query", "key", "value", "bias")
+        return None if x is None else jnp.asarray(x, dtype if narrow else accumulator(dtype))
+
+    inputs = Inputs(**{name: cast(name, x) for name, x in inputs._asdict().items()})
+    lengths = _int32(bounds.key_lengths)
+    bounds = bounds._replace(query_lengths=_int32(bounds.query_lengths), key_lengths=lengths)
+    if lengths is None:
+        return inputs, bounds
+    *batch, length, _, _ = inputs.key.shape
+    places = jnp.arange(length, dtype=jnp.int32).reshape(*(1 for _ in batch), length, 1, 1)
+    inside = places < lengths[..., None, None, None]
+    key, value = (jnp.where(inside, x, 0) for x in (inputs.key, inputs.value))
+    return inputs._replace(key=key, value=value), bounds
+
+
+def _int32(lengths):
+    return None if lengths is None else jnp.asarray(lengths, jnp.int32)
+
+
 @partial(jax.jit, static_argnums=(2, 3))
 def _attention(inputs, bounds, options, dtype):
-    inputs = jax.tree.map(lambda x: jnp.asarray(x, dtype), inputs)
+    inputs, bounds = _ready(inputs, bounds, dtype)
     empty = 0 in (inputs.query.size, inputs.value.size)
     attend = partial(_plain if empty else _in_blocks, options)
     return on_automatic_axes(attend, inputs.query, range(inputs.query.ndim - 1))(inputs, bounds)
@@ -243,7 +267,7 @@ def _weights(inputs, bounds, options, dtype):
         found = all_weights(options, arrays, limits)
         return narrow(join_heads(found, inputs.query.shape[:-3]), dtype)
 
-    inputs = jax.tree.map(lambda x: jnp.asarray(x, dtype), inputs)
+    inputs, bounds = _ready(inputs, bounds, dtype)
     *batch, length, heads, _ = range(inputs.query.ndim)
     return on_automatic_axes(weigh, inputs.query, (*batch, heads, length))(inputs, bounds)
 

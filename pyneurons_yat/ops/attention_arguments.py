@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from .arguments import check_choice, check_positive, result_dtype
+from .arguments import check_choice, check_positive, dtype_of, result_dtype
 from .attention_scores import Options
 from .distance import DISTANCES
 
 NORMALIZERS = ("softmax", "softermax")
+FARTHEST = 2**30  # places from a query to a key; a wider window has no limit
 
 
 class Inputs(NamedTuple):
@@ -43,18 +44,24 @@ def check_attention(function: str, inputs: Inputs, bounds: Bounds) -> np.dtype:
     scores = (*batch, heads, length, np.shape(inputs.key)[-3])
     for name, value in (("bias", inputs.bias), ("mask", bounds.mask)):
         _check_broadcast(function, name, value, scores)
-    if bounds.mask is not None and jnp.result_type(bounds.mask) != jnp.bool_:
+    if bounds.mask is not None and dtype_of(function, "mask", bounds.mask) != jnp.bool_:
         raise TypeError(
             f"{function}: mask must be boolean, got {jnp.result_type(bounds.mask)}; pass an "
             "additive mask as bias"
         )
+    if inputs.epsilon is None:
+        raise TypeError(f"{function}: epsilon must be a number or an array, got None")
     for name in ("shift", "alpha", "epsilon", "power", "scale"):
         _check_per_head(function, name, getattr(inputs, name), heads)
     known = {name: getattr(inputs, name) for name in ("epsilon", "power", "scale")}
     check_positive(function, **{k: v for k, v in known.items() if v is not None})
     _check_whole(function, "query_offset", bounds.offset, ())
-    _check_whole(function, "query_seq_lengths", bounds.query_lengths, batch)
-    _check_whole(function, "key_value_seq_lengths", bounds.key_lengths, batch)
+    for name, lengths in (
+        ("query_seq_lengths", bounds.query_lengths),
+        ("key_value_seq_lengths", bounds.key_lengths),
+    ):
+        if lengths is not None:
+            _check_whole(function, name, lengths, batch)
     return result_dtype(function, **inputs._asdict())
 
 
@@ -100,10 +107,9 @@ def _check_per_head(function, name, value, heads):
 
 
 def _check_whole(function, name, value, shape):
-    if value is None:
-        return
-    if not jnp.issubdtype(jnp.result_type(value), jnp.integer):
-        raise TypeError(f"{function}: {name} must be of integers, got {jnp.result_type(value)}")
+    dtype = dtype_of(function, name, value)
+    if not jnp.issubdtype(dtype, jnp.integer):
+        raise TypeError(f"{function}: {name} must be of integers, got {dtype}")
     if np.shape(value) != shape:
         raise ValueError(f"{function}: {name} must have shape {shape}, got {np.shape(value)}")
 
@@ -114,26 +120,37 @@ def check_options(function: str, options: Options, has_power: bool) -> Options:
     check_choice(function, "distance", options.distance, tuple(DISTANCES))
     if options.normalizer == "softmax" and has_power:
         raise ValueError(f"{function}: softmax has no power; pass normalizer='softermax'")
-    dilation = options.dilation
-    if not isinstance(dilation, numbers.Integral) or dilation < 1:
+    dilation, window = options.dilation, pair_of(function, "local_window_size", options.window, 0)
+    if not _is_whole(dilation, 1):
         raise ValueError(f"{function}: dilation must be a whole number above 0, got {dilation!r}")
+    if not isinstance(options.is_causal, bool | np.bool_):
+        raise TypeError(
+            f"{function}: is_causal must be True or False, got {options.is_causal!r}; what is "
+            "known only under jit belongs in mask"
+        )
+    widest = FARTHEST // int(dilation)
     return options._replace(
         is_causal=bool(options.is_causal),
-        window=_pair(function, "local_window_size", options.window, 0),
+        window=None if window is None else (min(window[0], widest), min(window[1], widest)),
         dilation=int(dilation),
-        blocks=_pair(function, "block_size", options.blocks, 1),
+        blocks=pair_of(function, "block_size", options.blocks, 1),
     )
 
 
-def _pair(function, name, value, least):
+def pair_of(function: str, name: str, value: Any, least: int) -> tuple[int, int] | None:
     """A pair of whole numbers from a pair or from one number for both."""
     if value is None:
         return None
     pair = (value, value) if isinstance(value, numbers.Integral) else value
-    whole = isinstance(pair, tuple | list) and len(pair) == 2
-    if not whole or not all(isinstance(v, numbers.Integral) and v >= least for v in pair):
+    if not (
+        isinstance(pair, tuple | list) and len(pair) == 2 and all(_is_whole(v, least) for v in pair)
+    ):
         raise ValueError(
             f"{function}: {name} must be a whole number of at least {least} or a pair of them, "
             f"got {value!r}"
         )
     return (int(pair[0]), int(pair[1]))
+
+
+def _is_whole(value, least):
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= least

@@ -129,8 +129,9 @@ def lay_out_bounds(inputs: Inputs, bounds: Bounds, stride: Stride = UNDIVIDED) -
     offset = jnp.asarray(bounds.offset, jnp.int32) // dilation
     query_lengths, key_lengths = bounds.query_lengths, bounds.key_lengths
     if dilation > 1:
+        length = inputs.key.shape[-3]  # beyond it, sequences may have places that are not there
         query_lengths = None if query_lengths is None else query_lengths + stride.skipped
-        key_lengths = inputs.key.shape[-3] if key_lengths is None else key_lengths
+        key_lengths = length if key_lengths is None else jnp.minimum(key_lengths, length)
     lengths = (_deal_lengths(each, batch, dilation) for each in (query_lengths, key_lengths))
     return Limits(mask, offset, *lengths)
 

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .arguments import narrow, widen
+from .attention_arguments import pair_of
 
 Weigh = Callable[..., jax.Array]
 
@@ -34,11 +35,10 @@ def dot_product_attention(
     Like that one it takes the softmax in float32, also for float64.
     """
     dtype = jnp.result_type(query, key, value)
-    inside = (
-        jnp.float32 if dtype == jnp.float16 else dtype
-    )  # compiled for the CPU it refuses float16
+    inside = jnp.float32 if dtype == jnp.float16 else dtype  # the CPU's refuses float16
     shape = scores_shape(query, key)
-    bias, mask = spread("bias", bias, shape), spread("mask", mask, shape)
+    bias, mask = _limits(bias, mask, shape)
+    _check_scale(scale)
     alive = None
     if mask is not None or (is_causal and not _is_zero(query_offset)):
         mask, is_causal = allowed(shape, mask, is_causal, query_offset), False
@@ -51,6 +51,22 @@ def dot_product_attention(
     )
     y = y.reshape((*query.shape[:-1], value.shape[-1])).astype(dtype)
     return y if alive is None else jnp.where(alive, y, 0)
+
+
+def _limits(bias: Any, mask: Any, shape: tuple[int, ...]) -> tuple[Any, Any]:
+    """Bias and mask in the rank of the scores; where the bias is -inf, the mask hides too."""
+    bias, mask = spread("bias", bias, shape), spread("mask", mask, shape)
+    if bias is None:
+        return None, mask
+    seen = bias > -jnp.inf
+    return jnp.where(seen, bias, 0), seen if mask is None else seen & mask
+
+
+def _check_scale(scale: Any) -> None:
+    if scale is not None and np.shape(scale) != ():
+        raise ValueError(
+            f"attention: scale must be one number for all heads, got shape {np.shape(scale)}"
+        )
 
 
 def _is_zero(offset: Any) -> bool:
@@ -85,6 +101,8 @@ def spread(name: str, value: Any, shape: tuple[int, ...]) -> Any:
         raise TypeError(
             f"attention: mask must be boolean, True where a query may see a key, got {value.dtype}"
         )
+    if jnp.issubdtype(value.dtype, jnp.complexfloating):
+        raise TypeError(f"attention: {name} must be real, got {value.dtype}")
     value = jnp.expand_dims(value, tuple(range(len(shape) - value.ndim)))
     some = any(size != 1 for size in value.shape[:-3])
     batch = shape[:-3] if some else value.shape[:-3]
@@ -113,7 +131,8 @@ def dot_product_attention_weights(
 ) -> jax.Array:
     """The weights of `dot_product_attention`, (*B, N, T, S)."""
     shape = scores_shape(query, key)
-    bias, mask = spread("bias", bias, shape), spread("mask", mask, shape)
+    bias, mask = _limits(bias, mask, shape)
+    _check_scale(scale)
     mask = allowed(shape, mask, is_causal, query_offset)
     query, key = (_heads_first(widen(array, array.dtype, 0), shape[-3]) for array in (query, key))
     scale = query.shape[-1] ** -0.5 if scale is None else scale
@@ -137,7 +156,7 @@ def dropped_attention(
     *,
     is_causal: bool = False,
     query_offset: Any = 0,
-    block_size: int = 128,
+    block_size: int | tuple[int, int] | None = None,
 ) -> jax.Array:
     """Attention with dropout: each weight is 0 with probability `rate`, else w / (1 - rate).
 
@@ -159,16 +178,19 @@ def dropped_attention(
         mask: Where a query may see a key.
         is_causal: Whether a query sees no key behind its own position.
         query_offset: The position of the first query.
-        block_size: How many queries at a time.
+        block_size: How many queries at a time, 128 for None; of a pair the first number.
 
     Returns:
         (*B, T, N, V), in the promoted dtype of query, key and value.
     """
     dtype = jnp.result_type(query, key, value)
     shape = scores_shape(query, key)
+    if shape[-2] == 0:
+        return jnp.zeros((*query.shape[:-1], value.shape[-1]), dtype)
     bias, mask = spread("bias", bias, shape), spread("mask", mask, shape)
     value = widen(_heads_first(value, shape[-3]), value.dtype, 0)
-    size = min(block_size, shape[-2]) or 1
+    rows, _ = pair_of("attention", "block_size", block_size, 1) or (128, None)
+    size = min(rows, shape[-2])
     blocks = -(-shape[-2] // size)
     query = _padded(query, blocks * size, -3)
     bias, mask = (_padded(array, blocks * size, -2) for array in (bias, mask))

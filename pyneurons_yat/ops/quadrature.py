@@ -48,7 +48,10 @@ class Plan(NamedTuple):
 
 def laplace_nodes(kernel: Kernel, nodes: int) -> tuple[np.ndarray, np.ndarray]:
     """The rates l_i and weights a_i of the sum above."""
-    x, w = np.polynomial.laguerre.laggauss(nodes)
+    with np.errstate(all="ignore"):
+        x, w = np.polynomial.laguerre.laggauss(nodes)
+    if not (np.isfinite(w).all() and np.isfinite(x).all()):
+        raise ValueError(f"{nodes} nodes are more than float64 can hold; take at most 180")
     scale = kernel.distance + kernel.epsilon
     return 2 * x / scale, w / scale * np.exp(x * kernel.distance / scale)
 

@@ -73,6 +73,10 @@ def rotary(
     dtype = result_dtype("rotary", x=x)
     result_dtype("rotary", positions=positions, offset=offset, base=base)
     check_positive("rotary", base=base)
+    if np.shape(base) != ():
+        raise ValueError(f"rotary: base must be one number, got shape {np.shape(base)}")
+    if not isinstance(interleaved, bool | np.bool_):
+        raise TypeError(f"rotary: interleaved must be True or False, got {interleaved!r}")
     _check_shapes(np.shape(x), positions, offset)
     size = _size(np.shape(x)[-1], size)
     return _rotary(x, positions, offset, base, size=size, interleaved=interleaved, dtype=dtype)

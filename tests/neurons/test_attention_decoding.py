@@ -192,3 +192,7 @@ def test_wrong_caches():
         pn.attention_cache(pn.Linear(jax.random.key(0), 3, 3), (2,), 9)
     with pytest.raises(ValueError, match="length must be at least 1"):
         pn.attention_cache(model, (2,), 0)
+    with pytest.raises(TypeError, match="dtype must be a floating one, got int8"):
+        pn.attention_cache(model, (2,), 9, jnp.int8)
+    with pytest.raises(ValueError, match=r"one number, got shape \(2,\); .* jax.vmap over caches"):
+        pn.decode(model, X, cache._replace(index=jnp.zeros(2, int)))

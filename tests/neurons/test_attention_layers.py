@@ -272,6 +272,8 @@ def test_torch():
         ({"heads": 4, "epsilon": 0.0}, "epsilon must be above 0"),
         ({"heads": 4, "rotary": "full"}, "rotary must be None, 'half' or 'interleaved'"),
         ({"heads": 8, "rotary": "half"}, "head size must be even"),
+        ({"heads": 4, "offset": 2}, "positions and offset turn nothing without rotary"),
+        ({"heads": 4, "positions": (0, 1, 2, 3, 4)}, "turn nothing without rotary"),
         ({"heads": 4, "kv_heads": 3}, "kv_heads must divide heads"),
     ],
 )
@@ -282,6 +284,59 @@ def test_wrong_options(layer, options, message):
         pytest.skip("it has no key heads of its own")
     with pytest.raises(ValueError, match=message):
         pn.observe(layer(jax.random.key(0), 8, 3, **options), X, key=jax.random.key(1))
+
+
+@both
+def test_a_bias_of_minus_infinity_hides_like_a_mask(layer):
+    model = made(layer)
+    bias = np.where(DRAW.random((5, 5)) < 0.6, 0.5, -np.inf)
+    bias[1] = -np.inf
+
+    def total(model, bias, mask):
+        y = model(X, bias=bias, mask=mask)
+        return jnp.square(y).sum(), y
+
+    gradient = jax.jit(jax.grad(total, has_aux=True))
+    found, y = gradient(model, bias, None)
+    wanted, masked = gradient(model, np.full((5, 5), 0.5), bias > -np.inf)
+    close(y, masked)
+    assert not y[1].any()
+    jax.tree.map(close, found, wanted)
+    drawn = pn.observe(model, X, bias=bias, key=jax.random.key(1), dropout=0.5)[0]
+    assert np.isfinite(drawn).all()
+    assert not drawn[1].any()
+
+
+def test_one_scale_for_all_heads_and_a_real_bias():
+    model = made(pn.MultiHeadAttention)
+    with pytest.raises(ValueError, match=r"scale must be one number for all heads, got shape"):
+        model(X, scale=np.ones(5))
+    with pytest.raises(TypeError, match="bias must be real, got complex"):
+        model(X, bias=1j * np.ones((5, 5)))
+    with pytest.raises(TypeError, match="normalize_qk must be True, False, or a function"):
+        made(pn.MultiHeadAttention, normalize_qk="l2")
+
+
+@every
+def test_an_empty_sequence_in_training(layer):
+    model = made(layer)
+    y, _ = pn.observe(model, jnp.zeros((2, 0, 8)), key=jax.random.key(1), dropout=0.1)
+    assert y.shape == model(jnp.zeros((2, 0, 8))).shape == (2, 0, 3)
+
+
+def test_a_block_size_that_is_none_is_refused_in_training_too():
+    with pytest.raises(ValueError, match="block_size must be a whole number"):
+        pn.observe(made(YAT), X, key=jax.random.key(1), dropout=0.1, block_size=-3)
+
+
+def test_wrong_inputs_of_self_attention():
+    model = made(pn.YatSelfAttention)
+    with pytest.raises(ValueError, match=r"inputs must have shapes \(\*B, T, features\)"):
+        model(X[0])
+    with pytest.raises(ValueError, match=r"mask must broadcast to .*\(4, 5, 5\)"):
+        model(X, mask=np.ones((5, 4), bool))
+    with pytest.raises(TypeError, match="mask must be boolean"):
+        model(X, mask=np.ones((5, 5)))
 
 
 @both

@@ -220,7 +220,8 @@ def test_a_zero_vector_has_finite_features_and_gradient(layer):
         (pn.YatFeatures, {"normalize": True, "distance": 3.0}, ValueError, "distance must be 2"),
         (pn.AnchorFeatures, {"features": 100}, ValueError, "multiple of nodes = 1 times anchors"),
         (pn.RadialFeatures, {"products": 0}, ValueError, "products must be at least 1"),
-        (pn.MaclaurinFeatures, {"highest": 1}, ValueError, "highest must be at least"),
+        (pn.MaclaurinFeatures, {"highest": 1}, ValueError, "highest must be at least 2, but 1"),
+        (pn.YatFeatures, {"features": 2000, "nodes": 190, "degree": 1}, ValueError, "at most 180"),
     ],
 )
 def test_errors(layer, options, error, words):

@@ -77,6 +77,7 @@ def test_a_peer():
         (X, {"positions": np.arange(4)}, "positions must have shape"),
         (X, {"offset": np.arange(3)}, "offset must be a number or have shape"),
         (X, {"base": 0.0}, "base must be above 0"),
+        (X, {"base": np.full(3, 1e4)}, r"base must be one number, got shape \(3,\)"),
     ],
 )
 def test_what_is_refused(x, options, message):
@@ -87,3 +88,8 @@ def test_what_is_refused(x, options, message):
 def test_complex_is_refused():
     with pytest.raises(TypeError, match="x must be real"):
         pn.rotary(X + 1j)
+
+
+def test_a_name_is_no_choice_of_pairs():
+    with pytest.raises(TypeError, match="interleaved must be True or False, got 'half'"):
+        pn.rotary(X, interleaved="half")
