@@ -45,6 +45,11 @@ def check_counts(function: str, graph: Any) -> tuple[Any, int]:
                 f"{np.asarray(given).tolist()}"
             )
         graph = graph._replace(**{name: counts})
+    if graph.n_node.shape != graph.n_edge.shape:
+        raise ValueError(
+            f"{function}: n_node and n_edge must have the same shape (G,), got "
+            f"{graph.n_node.shape} and {graph.n_edge.shape}"
+        )
     return graph, size
 
 

@@ -150,8 +150,9 @@ def held(where: jax.Array | None, new: Any, old: Any) -> Any:
     def choose(after, before):
         if np.shape(after)[: where.ndim] != where.shape:
             raise ValueError(
-                "with lengths, or the where of recurrence, every leaf of carry and y must begin "
-                f"with the batch axes {where.shape}, got a leaf of shape {np.shape(after)}"
+                "recurrence: with where, or the lengths of scan_cell, every leaf of carry and y "
+                f"must begin with the batch axes {where.shape}, got a leaf of shape "
+                f"{np.shape(after)}; give it these axes, or leave the lengths out"
             )
         after = jnp.asarray(after)
         mask = where.reshape(where.shape + (1,) * (after.ndim - where.ndim))

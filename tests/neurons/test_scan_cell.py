@@ -283,7 +283,7 @@ def test_with_lengths_all_arrays_begin_with_the_batch():
     for n in (jnp.zeros(()), jnp.zeros((5, 3))):
         with pytest.raises(ValueError, match=r"must begin with the batch axes \(3,\), got a leaf"):
             pn.scan_cell(count, X, {"n": n}, lengths=LENGTHS)
-    with pytest.raises(ValueError, match=r"carry and y must begin .* got a leaf of shape \(\)"):
+    with pytest.raises(ValueError, match=r"must begin with the batch axes .* of shape \(\);"):
         pn.scan_cell(lambda carry, x: (carry, x.sum()), X, jnp.zeros(3), lengths=LENGTHS)
 
 

@@ -223,6 +223,7 @@ def test_narrow_indices_grow_with_the_graph(dtype):
     [
         ({"n_node": np.array([3])}, ValueError, r"n_node must add up to 4, .* got \[3\]"),
         ({"n_edge": np.array([2, 3])}, ValueError, "n_edge must add up to 4"),
+        ({"n_edge": np.array([3, 1])}, ValueError, r"n_node and n_edge must have the same shape"),
         ({"n_node": None}, ValueError, r"n_node must have shape \(G,\)"),
         ({"n_node": np.array([4.0])}, TypeError, "n_node must be integers"),
     ],
