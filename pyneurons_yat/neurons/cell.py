@@ -133,7 +133,8 @@ def bind_cell(
         apply: `apply(params, carry, x, *, options) -> (carry, y)`, or the pair (project, update).
             `project` is given x of one step or of all, (*B, I) or (T, *B, I), and returns
             offsets and inputs with the same leading axes. Options of `update` must be hashable.
-        carry: `carry(params, batch_shape, dtype)` returns the first carry.
+        carry: `carry(params, batch_shape, dtype)` returns the first carry. Its arrays may be
+            floating, in this dtype, or integers, booleans or keys.
         observe: `observe(params, carry, x, *, key) -> ((carry, y), params)`: the training-time
             step, if it differs.
         roles: As for `bind`.
@@ -235,7 +236,10 @@ def transformed(cell: Model, key: Any = None) -> Any:
 
 
 def check_carry(name: str, first: Function, carry: Any, batch_shape: tuple[int, ...]) -> None:
-    """Refuses a carry that is not structured and shaped as `first(batch_shape, dtype)`."""
+    """Refuses a carry that is not structured and shaped as `first(batch_shape, dtype)`.
+
+    Where that is floating, so must the carry be; elsewhere the dtypes must be the same.
+    """
     wanted = jax.eval_shape(lambda: first(batch_shape, jnp.float32))
     cure = "initial_carry(cell, batch_shape) makes one"
     if jax.tree.structure(carry) != jax.tree.structure(wanted):
@@ -248,7 +252,8 @@ def check_carry(name: str, first: Function, carry: Any, batch_shape: tuple[int, 
             raise ValueError(
                 f"{name}: carry must have shape {like.shape}, got {np.shape(leaf)}; {cure}"
             )
-        if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
-            raise TypeError(
-                f"{name}: carry must be floating, got dtype {jnp.result_type(leaf)}; {cure}"
-            )
+        floating = jnp.issubdtype(like.dtype, jnp.floating)
+        dtype = getattr(leaf, "dtype", None) or jnp.result_type(leaf)
+        if not (jnp.issubdtype(dtype, jnp.floating) if floating else dtype == like.dtype):
+            wanted_dtype = "floating" if floating else f"of dtype {like.dtype}"
+            raise TypeError(f"{name}: carry must be {wanted_dtype}, got dtype {dtype}; {cure}")

@@ -75,9 +75,9 @@ def create(
 
     The model takes a `GraphsTuple` with nodes (N, inputs) and returns it with nodes (N, outputs).
     Options of the call, which can be given here too: `epsilon`; `normalizer`, "softmax" or
-    "softermax"; `power`, the softermax's n; `self_loops`, whether every node counts as its own
-    neighbour, which is the default. And at the call `where`, booleans (E,), False for edges to
-    leave out. A node without edges gets 0.
+    "softermax"; `power`, the softermax's n, 1 by default; `self_loops`, whether every node counts
+    as its own neighbour, which is the default. And at the call `where`, booleans (E,), False for
+    edges to leave out. A node without edges gets 0.
 
     Returns:
         `YatGraphAttentionParams(query, key, value, bias, alpha, epsilon)`.
@@ -88,7 +88,7 @@ def create(
     Raises:
         TypeError: If a size is not an integer, or the input is not a GraphsTuple.
         ValueError: If a size is below 1, outputs is no multiple of heads, epsilon is not above 0,
-            or where has another shape.
+            where has another shape, or power comes with the softmax.
 
     Example:
         >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
@@ -136,13 +136,18 @@ def apply(
     heads: int = 1,
     epsilon: ArrayLike = 1e-5,
     normalizer: str = "softmax",
-    power: ArrayLike = 1.0,
+    power: ArrayLike | None = None,
     self_loops: bool = True,
     where: ArrayLike | None = None,
 ) -> Any:
     """Applies `YatGraphAttention` to a graph."""
     check_choice("YatGraphAttention", "normalizer", normalizer, ("softmax", "softermax"))
-    size = check_graph("YatGraphAttention", graph)
+    if normalizer == "softmax" and power is not None:
+        raise ValueError(
+            f"YatGraphAttention: power is the softermax's n, got {power} with the softmax; leave "
+            'it out, or take normalizer="softermax"'
+        )
+    graph, size = check_graph("YatGraphAttention", graph)
     if where is not None and jnp.shape(where) != jnp.shape(graph.senders):
         raise ValueError(
             f"YatGraphAttention: where must have shape {jnp.shape(graph.senders)}, one entry per "
@@ -162,7 +167,7 @@ def apply(
     edges = graph._replace(nodes=parts, edges=None)
     if self_loops:
         edges, where = _with_loops(edges, where, size)
-    attend = partial(_attended, normalizer, power, where)
+    attend = partial(_attended, normalizer, 1.0 if power is None else power, where)
     mixed = message_passing(edges, score, reduction=attend).nodes
     return graph._replace(nodes=mixed.reshape(size, params.value.kernel.shape[1]))
 
@@ -186,13 +191,13 @@ def _attended(
 
 def _with_loops(graph: Any, where: ArrayLike | None, size: int) -> tuple[Any, ArrayLike | None]:
     """The graph with a loop at every node, which no mask leaves out."""
-    loops = jnp.arange(size, dtype=jnp.result_type(graph.senders))
+    loops = jnp.arange(size, dtype=jnp.int32)
     if where is not None:
         where = jnp.concatenate([jnp.asarray(where), jnp.ones(size, bool)])
     return (
         graph._replace(
-            senders=jnp.concatenate([jnp.asarray(graph.senders), loops]),
-            receivers=jnp.concatenate([jnp.asarray(graph.receivers), loops]),
+            senders=jnp.concatenate([graph.senders, loops]),
+            receivers=jnp.concatenate([graph.receivers, loops]),
         ),
         where,
     )

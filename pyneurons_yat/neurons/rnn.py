@@ -9,6 +9,8 @@ from jax.typing import ArrayLike
 
 from ..core import Layer, bind
 from ..core.observe import split_key
+from ..ops import dropout as drop
+from .attention import check_dropout
 from .cells import GRUCell, LSTMCell, SimpleCell
 from .linear import check_sizes
 from .scan_cell import Settings, drive
@@ -36,6 +38,8 @@ def create(
     layers: int = 1,
     bidirectional: bool = False,
     merge: Merge = concatenate,
+    reverse: bool = False,
+    dropout: float = 0.0,
     **options: Any,
 ) -> RNNParams:
     """A recurrent cell on a sequence: stacked, in one direction or in both.
@@ -50,18 +54,21 @@ def create(
         bidirectional: Whether each layer has a second cell, which goes from the end to the start.
         merge: `merge(forward, backward)`, what a bidirectional layer makes of two y of the same
             shape; side by side by default, so that the features are 2 outputs.
+        reverse: The direction of every layer, as for `scan_cell`; not with bidirectional ones.
+        dropout: In training, the share of the values that are dropped between layers, the others
+            growing by 1 / (1 - dropout): neither of x nor of the last y.
         **options: Options of the cell, such as `use_bias` or `epsilon`.
 
     The model takes x (*B, T, inputs) and returns the y of the last layer, (*B, T, outputs). Options
     of the call, which can be given here too: `reverse`, `keep_order`, `time_major`, `unroll` and
-    `return_carry`, as for `scan_cell`; at the call only, `lengths` and `carry`. A carry is a tuple,
-    one entry per layer; of a bidirectional layer a pair (forward, backward). `reverse` is the
-    direction of every layer, and of no use to a bidirectional one.
+    `return_carry`, as for `scan_cell`, and in `observe` `dropout`, which needs a key; at the call
+    only, `lengths` and `carry`. A carry is a tuple, one entry per layer; of a bidirectional layer
+    a pair (forward, backward).
 
-    In `observe`, `dropout` is the share of the values that are dropped between layers, the
-    others growing by 1 / (1 - dropout): neither of x nor of the last y. A cell that itself
-    draws or moves in training does so at each step, with a key for each; what `reparam` draws for
-    a cell of this library is the same for all steps.
+    A cell that itself draws or moves in training does so at each step, with a key for each; what
+    `reparam` draws for a cell of this library is the same for all steps. With `lengths` a cell
+    moves only in steps where a sequence is valid, and there sees 0 in place of the padding of the
+    others.
 
     Returns:
         `RNNParams(cells)`: one model per layer, or a pair of models.
@@ -70,9 +77,11 @@ def create(
         Exact, in x, the carry and the parameters; see `recurrence`.
 
     Raises:
-        TypeError: If a size is not an integer, or cell is not a layer; at the call, as `scan_cell`.
-        ValueError: If a size is below 1; at the call, if `carry` has not one entry per layer,
-            `reverse` meets a bidirectional layer, or dropout is not in [0, 1).
+        TypeError: If a size is not an integer, cell is not a layer, or merge is not a function; at
+            the call, as `scan_cell`.
+        ValueError: If a size is below 1, `reverse` meets a bidirectional layer, `merge` one that
+            is not, or dropout is not in [0, 1) or meets a single layer; at the call, if dropout
+            comes without a key, or `carry` has not one entry per layer.
 
     Example:
         >>> import jax, jax.numpy as jnp, optax, pyneurons_yat as pn
@@ -88,6 +97,8 @@ def create(
     check_sizes("RNN", inputs=inputs, outputs=outputs, layers=layers)
     if not isinstance(cell, Layer):
         raise TypeError(f"RNN: cell must be a layer, but a {type(cell).__name__} came")
+    _check_options(bidirectional, merge, reverse)
+    _check_dropout(layers, dropout, key)
     cells = []
     for one in jax.random.split(key, layers):
         if bidirectional:
@@ -136,8 +147,7 @@ def observe(
     return_carry: bool = False,
 ) -> tuple[Any, RNNParams]:
     """The training-time call of `RNN`."""
-    if not 0 <= dropout < 1:
-        raise ValueError(f"RNN: dropout must be in [0, 1), but {dropout} came")
+    _check_dropout(len(params.cells), dropout, key)
     settings = Settings(reverse, keep_order, time_major, unroll)
     training = Training(key, dropout)
     carry, y, cells = _stack(params.cells, x, carry, lengths, merge, settings, training)
@@ -151,7 +161,26 @@ class Training(NamedTuple):
     dropout: float
 
 
+def _check_options(bidirectional, merge, reverse):
+    if not callable(merge):
+        raise TypeError(f"RNN: merge must be a function of two arrays, got {merge!r}")
+    if bidirectional and reverse:
+        raise ValueError("RNN: a bidirectional layer goes both ways, so reverse must be False")
+    if not bidirectional and merge is not concatenate:
+        raise ValueError("RNN: merge joins two directions, so it needs bidirectional=True")
+
+
+def _check_dropout(layers, dropout, key):
+    check_dropout("RNN", dropout, key)
+    if dropout and layers == 1:
+        raise ValueError(
+            f"RNN: dropout={dropout} falls between layers, of which there must be at least 2, got "
+            "1; drop outside of it with Dropout"
+        )
+
+
 def _stack(cells, x, carry, lengths, merge, settings, training=None):
+    _check_options(isinstance(cells[0], tuple), merge, settings.reverse)
     _check_carries(cells, carry)
     inside = settings._replace(keep_order=True)  # the order of y is the last layer's affair
     keys = split_key(training.key if training else None, len(cells))
@@ -160,7 +189,7 @@ def _stack(cells, x, carry, lengths, merge, settings, training=None):
     for layer, (cell, first, key) in enumerate(zip(cells, carries, keys, strict=True)):
         for_dropout, key = split_key(key, 2)
         if layer and training:
-            x = _dropout(x, training.dropout, for_dropout)
+            x = drop(for_dropout, x, training.dropout) if training.dropout else x
         how = settings if layer == len(cells) - 1 else inside
         run = _both if isinstance(cell, tuple) else _one
         after, x, cell = run(cell, x, first, lengths, merge, how, training, key)
@@ -171,10 +200,14 @@ def _stack(cells, x, carry, lengths, merge, settings, training=None):
 
 def _check_carries(cells, carry):
     if carry is not None and not (isinstance(carry, tuple | list) and len(carry) == len(cells)):
-        came = f"{len(carry)} entries" if isinstance(carry, tuple | list) else type(carry).__name__
         raise ValueError(
-            f"RNN: carry must be a tuple with one entry for each of {len(cells)} layers, got {came}"
+            f"RNN: carry must be a tuple with one entry for each of {len(cells)} layers, got "
+            f"{_told(carry)}"
         )
+
+
+def _told(carry):
+    return f"{len(carry)} entries" if isinstance(carry, tuple | list) else type(carry).__name__
 
 
 def _one(cell, x, carry, lengths, merge, settings, training, key):
@@ -182,9 +215,12 @@ def _one(cell, x, carry, lengths, merge, settings, training, key):
 
 
 def _both(cells, x, carry, lengths, merge, settings, training, key):
-    if settings.reverse:
-        raise ValueError("RNN: a bidirectional layer goes both ways, so reverse must be False")
     carries = (None, None) if carry is None else carry
+    if not isinstance(carries, tuple | list) or len(carries) != 2:
+        raise ValueError(
+            "RNN: the carry of a bidirectional layer must be a pair (forward, backward), got "
+            f"{_told(carries)}"
+        )
     keys = split_key(key, 2)
     outcomes = [
         drive(cell, x, first, lengths, way, training is not None, next(keys))
@@ -198,18 +234,26 @@ def _ways(settings):
     return settings, settings._replace(reverse=True, keep_order=True)
 
 
-def _dropout(x, rate, key):
-    if key is None or rate == 0:
-        return x
-    kept = jax.random.bernoulli(key, 1 - rate, x.shape)
-    return jnp.where(kept, x / (1 - rate), 0)
-
-
 RNN = bind("RNN", create, apply, observe)
 
 
+def _create_with(name, cell, key, inputs, outputs, options):
+    if "cell" in options:
+        raise TypeError(
+            f"{name}: the cell is {cell.name}; take RNN(key, inputs, outputs, cell=...) for another"
+        )
+    return create(key, inputs, outputs, cell=cell, **options)
+
+
 def create_lstm(
-    key: jax.Array, inputs: int, outputs: int, *, merge: Merge = concatenate, **options: Any
+    key: jax.Array,
+    inputs: int,
+    outputs: int,
+    *,
+    merge: Merge = concatenate,
+    reverse: bool = False,
+    dropout: float = 0.0,
+    **options: Any,
 ) -> RNNParams:
     """`RNN` with `LSTMCell`; its options are those of both.
 
@@ -218,6 +262,8 @@ def create_lstm(
         inputs: Features of x, at least 1.
         outputs: Features of each cell's y, at least 1.
         merge: What a bidirectional layer makes of its two y.
+        reverse: The direction of every layer.
+        dropout: In training, the share of the values that are dropped between layers.
         **options: `layers`, `bidirectional` and the options of `LSTMCell`.
 
     Returns:
@@ -233,11 +279,19 @@ def create_lstm(
         >>> float(pn.mse(model(x), total)) < 0.2
         True
     """
-    return create(key, inputs, outputs, cell=LSTMCell, merge=merge, **options)
+    options = {**options, "merge": merge, "reverse": reverse, "dropout": dropout}
+    return _create_with("LSTM", LSTMCell, key, inputs, outputs, options)
 
 
 def create_gru(
-    key: jax.Array, inputs: int, outputs: int, *, merge: Merge = concatenate, **options: Any
+    key: jax.Array,
+    inputs: int,
+    outputs: int,
+    *,
+    merge: Merge = concatenate,
+    reverse: bool = False,
+    dropout: float = 0.0,
+    **options: Any,
 ) -> RNNParams:
     """`RNN` with `GRUCell`; its options are those of both.
 
@@ -246,6 +300,8 @@ def create_gru(
         inputs: Features of x, at least 1.
         outputs: Features of each cell's y, at least 1.
         merge: What a bidirectional layer makes of its two y.
+        reverse: The direction of every layer.
+        dropout: In training, the share of the values that are dropped between layers.
         **options: `layers`, `bidirectional` and the options of `GRUCell`.
 
     Returns:
@@ -261,7 +317,8 @@ def create_gru(
         >>> float(pn.mse(model(x), total)) < 0.2
         True
     """
-    return create(key, inputs, outputs, cell=GRUCell, merge=merge, **options)
+    options = {**options, "merge": merge, "reverse": reverse, "dropout": dropout}
+    return _create_with("GRU", GRUCell, key, inputs, outputs, options)
 
 
 LSTM = bind("LSTM", create_lstm, apply, observe)

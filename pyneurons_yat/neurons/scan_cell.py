@@ -8,11 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jax.typing import ArrayLike
 
 from ..core import Model
 from ..core.model import noting, signature, static_for
 from ..core.observe import observe_layer
 from ..core.reparam import Reparametrised
+from ..ops.arguments import as_index
 from ..ops.recurrence import held, zeros_like
 from ..ops.sharding import placed_like
 from .cell import (
@@ -24,6 +26,7 @@ from .cell import (
     parameter_dtype,
     transformed,
 )
+from .linear import check_sizes
 
 
 def scan_cell(
@@ -31,7 +34,7 @@ def scan_cell(
     x: jax.Array,
     carry: Any = None,
     *,
-    lengths: jax.Array | None = None,
+    lengths: ArrayLike | None = None,
     reverse: bool = False,
     keep_order: bool = False,
     time_major: bool = False,
@@ -50,14 +53,18 @@ def scan_cell(
 
     Args:
         cell: A model that maps (carry, x) to (carry, y), or a function that does.
-        x: (*B, T, I), or (T, *B, ...) with `time_major`.
+        x: (*B, T, I), or with `time_major` (T, *B, I). With `time_major` and `lengths`, *B is the
+            shape of lengths and x may be any (T, *B, ...): images (T, *B, H, W, C), or token ids
+            (T, *B).
         carry: The first carry; by default the cell's `initial_carry`, in the promoted dtype of x
             and the parameters.
         lengths: The number of valid steps of each sequence: integers of shape *B, from 0 to T, or
-            None for T. A sequence ends there: its carry stays as it is, and y is 0 beyond.
+            None for T. A sequence ends there: its carry stays as it is, and y is 0 beyond. Every
+            array of carry and y must begin with the axes *B. The cell is called with x = 0 in the
+            padding, and must have finite derivatives there.
         reverse: Whether to go from the last valid step to the first.
         keep_order: With `reverse`, whether y_t belongs to x_t; otherwise the y computed first
-            comes first. Padding stays at the end either way.
+            comes first. Padding stays at the end either way. Without `reverse` it changes nothing.
         time_major: Whether the first axis of x and y is time.
         unroll: Steps per iteration of the compiled loop.
         return_carry: Whether to return the carry too.
@@ -70,9 +77,10 @@ def scan_cell(
         Exact, in x, the carry and the cell's parameters; see `recurrence`. Padding gets 0.
 
     Raises:
-        TypeError: If lengths are no integers, or a carry was neither given nor declared, or it has
-            another structure than the declared one.
-        ValueError: If a shape does not fit, or outside `jax.jit` a length is not in 0 ... T.
+        TypeError: If x is not one array, lengths or unroll are no integers, or a carry was neither
+            given nor declared, or it has another structure than the declared one.
+        ValueError: If a shape does not fit, unroll is below 1, or outside `jax.jit` a length is
+            not in 0 ... T.
 
     Example:
         >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
@@ -114,63 +122,73 @@ def drive(
         raise TypeError(
             f"scan_cell: cell must be a model or a function, but a {type(cell).__name__} came"
         )
+    check_sizes("scan_cell", unroll=settings.unroll)
     x = _time_first(x, settings)
-    where = None
+    where, batch = None, x.shape[1:-1]
     if lengths is not None:
-        where = _valid_steps(lengths, x.shape)
+        lengths = _checked_lengths(lengths, x.shape, settings)
+        where, batch = _valid_steps(lengths, len(x)), lengths.shape
         x = held(where, x, jnp.zeros_like(x))  # what stands in the padding reaches nothing
     if carry is None:
         dtype = parameter_dtype(getattr(cell, "params", ()), x)
-        carry = initial_carry(cell, x.shape[1:-1], dtype)
-        carry = jax.tree.map(lambda c: placed_like(c, x, range(1, x.ndim - 1)), carry)
-    carry, y, cell = _run(cell, x, carry, where, settings, observing, key)
+        carry = initial_carry(cell, batch, dtype)
+        carry = jax.tree.map(lambda c: placed_like(c, x, range(1, 1 + len(batch))), carry)
+    carry, y, cell = _run(cell, x, carry, where, batch, settings, observing, key)
     if settings.reverse and not settings.keep_order:
         y = jax.tree.map(partial(flip, lengths=lengths), y)
     if not settings.time_major:
-        y = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, x.ndim - 2), y)
+        y = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, len(batch)), y)
     return carry, y, cell
 
 
 def _time_first(x, settings):
+    if not isinstance(x, jax.Array | np.ndarray):
+        raise TypeError(
+            f"scan_cell: x must be one array, got {type(x).__name__}; join several along the last "
+            "axis, or convert it with jax.numpy.asarray"
+        )
     rank = np.ndim(x)
     if rank < 2:
-        wanted = "(T, *B, ...)" if settings.time_major else "(*B, T, I)"
+        wanted = "(T, *B, I)" if settings.time_major else "(*B, T, I)"
         raise ValueError(f"scan_cell: x must have shape {wanted}, got {np.shape(x)}")
     x = jnp.asarray(x)
     return x if settings.time_major else jnp.moveaxis(x, -2, 0)
 
 
-def _valid_steps(lengths, shape):
-    """Booleans (T, *B): which steps come before the end of their sequence."""
-    steps, *batch = shape[:-1]
-    if not jnp.issubdtype(jnp.result_type(lengths), jnp.integer):
-        raise TypeError(f"scan_cell: lengths must be integers, got {jnp.result_type(lengths)}")
-    if np.shape(lengths) != tuple(batch):
+def _checked_lengths(lengths, shape, settings):
+    """Lengths as an array, of the shape of the batch axes of x (T, *B, ...)."""
+    lengths, (steps, *batch) = as_index("scan_cell", "lengths", lengths), shape
+    batch = batch[: lengths.ndim] if settings.time_major else batch[:-1]
+    if lengths.shape != tuple(batch):
         raise ValueError(
             f"scan_cell: lengths must have the shape of the batch axes, {tuple(batch)}, got "
-            f"{np.shape(lengths)}"
+            f"{lengths.shape}"
         )
     known = not isinstance(lengths, Tracer)
     if known and np.any((np.asarray(lengths) < 0) | (np.asarray(lengths) > steps)):
         raise ValueError(f"scan_cell: lengths must be from 0 to {steps}, got {lengths}")
-    times = jnp.arange(steps).reshape(steps, *(1,) * len(batch))
-    return times < jnp.asarray(lengths)[None]
+    return lengths
 
 
-def flip(y: jax.Array, lengths: Any) -> jax.Array:
+def _valid_steps(lengths, steps):
+    """Booleans (T, *B): which steps come before the end of their sequence."""
+    return jnp.arange(steps).reshape(steps, *(1,) * lengths.ndim) < lengths[None]
+
+
+def flip(y: jax.Array, lengths: jax.Array | None) -> jax.Array:
     """Turns the valid steps of y (T, *B, ...) around in time; padding stays where it is."""
     if lengths is None:
         return jnp.flip(y, 0)
-    times = jnp.arange(y.shape[0]).reshape(-1, *(1,) * np.ndim(lengths))
-    ends = jnp.asarray(lengths)[None]
+    times = jnp.arange(y.shape[0]).reshape(-1, *(1,) * lengths.ndim)
+    ends = lengths[None]
     order = jnp.where(times < ends, ends - 1 - times, times)
     return jnp.take_along_axis(y, order.reshape(*order.shape, *(1,) * (y.ndim - order.ndim)), 0)
 
 
-def _run(cell, x, carry, where, settings, observing, key):
+def _run(cell, x, carry, where, batch, settings, observing, key):
     first = declared_carry(cell)
     if first is not None:
-        check_carry(cell.layer.name, first, carry, x.shape[1:-1])
+        check_carry(cell.layer.name, first, carry, batch)
     if _hoists(cell):
         return *_call_at_once(cell, x, carry, where, settings, key), cell
     if observing and isinstance(cell, Model):
@@ -204,12 +222,16 @@ def _call_each(cell, x, carry, where, settings):
 
 
 def _observe_each(cell, x, carry, where, settings, key):
-    """Each step draws with a key of its own and hands on the model that it moved."""
+    """Each step draws with a key of its own and hands on the model that it moved.
+
+    Where no sequence is valid the model stays as it is.
+    """
     keys = None if key is None else jax.random.split(key, x.shape[0])
 
     def step(state, now):
         x, valid, one = now
         (new, y), moved = _observe_cell(state[1], state[0], x, one)
+        moved = held(None if valid is None else jnp.any(valid), moved, state[1])
         return (held(valid, new, state[0]), moved), held(valid, y, zeros_like(y))
 
     (carry, cell), y = _scan(step, (carry, cell), (x, where, keys), settings)

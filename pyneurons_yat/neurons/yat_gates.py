@@ -132,5 +132,5 @@ def score(neuron: Neuron, dot: jax.Array, squares: jax.Array, signed: bool = Fal
 
 
 def squares(h: jax.Array) -> jax.Array:
-    """|h|^2, with an axis of size 1 in the place of the features."""
-    return jnp.sum(jnp.square(h), -1, keepdims=True)
+    """|h|^2 in the accumulator's dtype, with an axis of size 1 in the place of the features."""
+    return jnp.sum(jnp.square(h.astype(accumulator(h.dtype))), -1, keepdims=True)

@@ -119,6 +119,18 @@ def check_choice(function: str, name: str, value: object, choices: tuple[str, ..
         raise ValueError(f"{function}: {name} must be {wanted}, got {value!r}")
 
 
+def as_index(function: str, name: str, value: ArrayLike) -> jax.Array:
+    """Integers that count or point, as an array of int32 or int64.
+
+    Narrower ones could neither be compared with a size that they cannot hold, nor moved beyond it.
+    """
+    with jax.ensure_compile_time_eval():  # what is known stays so inside of jit
+        index = jnp.asarray(value) if np.size(value) else jnp.zeros(np.shape(value), jnp.int32)
+        if not jnp.issubdtype(index.dtype, jnp.integer):
+            raise TypeError(f"{function}: {name} must be integers, got {index.dtype}")
+        return index.astype(jnp.int64 if index.dtype.itemsize > 4 else jnp.int32)
+
+
 def accumulator(dtype: DTypeLike) -> np.dtype:
     """The dtype of products and reductions: float64 for float64, else float32."""
     return np.dtype(np.float64 if dtype == np.float64 else np.float32)

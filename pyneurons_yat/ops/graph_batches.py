@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.typing import ArrayLike
 
+from .arguments import as_index
 from .graphs import check_graph
 
 
@@ -29,6 +31,28 @@ class PaddingMasks(NamedTuple):
     graphs: jax.Array
 
 
+def check_counts(function: str, graph: Any) -> tuple[Any, int]:
+    """As `check_graph`, for what reads n_node and n_edge too; where known they must add up."""
+    graph, size = check_graph(function, graph)
+    for name, total in (("n_node", size), ("n_edge", graph.senders.size)):
+        given = getattr(graph, name)
+        if np.ndim(given) != 1:
+            raise ValueError(f"{function}: {name} must have shape (G,), got {np.shape(given)}")
+        counts = as_index(function, name, given)
+        if not isinstance(given, Tracer) and int(np.asarray(given).sum()) != total:
+            raise ValueError(
+                f"{function}: {name} must add up to {total}, as there are in the graph, got "
+                f"{np.asarray(given).tolist()}"
+            )
+        graph = graph._replace(**{name: counts})
+    if graph.n_node.shape != graph.n_edge.shape:
+        raise ValueError(
+            f"{function}: n_node and n_edge must have the same shape (G,), got "
+            f"{graph.n_node.shape} and {graph.n_edge.shape}"
+        )
+    return graph, size
+
+
 def batch_graphs(graphs: Sequence[Any]) -> Any:
     """Several graphs as one of unconnected parts, as jraph batches them.
 
@@ -42,7 +66,7 @@ def batch_graphs(graphs: Sequence[Any]) -> Any:
         A `GraphsTuple` whose n_node and n_edge say where each graph ends.
 
     Raises:
-        ValueError: If there is no graph, or one has a field that another has not.
+        ValueError: If there is no graph, or one has a field or features that another has not.
         TypeError: If an entry is not a GraphsTuple.
 
     Example:
@@ -55,12 +79,18 @@ def batch_graphs(graphs: Sequence[Any]) -> Any:
     graphs = list(graphs)
     if not graphs:
         raise ValueError("batch_graphs: at least one graph is wanted, but none came")
-    sizes = [check_graph("batch_graphs", graph) for graph in graphs]
+    graphs, sizes = zip(*(check_counts("batch_graphs", graph) for graph in graphs), strict=True)
     if len({jax.tree.structure(graph) for graph in graphs}) > 1:
         raise ValueError(
             "batch_graphs: all graphs must have the same fields, but in some nodes, edges or "
             "globals are None, or other trees, where in others they are not"
         )
+    for leaves in zip(*map(jax.tree.leaves, graphs), strict=True):
+        if len(shapes := {np.shape(leaf)[1:] for leaf in leaves}) > 1:
+            raise ValueError(
+                "batch_graphs: nodes, edges and globals must have the same features in all graphs, "
+                f"got the shapes {sorted(shapes)} behind the first axis"
+            )
     moved = [
         graph._replace(senders=graph.senders + start, receivers=graph.receivers + start)
         for graph, start in zip(graphs, np.cumsum([0, *sizes[:-1]]).tolist(), strict=True)
@@ -78,7 +108,8 @@ def unbatch_graphs(graph: Any) -> list[Any]:
         A list of `GraphsTuple`, one for each entry of n_node.
 
     Raises:
-        TypeError: If graph is not a GraphsTuple.
+        TypeError: If graph is not a GraphsTuple, or its counts are traced, as under `jax.jit`.
+        ValueError: If n_node and n_edge do not add up to the nodes and edges.
 
     Example:
         >>> import jax.numpy as jnp, pyneurons_yat as pn
@@ -86,7 +117,12 @@ def unbatch_graphs(graph: Any) -> list[Any]:
         >>> [one.receivers.tolist() for one in pn.unbatch_graphs(pn.batch_graphs([graph, graph]))]
         [[1], [1]]
     """
-    check_graph("unbatch_graphs", graph)
+    graph, _ = check_counts("unbatch_graphs", graph)
+    if isinstance(graph.n_node, Tracer) or isinstance(graph.n_edge, Tracer):
+        raise TypeError(
+            "unbatch_graphs: n_node and n_edge must be known, but here they are traced; call it "
+            "outside of jax.jit"
+        )
     stops = [np.cumsum([0, *np.asarray(size)]).tolist() for size in (graph.n_node, graph.n_edge)]
     parts = []
     for index in range(len(stops[0]) - 1):
@@ -126,7 +162,7 @@ def pad_graph(graph: Any, num_nodes: int, num_edges: int, num_graphs: int | None
 
     Raises:
         ValueError: If a size is too small.
-        TypeError: If graph is not a GraphsTuple.
+        TypeError: If graph is not a GraphsTuple, or a size is not an integer.
 
     Example:
         >>> import jax.numpy as jnp, pyneurons_yat as pn
@@ -135,10 +171,13 @@ def pad_graph(graph: Any, num_nodes: int, num_edges: int, num_graphs: int | None
         >>> padded.n_node.tolist(), padded.n_edge.tolist(), padded.senders.tolist()
         ([2, 2], [1, 2], [0, 2, 2])
     """
-    sizes = check_graph("pad_graph", graph), len(graph.senders), len(graph.n_node)
+    graph, size = check_counts("pad_graph", graph)
+    sizes = size, len(graph.senders), len(graph.n_node)
     wanted = num_nodes, num_edges, sizes[2] + 1 if num_graphs is None else num_graphs
     least = sizes[0] + 1, sizes[1], sizes[2] + 1
     for name, size, low in zip(("nodes", "edges", "graphs"), wanted, least, strict=True):
+        if not isinstance(size, int | np.integer):
+            raise TypeError(f"pad_graph: num_{name} must be an integer, got {size!r}")
         if size < low:
             raise ValueError(
                 f"pad_graph: num_{name} must be at least {low}, got {size}; padding takes one "
@@ -187,7 +226,7 @@ def padding_masks(graph: Any) -> PaddingMasks:
         >>> masks.edges.tolist(), masks.graphs.tolist()
         ([True, False, False], [True, False, False])
     """
-    size = check_graph("padding_masks", graph)
+    graph, size = check_counts("padding_masks", graph)
     place = jnp.arange(len(graph.n_node))
     first = jnp.max(jnp.where(graph.n_node > 0, place, 0))
     real = place < first
@@ -217,7 +256,8 @@ def node_graphs(graph: Any) -> jax.Array:
         >>> pn.segment_reduce(batch.nodes, pn.node_graphs(batch), 2).ravel().tolist()
         [3.0, 3.0]
     """
-    return _owners(graph.n_node, check_graph("node_graphs", graph))
+    graph, size = check_counts("node_graphs", graph)
+    return _owners(graph.n_node, size)
 
 
 def _owners(counts: jax.Array, total: int) -> jax.Array:
@@ -241,7 +281,8 @@ def add_self_loops(graph: Any, edges: Any = None) -> Any:
         A `GraphsTuple` with E + N edges.
 
     Raises:
-        ValueError: If the graph's edges have features and the new ones do not, or the reverse.
+        ValueError: If the graph's edges have features and the new ones do not, or the reverse, or
+            the new ones are not N.
         TypeError: If graph is not a GraphsTuple.
 
     Example:
@@ -250,13 +291,19 @@ def add_self_loops(graph: Any, edges: Any = None) -> Any:
         >>> pn.add_self_loops(graph).senders.tolist()
         [0, 0, 1]
     """
-    size = check_graph("add_self_loops", graph)
+    graph, size = check_counts("add_self_loops", graph)
     if jax.tree.structure(edges) != jax.tree.structure(graph.edges):
         raise ValueError(
             "add_self_loops: edges must have the structure of the edges of the graph, "
             f"{jax.tree.structure(graph.edges)}, got {jax.tree.structure(edges)}"
         )
-    nodes = jnp.arange(size, dtype=jnp.result_type(graph.senders))
+    for old, new in zip(jax.tree.leaves(graph.edges), jax.tree.leaves(edges), strict=True):
+        if np.shape(new) != (size, *np.shape(old)[1:]):
+            raise ValueError(
+                "add_self_loops: edges must have one entry per node and the features of the edges "
+                f"of the graph, shape {(size, *np.shape(old)[1:])}, got {np.shape(new)}"
+            )
+    nodes = jnp.arange(size, dtype=jnp.int32)
     owners = _owners(graph.n_edge, len(graph.senders)), _owners(graph.n_node, size)
     order = jnp.argsort(jnp.concatenate(owners), stable=True)
 

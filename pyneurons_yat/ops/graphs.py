@@ -15,8 +15,10 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from .arguments import check_choice
+from .arguments import as_index, check_choice
 from .segment import REDUCTIONS, segment_reduce
+
+ENDS = ("senders", "receivers")
 
 
 class GraphsTuple(NamedTuple):
@@ -82,29 +84,27 @@ def make_graph(
         >>> graph.n_node.tolist(), graph.n_edge.tolist()
         ([3], [3])
     """
-    senders, receivers = _index("senders", senders), _index("receivers", receivers)
     globals = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], globals)
     graph = GraphsTuple(nodes, edges, receivers, senders, globals, None, None)
-    size = check_graph("make_graph", graph)
-    for name, index in (("senders", senders), ("receivers", receivers)):
-        known = index.size and not isinstance(index, Tracer)
-        if known and (int(index.min()) < 0 or int(index.max()) >= size):
+    graph, size = check_graph("make_graph", graph)
+    for name in ENDS:
+        index = getattr(graph, name)
+        if isinstance(index, Tracer) or not index.size:
+            continue
+        low, high = np.min(np.asarray(index)), np.max(np.asarray(index))
+        if low < 0 or high >= size:
             raise ValueError(
                 f"make_graph: {name} must be in [0, {size}), the number of nodes, got "
-                f"{int(index.min())} to {int(index.max())}"
+                f"{low} to {high}"
             )
-    return graph._replace(n_node=jnp.array([size]), n_edge=jnp.array([senders.size]))
+    return graph._replace(n_node=jnp.array([size]), n_edge=jnp.array([graph.senders.size]))
 
 
-def _index(name: str, value: ArrayLike) -> jax.Array:
-    index = jnp.asarray(value) if np.size(value) else jnp.zeros(np.shape(value), int)
-    if not jnp.issubdtype(index.dtype, jnp.integer):
-        raise TypeError(f"make_graph: {name} must be integers, got {index.dtype}")
-    return index
+def check_graph(function: str, graph: Any) -> tuple[Any, int]:
+    """Refuses a graph whose arrays do not fit each other.
 
-
-def check_graph(function: str, graph: Any) -> int:
-    """Refuses a graph whose arrays do not fit each other. Returns the number of nodes."""
+    Returns the graph, with senders and receivers as `as_index` makes them, and the number of nodes.
+    """
     if not hasattr(graph, "senders") or not hasattr(graph, "_replace"):
         raise TypeError(
             f"{function}: graph must be a GraphsTuple, got {type(graph).__name__}; make one with "
@@ -125,7 +125,8 @@ def check_graph(function: str, graph: Any) -> int:
                 f"{function}: edges must have shape (E, *F) with E = {ends[0][0]} as senders have "
                 f"it, got {np.shape(leaf)}"
             )
-    return next(iter(leading))[0]
+    index = {name: as_index(function, name, getattr(graph, name)) for name in ENDS}
+    return graph._replace(**index), next(iter(leading))[0]
 
 
 def message_passing(
@@ -141,8 +142,9 @@ def message_passing(
         h_v = node_function(nodes_v, reduction of all m_e whose receiver is v)
 
     Both functions are called once, on arrays with a leading axis of edges or nodes; so they may be
-    models. A node that receives nothing gets 0 from the reduction. A sender out of range sends NaN,
-    and a receiver out of range receives nothing.
+    models. A node that receives nothing gets 0 from the reduction. A sender outside [0, N) sends
+    NaN, or where the nodes are integers the least number of their dtype (of unsigned ones the
+    largest); a receiver outside [0, N) receives nothing.
 
     Letters: N nodes, E edges, F features.
 
@@ -163,7 +165,7 @@ def message_passing(
 
     Raises:
         ValueError: If shapes do not fit, or the reduction is unknown.
-        TypeError: If graph is not a GraphsTuple.
+        TypeError: If graph is not a GraphsTuple, or its indices are not integers.
 
     Example:
         >>> import jax.numpy as jnp, pyneurons_yat as pn
@@ -178,13 +180,13 @@ def message_passing(
     Source:
         Gilmer et al., "Neural Message Passing for Quantum Chemistry", arXiv:1704.01212.
     """
-    size = check_graph("message_passing", graph)
+    graph, size = check_graph("message_passing", graph)
     if not callable(reduction):
         check_choice("message_passing", "reduction", reduction, REDUCTIONS)
         reduction = partial(_reduce_leaves, reduction)
     sent, received = take(graph.nodes, graph.senders), take(graph.nodes, graph.receivers)
     messages = edge_function(graph.edges, sent, received) if edge_function else sent
-    aggregated = reduction(messages, jnp.asarray(graph.receivers), size)
+    aggregated = reduction(messages, graph.receivers, size)
     nodes = node_function(graph.nodes, aggregated) if node_function else aggregated
     return graph._replace(nodes=nodes)
 
@@ -195,6 +197,11 @@ def _reduce_leaves(reduction: str, messages: Any, receivers: jax.Array, size: in
     )
 
 
-def take(nodes: Any, index: ArrayLike) -> Any:
-    """The features of the nodes at one end of each edge; an index out of range gives NaN."""
-    return jax.tree.map(lambda leaf: jnp.take(leaf, index, axis=0, mode="fill"), nodes)
+def take(nodes: Any, index: jax.Array) -> Any:
+    """The features of the nodes at one end of each edge; an index outside [0, N) gives NaN."""
+
+    def one(leaf):
+        rows = jnp.asarray(leaf).at[index]
+        return rows.get(mode="fill", wrap_negative_indices=False)
+
+    return jax.tree.map(one, nodes)

@@ -1,5 +1,6 @@
 """Mixing the features of neighbours, weighted by the degrees of the nodes."""
 
+import numbers
 from functools import partial
 from typing import Any
 
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from .arguments import check_choice, narrow, result_dtype, widen
+from .arguments import as_index, check_choice, narrow, result_dtype, widen
 from .graphs import check_graph, take
 from .segment import check_segments, segment_reduce
 
@@ -64,7 +65,9 @@ def degree_weights(
         arXiv:1609.02907, equation 2.
     """
     check_choice("degree_weights", "normalization", normalization, NORMALIZATIONS)
-    weights = jnp.ones(np.shape(senders)) if weights is None else weights
+    senders = as_index("degree_weights", "senders", senders)
+    receivers = as_index("degree_weights", "receivers", receivers)
+    weights = jnp.ones(senders.shape) if weights is None else weights
     dtype = result_dtype("degree_weights", weights=weights)
     check_segments("degree_weights", senders, num_nodes, None, weights=weights)
     check_segments("degree_weights", receivers, num_nodes, None, weights=weights)
@@ -123,7 +126,7 @@ def propagate(
         weighted: whether the edges of the graph are weights, (E,) or (E, 1), not negative. By
             default every edge weighs 1 and the edges' features are not looked at.
         steps: how many; 0 changes nothing.
-        teleport: a number from 0 to 1, the share of x in each step.
+        teleport: a number from 0 to 1, the share of x in each step. A traced one is not checked.
 
     Returns:
         The graph with new nodes, of the shape and dtype of the nodes. Sums are accumulated in
@@ -133,7 +136,8 @@ def propagate(
         In nodes, weights and teleport; plain autodiff, which keeps only the arguments.
 
     Raises:
-        ValueError: If a shape does not fit, steps is negative, or normalization is unknown.
+        ValueError: If a shape does not fit, steps is negative, teleport is not a number from 0 to
+            1, or normalization is unknown.
         TypeError: If graph is not a GraphsTuple, or nodes are not one real array.
 
     Example:
@@ -146,10 +150,11 @@ def propagate(
         Kipf, Welling, arXiv:1609.02907; Wu et al., "Simplifying Graph Convolutional Networks",
         arXiv:1902.07153; Gasteiger et al., "Predict then Propagate", arXiv:1810.05997.
     """
-    check_graph("propagate", graph)
+    graph, _ = check_graph("propagate", graph)
     check_choice("propagate", "normalization", normalization, NORMALIZATIONS)
     if not isinstance(steps, int) or steps < 0:
         raise ValueError(f"propagate: steps must be an integer of at least 0, got {steps!r}")
+    _check_teleport(teleport)
     dtype = result_dtype("propagate", nodes=graph.nodes)
     weights = _weights("propagate", graph, weighted)
     nodes = _propagate(
@@ -157,6 +162,12 @@ def propagate(
         steps=steps, normalization=normalization, loop=float(self_loops),
     )  # fmt: skip
     return graph._replace(nodes=nodes)
+
+
+def _check_teleport(teleport: ArrayLike) -> None:
+    known = isinstance(teleport, numbers.Real | np.ndarray)
+    if np.shape(teleport) or (known and not 0 <= float(teleport) <= 1):
+        raise ValueError(f"propagate: teleport must be a number from 0 to 1, got {teleport}")
 
 
 def _weights(function: str, graph: Any, weighted: bool) -> Any:
@@ -175,7 +186,7 @@ def _weights(function: str, graph: Any, weighted: bool) -> Any:
 @partial(jax.jit, static_argnames=("dtype", "normalization", "loop", "steps"))
 def _propagate(nodes, senders, receivers, weights, teleport, *, dtype, steps, **options):
     weights = jnp.ones(np.shape(senders)) if weights is None else weights
-    ends = jnp.asarray(senders), jnp.asarray(receivers)
+    ends = senders, receivers
 
     @jax.checkpoint  # keeps the arguments alone for the reverse pass
     def mix(nodes, weights, teleport):

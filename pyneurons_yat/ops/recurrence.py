@@ -41,14 +41,15 @@ def recurrence(
         update: the step, hashable: `update(shared, carry, inputs_t, total)` returns the carry, of
             the same structure, shapes and dtypes, and y_t; total is offset plus product. A
             function defined anew each time is compiled anew each time.
-        carry: a tree of floating arrays (*B, ...). Its last array is the state, (*B, H).
+        carry: a tree of arrays (*B, ...). Its last array is the state, (*B, H).
         kernel: (H, G), or a tree of such; then offsets and total are trees of the same
             structure. Products of bfloat16 and float16 are accumulated and given in float32.
         offsets: (T, *B, G), or None for 0.
-        inputs: a tree of floating arrays (T, ...); each step gets one entry.
-        shared: a tree of floating arrays which each step gets whole, such as biases.
+        inputs: a tree of arrays (T, ...); each step gets one entry.
+        shared: a tree of arrays which each step gets whole, such as biases.
         where: booleans (T, *B), or None. Where False, the step does not happen: the carry stays,
-            and y is 0. Offsets and inputs there should be finite.
+            and y is 0. Offsets and inputs there should be finite, and so should the derivatives of
+            `update` at them. With it every array of carry and y begins with the axes *B.
         reverse: whether to start at the last step. y_t stays at t.
         unroll: steps per iteration of the compiled loop.
         precision: of the products, as in `jax.lax.dot_general`.
@@ -59,11 +60,13 @@ def recurrence(
     Gradient:
         In carry, kernel, offsets, inputs and shared, that of the scan. Kept for the reverse pass:
         kernel, inputs and shared, and the carry and the total of each step. `update` is
-        computed once more.
+        computed once more. Where an argument holds integers or keys, autodiff of the scan is
+        used instead.
 
     Raises:
-        TypeError: where is not boolean, or update is not hashable.
-        ValueError: where does not begin with T, or there is nothing of which to count the steps.
+        TypeError: where is not boolean, unroll is not an integer, or update is not hashable.
+        ValueError: a shape does not fit, unroll is below 1, or there is nothing of which to count
+            the steps.
 
     Example:
         >>> import jax.numpy as jnp, pyneurons_yat as pn
@@ -74,7 +77,9 @@ def recurrence(
         >>> y[:, 0].tolist()  # each h is 1 plus half of the one before
         [1.0, 1.5, 1.75]
     """
-    _check(update, (offsets, inputs), where)
+    where = None if where is None else jnp.asarray(where)
+    _check_static(update, unroll)
+    _check(carry, kernel, offsets, inputs, where)
     options = _Options(update, bool(reverse), unroll, precision)
     return _call(carry, kernel, offsets, inputs, shared, where, options=options)
 
@@ -88,7 +93,7 @@ class _Options(NamedTuple):
     precision: Any
 
 
-def _check(update, inputs, where):
+def _check_static(update, unroll):
     try:
         hash(update)
     except TypeError:
@@ -96,19 +101,44 @@ def _check(update, inputs, where):
             f"recurrence: update must be hashable, got a {type(update).__name__}; define it as a "
             "function of a module, or as a frozen dataclass with __call__"
         ) from None
-    steps = sorted({np.shape(leaf)[0] for leaf in jax.tree.leaves(inputs)})
-    if len(steps) != 1:
+    if not isinstance(unroll, int | np.integer):
+        raise TypeError(f"recurrence: unroll must be an integer, got {unroll!r}")
+    if unroll < 1:
+        raise ValueError(f"recurrence: unroll must be at least 1, got {unroll}")
+
+
+def _check(carry, kernel, offsets, inputs, where):
+    lengths = {np.shape(leaf)[:1] for leaf in jax.tree.leaves((offsets, inputs))}
+    if len(lengths) != 1 or () in lengths:
+        steps = sorted(size for shape in lengths for size in shape)
         raise ValueError(
-            f"recurrence: offsets and inputs must have the same number of steps, got {steps}"
+            "recurrence: offsets and inputs must begin with an axis of steps, and have the same "
+            f"number of steps, got {steps}"
         )
-    if where is None:
-        return
-    if where.dtype != jnp.bool_:
+    if np.ndim(_state(carry)) == 0:
+        raise ValueError("recurrence: the last array of carry must have shape (*B, H), got ()")
+    *batch, features = np.shape(_state(carry))
+    start = (*lengths.pop(), *batch)
+
+    def check_pair(block, offset):
+        if np.ndim(block) != 2 or np.shape(block)[0] != features:
+            raise ValueError(
+                f"recurrence: kernel must have shape (H, G) with the H = {features} of the state, "
+                f"the last array of carry, got {np.shape(block)}"
+            )
+        wanted = (*start, np.shape(block)[1])
+        if offset is not None and np.shape(offset) != wanted:
+            raise ValueError(
+                f"recurrence: offsets must have shape (T, *B, G), here {wanted}, got "
+                f"{np.shape(offset)}"
+            )
+
+    jax.tree.map(check_pair, kernel, offsets)
+    if where is not None and where.dtype != jnp.bool_:
         raise TypeError(f"recurrence: where must be boolean, got dtype {where.dtype}")
-    if steps != [*where.shape[:1]]:
+    if where is not None and where.shape != start:
         raise ValueError(
-            f"recurrence: where must have as many steps as inputs, got shape {where.shape} for "
-            f"{steps[0]} steps"
+            f"recurrence: where must have shape (T, *B), here {start}, got {where.shape}"
         )
 
 
@@ -118,6 +148,13 @@ def held(where: jax.Array | None, new: Any, old: Any) -> Any:
         return new
 
     def choose(after, before):
+        if np.shape(after)[: where.ndim] != where.shape:
+            raise ValueError(
+                "recurrence: with where, or the lengths of scan_cell, every leaf of carry and y "
+                f"must begin with the batch axes {where.shape}, got a leaf of shape "
+                f"{np.shape(after)}; give it these axes, or leave the lengths out"
+            )
+        after = jnp.asarray(after)
         mask = where.reshape(where.shape + (1,) * (after.ndim - where.ndim))
         return jnp.where(mask, after, before)
 
@@ -145,8 +182,15 @@ def total(carry: Any, kernel: Any, offsets: Any, precision: Any) -> Any:
     return jax.tree.map(one, kernel, offsets)
 
 
-def _products(options, carry, kernel):
-    return total(carry, kernel, jax.tree.map(lambda block: None, kernel), options.precision)
+def _products(options, carry, kernel, like):
+    """The products alone, in the dtypes of the tree `like`."""
+    products = total(carry, kernel, jax.tree.map(lambda block: None, kernel), options.precision)
+    return jax.tree.map(lambda product, to: product.astype(to.dtype), products, like)
+
+
+def _floating(tree):
+    leaves = jax.tree.leaves(tree)
+    return all(jnp.issubdtype(jax.typeof(leaf).dtype, jnp.floating) for leaf in leaves)
 
 
 def _step(options, shared, carry, inputs, total, where):
@@ -156,7 +200,8 @@ def _step(options, shared, carry, inputs, total, where):
 
 @partial(jax.jit, static_argnames=("options",))
 def _call(carry, kernel, offsets, inputs, shared, where, *, options):
-    return _recur(options, carry, kernel, offsets, inputs, shared, where)
+    run = _recur if _floating((carry, kernel, offsets, inputs, shared)) else _plain
+    return run(options, carry, kernel, offsets, inputs, shared, where)
 
 
 def _scan(options, step, carry, steps):
@@ -171,12 +216,12 @@ def _forward(options, carry, kernel, offsets, inputs, shared, where):
         return new, (y, carry, sums)
 
     last, (ys, carries, totals) = _scan(options, step, carry, (offsets, inputs, where))
-    given = jax.tree.map(lambda block, offset: offset is not None, kernel, offsets)
-    return (last, ys), (kernel, inputs, shared, where, carries, totals, given)
+    likes = jax.tree.map(lambda offset: jnp.zeros(0, offset.dtype), offsets)
+    return (last, ys), (kernel, inputs, shared, where, carries, totals, likes)
 
 
 def _backward(options, residuals, gradient):
-    kernel, inputs, shared, where, carries, totals, given = residuals
+    kernel, inputs, shared, where, carries, totals, likes = residuals
     last, ys = gradient
 
     def step(after, now):
@@ -185,7 +230,7 @@ def _backward(options, residuals, gradient):
         once = partial(_step, options, where=valid)
         _, pull = jax.vjp(once, shared, carry, x, sums)
         more, direct, dx, d_total = pull((d_new, dy))
-        _, back = jax.vjp(lambda c: _products(options, c, kernel), carry)
+        _, back = jax.vjp(lambda c: _products(options, c, kernel, sums), carry)
         d_carry = jax.tree.map(jnp.add, direct, back(d_total)[0])
         return (d_carry, jax.tree.map(jnp.add, d_shared, more)), (dx, d_total)
 
@@ -195,22 +240,28 @@ def _backward(options, residuals, gradient):
         backwards, step, (last, zeros_like(shared)), steps
     )
     d_kernel = _kernel_gradient(options, carries, kernel, d_totals)
-    d_offsets = jax.tree.map(lambda d, was: d if was else None, d_totals, given)
+    d_offsets = jax.tree.map(
+        lambda block, like, d: None if like is None else d.astype(like.dtype),
+        kernel, likes, d_totals,
+    )  # fmt: skip
     return d_carry, d_kernel, d_offsets, d_inputs, d_shared, None
 
 
 def _kernel_gradient(options, carries, kernel, d_totals):
     """Products of two matrices, whose rows are all steps of all sequences."""
     rows, *flat = (as_rows(x) for x in [_state(carries), *jax.tree.leaves(d_totals)])
-    _, pull = jax.vjp(lambda kernel: _products(options, rows, kernel), kernel)
-    return pull(jax.tree.unflatten(jax.tree.structure(kernel), flat))[0]
+    flat = jax.tree.unflatten(jax.tree.structure(kernel), flat)
+    _, pull = jax.vjp(lambda kernel: _products(options, rows, kernel, flat), kernel)
+    return pull(flat)[0]
 
 
-@custom_gradient(_backward, _forward, static=(0,))
-def _recur(options, carry, kernel, offsets, inputs, shared, where):
+def _plain(options, carry, kernel, offsets, inputs, shared, where):
     def step(carry, now):
         offset, x, valid = now
         sums = total(carry, kernel, offset, options.precision)
         return _step(options, shared, carry, x, sums, valid)
 
     return _scan(options, step, carry, (offsets, inputs, where))
+
+
+_recur = custom_gradient(_backward, _forward, static=(0,))(_plain)

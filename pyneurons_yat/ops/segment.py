@@ -14,6 +14,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from .arguments import (
+    as_index,
     check_choice,
     narrow,
     result_dtype,
@@ -36,7 +37,8 @@ def segment_reduce(
         sum_s = sum_{e in s} x_e,    mean_s = sum_s / |s|,
         softmax_s = sum_{e in s} x_e exp(x_e) / sum_{e in s} exp(x_e)
 
-    All are per feature. A segment without entries gives 0, whatever the reduction.
+    All are per feature. A segment without entries gives 0, whatever the reduction. In a softmax an
+    entry of -inf has no share, so a segment of only such entries gives 0.
 
     Letters: E entries, S segments, F any further axes.
 
@@ -69,12 +71,15 @@ def segment_reduce(
         [1.0, 0.0, 4.0]
     """
     check_choice("segment_reduce", "reduction", reduction, REDUCTIONS)
-    dtype = check_segments("segment_reduce", segment_ids, num_segments, where, data=data)
-    return _reduce(data, segment_ids, where, reduction=reduction, size=num_segments, dtype=dtype)
+    ids, dtype = check_segments("segment_reduce", segment_ids, num_segments, where, data=data)
+    return _reduce(data, ids, where, reduction=reduction, size=num_segments, dtype=dtype)
 
 
 def check_segments(function, segment_ids, num_segments, where, **arrays):
-    """What all functions of segments check; the first array is the data. Returns the dtype."""
+    """What all functions of segments check; the first array is the data.
+
+    Returns the ids as `as_index` makes them, and the dtype of the result.
+    """
     name, data = next(iter(arrays.items()))
     shape = np.shape(data)
     if len(shape) < 1 or np.shape(segment_ids) != shape[:1]:
@@ -82,10 +87,7 @@ def check_segments(function, segment_ids, num_segments, where, **arrays):
             f"{function}: {name} must have shape (E, *F) and segment_ids (E,), got {shape} and "
             f"{np.shape(segment_ids)}"
         )
-    if not jnp.issubdtype(jnp.result_type(segment_ids), jnp.integer):
-        raise TypeError(
-            f"{function}: segment_ids must be integers, got {jnp.result_type(segment_ids)}"
-        )
+    segment_ids = as_index(function, "segment_ids", segment_ids)
     if not isinstance(num_segments, int | np.integer) or num_segments < 0:
         raise ValueError(
             f"{function}: num_segments must be an integer of at least 0, known when compiling, "
@@ -93,7 +95,7 @@ def check_segments(function, segment_ids, num_segments, where, **arrays):
         )
     if where is not None:
         _check_mask(function, where, shape)
-    return result_dtype(function, **arrays)
+    return segment_ids, result_dtype(function, **arrays)
 
 
 def _check_mask(function, where, shape):
@@ -133,7 +135,7 @@ def _reduce(data, segment_ids, where, *, reduction, size, dtype):
         return _REDUCE[reduction](data, segment_ids, where, size)
 
     where = None if where is None else jnp.asarray(where)
-    return reduce(jnp.asarray(data, dtype), jnp.asarray(segment_ids), where)
+    return reduce(jnp.asarray(data, dtype), segment_ids, where)
 
 
 def _total(data, segment_ids, where, size):
@@ -163,7 +165,8 @@ def _softmax_mean(data, segment_ids, where, size):
     wide = widen(data, data.dtype, data.ndim)
     where = taking_part(segment_ids, size, where, data.ndim)
     share = softmax_shares(size, wide, segment_ids, where)
-    return narrow(segment_sum(jnp.where(where, share * wide, 0), segment_ids, size), data.dtype)
+    weighted = share * jnp.where(share == 0, 0, wide)  # what has no share may be infinite
+    return narrow(segment_sum(weighted, segment_ids, size), data.dtype)
 
 
 _REDUCE = {
@@ -176,10 +179,11 @@ _REDUCE = {
 
 
 def softmax_shares(size, scores, segment_ids, where):
-    """The softmax in the accumulator's dtype."""
+    """The softmax in the accumulator's dtype; 0 in a segment of which no power is above 0."""
     wide = jnp.where(where, widen(scores, scores.dtype, scores.ndim), -jnp.inf)
     largest = jax.lax.stop_gradient(jax.ops.segment_max(wide, segment_ids, size))
     shift = jnp.where(jnp.isfinite(largest), largest, 0)
     power = jnp.exp(wide - of_entry(shift, segment_ids))
-    total = of_entry(segment_sum(power, segment_ids, size), segment_ids)
+    total = segment_sum(power, segment_ids, size)
+    total = of_entry(jnp.where(total == 0, 1, total), segment_ids)
     return jnp.where(where, power / jnp.where(where, total, 1), 0)

@@ -34,7 +34,8 @@ def segment_softmax(
             id is outside [0, S), the score takes no part and the result is 0.
 
     Returns:
-        Values in [0, 1] of the shape and dtype of scores; those of a segment sum to 1.
+        Values in [0, 1] of the shape and dtype of scores; those of a segment sum to 1, but are all
+        0 where all its scores are -inf.
 
     Gradient:
         dx_e = y_e (g_e - sum_f g_f y_f). Only the result is kept for the reverse pass.
@@ -49,8 +50,8 @@ def segment_softmax(
         >>> pn.segment_softmax(scores, ids, 2).tolist()
         [1.0, 0.5, 0.5]
     """
-    dtype = check_segments("segment_softmax", segment_ids, num_segments, where, scores=scores)
-    return _call_softmax(scores, segment_ids, where, size=num_segments, dtype=dtype)
+    ids, dtype = check_segments("segment_softmax", segment_ids, num_segments, where, scores=scores)
+    return _call_softmax(scores, ids, where, size=num_segments, dtype=dtype)
 
 
 def segment_softermax(
@@ -102,18 +103,18 @@ def segment_softermax(
     """
     name = "segment_softermax"
     check_positive(name, n=n, epsilon=epsilon)
-    dtype = check_segments(
+    ids, dtype = check_segments(
         name, segment_ids, num_segments, where, scores=scores, n=n, epsilon=epsilon
     )
     check_spread(name, np.shape(scores), n=n)
     if np.ndim(epsilon) != 0:
         raise ValueError(f"{name}: epsilon must have shape (), got shape {np.shape(epsilon)}")
-    return _call_softermax(scores, segment_ids, n, epsilon, where, size=num_segments, dtype=dtype)
+    return _call_softermax(scores, ids, n, epsilon, where, size=num_segments, dtype=dtype)
 
 
 @partial(jax.jit, static_argnames=("size", "dtype"))
 def _call_softmax(scores, segment_ids, where, *, size, dtype):
-    scores, segment_ids = jnp.asarray(scores, dtype), jnp.asarray(segment_ids)
+    scores = jnp.asarray(scores, dtype)
     where = taking_part(segment_ids, size, where, scores.ndim)
     return _softmax_rule(size, scores, segment_ids, where)
 
@@ -138,7 +139,7 @@ def _softmax_rule(size, scores, segment_ids, where):
 
 @partial(jax.jit, static_argnames=("size", "dtype"))
 def _call_softermax(scores, segment_ids, n, epsilon, where, *, size, dtype):
-    scores, segment_ids = jnp.asarray(scores, dtype), jnp.asarray(segment_ids)
+    scores = jnp.asarray(scores, dtype)
     n, epsilon = widen(n, dtype, scores.ndim), widen(epsilon, dtype, scores.ndim)
     where = taking_part(segment_ids, size, where, scores.ndim)
     return _softermax(size, scores, segment_ids, n, epsilon, where)

@@ -123,6 +123,23 @@ def test_low_precision_is_near_float64(layer, dtype):
 
 
 @yat_cell
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+def test_a_state_near_the_weights_is_seen_near(layer, dtype):
+    h = jax.random.uniform(jax.random.key(0), (1, 64), dtype, 0.5, 1)
+    cell = make(layer, 3, 64, dtype=dtype, epsilon=0.01, bias_init=jax.nn.initializers.zeros)
+    near = jnp.broadcast_to(h.T * 1.02, cell.recurrent_kernel.shape).astype(dtype)
+    cell = pn.replace(cell, "recurrent_kernel", near)
+    cell = pn.replace(cell, "alpha", jnp.full_like(cell.alpha, 0.01))
+    carry = jax.tree.map(lambda zero: h + zero, pn.initial_carry(cell, (1,), dtype))
+    parameters, x = truth_cells.parameters(cell), np.zeros((1, 3))
+    wide = jax.tree.map(lambda h: np.asarray(h, np.float64), carry)
+    _, wanted = truth_cells.STEPS[layer.name](parameters, wide, x, epsilon=0.01)
+    np.testing.assert_allclose(
+        np.asarray(cell(carry, jnp.asarray(x, dtype))[1], float), wanted, 0.01
+    )
+
+
+@yat_cell
 @pytest.mark.parametrize("scale", [1e-30, 1.0, 1e4, 1e18])
 def test_yat_cells_are_bounded_and_finite(layer, scale):
     cell = make(layer, dtype=jnp.float32)

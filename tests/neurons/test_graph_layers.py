@@ -274,6 +274,21 @@ def test_an_unknown_normalizer_is_refused():
         LAYERS["YatGraphAttention"](normalizer="sum")(graph_of())
 
 
+def test_a_power_is_the_softermaxs():
+    for power in (-7.0, 1.0):
+        with pytest.raises(ValueError, match="power is the softermax's n, got"):
+            LAYERS["YatGraphAttention"](power=power)(graph_of())
+
+
+@every_layer
+def test_narrow_indices_are_indices(layer):
+    model, nodes = layer(), np.ones((300, 4), np.float32)
+    ends = np.array([0, 100]), np.array([100, 0])
+    wanted = model(graph_of(nodes, *ends)).nodes
+    narrow = graph_of(nodes, *ends)._replace(senders=np.uint8(ends[0]), receivers=np.int8(ends[1]))
+    close(model(narrow).nodes, wanted)
+
+
 def test_layers_compose_and_pass_the_key_on():
     def drop(graph, *, key=None):
         if key is None:

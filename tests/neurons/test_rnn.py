@@ -106,9 +106,12 @@ def test_dropout_is_between_layers_and_only_in_observe():
     assert not np.allclose(seen, other)
     assert not np.allclose(seen, model(X))
     close(after, model)
-    close(pn.observe(model, X)[0], np.asarray(model(X)))
-    single = pn.GRU(key(0), 2, 8, dropout=0.5, dtype=float)
-    close(pn.observe(single, X, key=key(1))[0], np.asarray(single(X)))
+    close(pn.observe(model, X, dropout=0.0)[0], np.asarray(model(X)))
+    with pytest.raises(ValueError, match="RNN: dropout=0.5 draws, so it needs a key"):
+        pn.observe(model, X)
+    narrow = X.astype(np.float32)
+    small = pn.RNN(key(0), 2, 3, layers=2)
+    assert pn.observe(small, narrow, key=key(1), dropout=np.float64(0.5))[0].dtype == np.float32
 
 
 def test_dropout_keeps_the_mean():
@@ -245,10 +248,14 @@ def test_wrong_arguments():
     model = pn.LSTM(key(0), 2, 3, layers=2)
     with pytest.raises(ValueError, match="one entry for each of 2 layers, got 1 entries"):
         model(X, carry=(None,))
-    with pytest.raises(ValueError, match="dropout must be in"):
+    with pytest.raises(ValueError, match="dropout must be a number in"):
         pn.observe(model, X, dropout=1.0)
     with pytest.raises(ValueError, match="reverse must be False"):
         pn.LSTM(key(0), 2, 3, bidirectional=True)(X, reverse=True)
+    with pytest.raises(ValueError, match="merge joins two directions"):
+        model(X, merge=jnp.add)
+    with pytest.raises(ValueError, match="dropout=0.5 falls between layers"):
+        pn.observe(pn.RNN(key(0), 2, 3), X, key=key(1), dropout=0.5)
     with pytest.raises(TypeError, match="cell must be a layer"):
         pn.RNN(key(0), 2, 3, cell=pn.LSTMCell(key(0), 2, 3))
     with pytest.raises(ValueError, match="layers must be at least 1"):
@@ -257,6 +264,41 @@ def test_wrong_arguments():
         pn.LSTM(key(0), 2, 3, nonsense=1)
     with pytest.raises(ValueError, match="lengths must be from 0 to 5"):
         model(X, lengths=np.array([9, 1, 1]))
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"dropout": 5, "layers": 2}, ValueError, "dropout must be a number in"),
+        ({"dropout": 0.5}, ValueError, "dropout=0.5 falls between layers"),
+        ({"merge": jnp.add}, ValueError, "merge joins two directions"),
+        ({"merge": "nonsense"}, TypeError, "merge must be a function"),
+        ({"bidirectional": True, "reverse": True}, ValueError, "reverse must be False"),
+    ],
+)
+@pytest.mark.parametrize("layer", [pn.RNN, pn.LSTM, pn.GRU])
+def test_what_cannot_be_made_is_refused(layer, options, error, message):
+    with pytest.raises(error, match=f"RNN: .*{message}"):
+        layer(key(0), 2, 3, **options)
+
+
+def test_the_cell_of_an_lstm_is_its_own():
+    with pytest.raises(TypeError, match="LSTM: the cell is LSTMCell; take RNN"):
+        pn.LSTM(key(0), 2, 3, cell=pn.GRUCell)
+
+
+@pytest.mark.parametrize("carry", [5, (None,), (None,) * 3])
+def test_the_carry_of_two_directions_is_a_pair(carry):
+    model = pn.GRU(key(0), 2, 3, bidirectional=True)
+    with pytest.raises(ValueError, match="bidirectional layer must be a pair"):
+        model(X, carry=(carry,))
+
+
+def test_a_cell_does_not_move_in_the_padding():
+    model = pn.RNN(key(0), 2, 2, cell=NoisyCell)
+    for lengths, steps in ((LENGTHS, 5), ([2, 1, 3], 3), ([0, 0, 0], 0)):
+        _, moved = pn.observe(model, X, key(1), lengths=lengths)
+        assert float(moved.cells[0].count) == steps
 
 
 def test_gradient_of_a_deep_model():

@@ -231,6 +231,90 @@ def test_any_function_and_any_carry():
     np.testing.assert_array_equal(y["n"], np.arange(5))
 
 
+def steps_and_noise(carry, x):
+    steps, key, h = carry
+    key, one = jnp.moveaxis(jax.vmap(jax.random.split)(key), 1, 0)
+    h = 0.5 * h + x + 0 * jax.vmap(lambda key: jax.random.normal(key, (2,)))(one)
+    return (steps + 1, key, h), h
+
+
+def first_steps(params, batch_shape, dtype):
+    keys = jax.random.split(jax.random.key(0), batch_shape)
+    return jnp.zeros(batch_shape, jnp.int32), keys, jnp.zeros((*batch_shape, 2), dtype)
+
+
+def project_steps(params, x):
+    return jnp.diag(params.decay), None, x
+
+
+def update_steps(shared, carry, x, total):
+    steps, key, h = carry
+    return (steps + 1, key, x + total), x + total
+
+
+@pytest.mark.parametrize(
+    "apply",
+    [lambda params, carry, x: steps_and_noise(carry, x), (project_steps, update_steps)],
+    ids=["one", "two"],
+)
+def test_a_declared_carry_may_hold_integers_and_keys(apply):
+    cell = pn.bind_cell("Steps", create_leaky, apply, first_steps)(None, 2, 2)
+    scan = partial(pn.scan_cell, cell, lengths=LENGTHS, return_carry=True)
+    with jax.debug_key_reuse(False):  # a key that stays in the padding counts as reused
+        (steps, _, h), y = scan(X)
+        gradient = jax.grad(lambda x: scan(x)[1].sum())(X)
+        first = pn.initial_carry(cell, (3,))
+        with pytest.raises(TypeError, match="Steps: carry must be of dtype int32, got dtype float"):
+            scan(X, (first[0] * 1.0, *first[1:]))
+        with pytest.raises(TypeError, match=r"Steps: carry must be of dtype key<fry>, got dtype"):
+            scan(X, (first[0], first[0], first[2]))
+        with pytest.raises(TypeError, match="Steps: carry must be floating, got dtype int"):
+            scan(X, (*first[:2], np.zeros((3, 2), int)))
+    assert steps.tolist() == LENGTHS.tolist()
+    close(np.asarray(h), np.stack([y[0, 4], [0, 0], y[2, 2]]))
+    close(np.asarray(y[0]), wanted_leaky(X[0]))
+    np.testing.assert_allclose(gradient[2, :, 0], [1.75, 1.5, 1, 0, 0])
+
+
+def test_with_lengths_all_arrays_begin_with_the_batch():
+    def count(carry, x):
+        return {**carry, "n": carry["n"] + 1}, x
+
+    for n in (jnp.zeros(()), jnp.zeros((5, 3))):
+        with pytest.raises(ValueError, match=r"must begin with the batch axes \(3,\), got a leaf"):
+            pn.scan_cell(count, X, {"n": n}, lengths=LENGTHS)
+    with pytest.raises(ValueError, match=r"must begin with the batch axes .* of shape \(\);"):
+        pn.scan_cell(lambda carry, x: (carry, x.sum()), X, jnp.zeros(3), lengths=LENGTHS)
+
+
+@pytest.mark.parametrize("shape", [(5, 3, 2, 2, 2), (5, 3)], ids=["images", "ids"])
+def test_with_time_first_lengths_tell_the_batch(shape):
+    x = np.arange(1.0, 1 + np.prod(shape)).reshape(shape)
+
+    def total(carry, x):
+        carry = carry + x.reshape(3, -1).sum(1)
+        return carry, {"sum": carry, "x": x}
+
+    scan = jax.jit(partial(pn.scan_cell, total, time_major=True, return_carry=True))
+    carry, y = scan(x, jnp.zeros(3), lengths=LENGTHS)
+    wanted = [x[:n, i].sum() for i, n in enumerate(LENGTHS)]
+    np.testing.assert_allclose(carry, wanted)
+    valid = np.arange(5)[:, None] < LENGTHS
+    np.testing.assert_array_equal(y["x"], np.where(valid.reshape(5, 3, *(1,) * (x.ndim - 2)), x, 0))
+    cell = pn.bind_cell(
+        "Leaky", create_leaky, lambda p, c, x: total(c, x), lambda p, b, d: np.zeros(b)
+    )
+    close(scan.__wrapped__.func(cell(None, 2, 2), x, lengths=LENGTHS, time_major=True), y)
+
+
+@each_cell
+@pytest.mark.parametrize("dtype", [list, np.uint8, np.uint64])
+def test_lengths_may_be_a_list_or_of_any_integer_dtype(cell, dtype):
+    lengths = LENGTHS.tolist() if dtype is list else LENGTHS.astype(dtype)
+    scan = partial(pn.scan_cell, cell, X, reverse=True)
+    close(scan(lengths=lengths), np.asarray(scan(lengths=LENGTHS)))
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
@@ -244,6 +328,12 @@ def test_any_function_and_any_carry():
         ({"carry": np.zeros((3, 3))}, TypeError, "LSTMCell: carry must have the structure"),
         ({"carry": (np.zeros((2, 3)),) * 2}, ValueError, r"carry must have shape \(3, 3\)"),
         ({"cell": 3}, TypeError, "cell must be a model or a function"),
+        ({"x": {"a": X}}, TypeError, "x must be one array, got dict"),
+        ({"x": X.tolist()}, TypeError, "x must be one array, got list"),
+        ({"unroll": 2.0}, TypeError, "scan_cell: unroll must be an integer"),
+        ({"unroll": "a"}, TypeError, "scan_cell: unroll must be an integer"),
+        ({"unroll": 0}, ValueError, "scan_cell: unroll must be at least 1"),
+        ({"lengths": np.array([5, 1]), "time_major": True}, ValueError, r"batch axes, \(5,\)"),
     ],
 )
 def test_wrong_arguments(arguments, error, message):

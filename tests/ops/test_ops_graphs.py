@@ -48,6 +48,7 @@ def test_a_graph_counts_itself():
         ((NODES, [0, 1], [1]), ValueError, r"same shape \(E,\)"),
         ((NODES, [[0]], [[1]]), ValueError, r"same shape \(E,\)"),
         ((NODES, [0.0], [1.0]), TypeError, "senders must be integers"),
+        ((NODES, [True], [1]), TypeError, "senders must be integers, got bool"),
         ((np.float64(3.0), [], []), ValueError, r"nodes must have shape \(N, \*F\)"),
         (({"a": NODES, "b": NODES[:2]}, [], []), ValueError, "nodes must have shape"),
     ],
@@ -122,118 +123,35 @@ def test_nodes_and_messages_may_be_trees_and_the_reduction_a_function():
     assert set(ops.message_passing(graph).nodes) == {"a", "b"}
 
 
+@pytest.mark.parametrize("sender", [-1, -4, 4])
+def test_a_sender_out_of_range_sends_nan(sender):
+    graph = small()._replace(senders=np.array([1, sender, 1, 0]))
+    sums = ops.message_passing(graph).nodes
+    assert np.isnan(sums).all(1).tolist() == [True, False, False, False]
+    whole = graph._replace(nodes=jnp.arange(4))
+    largest = ops.message_passing(whole, reduction=lambda m, ids, n: m).nodes
+    assert largest.tolist() == [1, np.iinfo(int).min, 1, 0]
+
+
+def test_a_receiver_out_of_range_receives_nothing():
+    graph = small()._replace(receivers=np.array([0, -1, 4, 2]))
+    wanted = np.zeros((4, 2))
+    wanted[0], wanted[2] = NODES[1], NODES[0]
+    np.testing.assert_array_equal(ops.message_passing(graph).nodes, wanted)
+
+
+@pytest.mark.parametrize("wrong", [[1.0, 2.0, 1.0, 0.0], np.ones(4, bool)])
+@pytest.mark.parametrize("end", ["senders", "receivers"])
+def test_indices_are_integers(end, wrong):
+    graph = small()._replace(**{end: wrong})
+    for function in (ops.message_passing, ops.propagate, ops.node_graphs):
+        with pytest.raises(TypeError, match=f"{function.__name__}: {end} must be integers"):
+            function(graph)
+
+
 def test_an_unknown_reduction_is_refused():
     with pytest.raises(ValueError, match="message_passing: reduction must be 'sum' or"):
         ops.message_passing(small(), reduction="median")
-
-
-# Segments
-
-
-def test_ids_out_of_range_take_no_part():
-    data, ids = jnp.array([1.0, 2.0, 4.0, 8.0]), jnp.array([0, -1, 2, 0])
-    assert ops.segment_reduce(data, ids, 2).tolist() == [9, 0]
-    assert ops.segment_reduce(data, ids, 2, reduction="mean").tolist() == [4.5, 0]
-    assert ops.segment_reduce(data, ids, 2, reduction="max").tolist() == [8, 0]
-    np.testing.assert_allclose(ops.segment_softermax(data, ids, 2), [1 / 9, 0, 0, 8 / 9])
-    assert np.asarray(ops.segment_softmax(data, ids, 2))[[1, 2]].tolist() == [0, 0]
-
-
-def test_no_segments():
-    data, ids = jnp.ones(2), jnp.array([0, 1])
-    for function in (ops.segment_softmax, ops.segment_softermax):
-        y, pull = jax.vjp(lambda x, function=function: function(x, ids, 0), data)
-        assert (y.tolist(), pull(y)[0].tolist()) == ([0, 0], [0, 0])
-    for name in ("sum", "mean", "max", "min", "softmax"):
-        assert ops.segment_reduce(data, ids, 0, reduction=name).shape == (0,)
-
-
-def test_awkward_scores():
-    ids = jnp.array([0, 0, 1, 1, 2, 2])
-    scores = jnp.array([0.0, 0.0, 1e300, 1e300, 1e-200, -3.0])
-
-    def loss(scores):
-        y = ops.segment_softermax(scores, ids, 4, n=3.0)
-        return y[2] + 2 * y[4], y
-
-    (_, y), gradient = jax.value_and_grad(loss, has_aux=True)(scores)
-    np.testing.assert_allclose(y, [0, 0, 0.5, 0.5, 0, 0], atol=1e-300)
-    assert np.isfinite(gradient).all()
-    shares = ops.segment_softmax(
-        jnp.array([-1e300, 1e300, -jnp.inf, 0.0, -jnp.inf, -jnp.inf]), ids, 4
-    )
-    np.testing.assert_array_equal(shares[:4], [0, 1, 0, 1])
-
-
-def test_a_masked_score_may_be_anything():
-    ids, where = jnp.array([0, 0, 1]), np.array([True, False, False])
-    scores = jnp.array([2.0, jnp.nan, jnp.inf])
-    for function in (ops.segment_softmax, ops.segment_softermax):
-
-        def loss(scores, function=function):
-            y = function(scores, ids, 2, where=where)
-            return y[0] ** 2, y
-
-        (_, y), gradient = jax.value_and_grad(loss, has_aux=True)(scores)
-        np.testing.assert_allclose(y, [1, 0, 0])
-        np.testing.assert_allclose(gradient, 0, atol=1e-12)
-    for name, wanted in {"sum": 2, "mean": 2, "max": 2, "min": 2, "softmax": 2}.items():
-        got = ops.segment_reduce(scores, ids, 2, reduction=name, where=where)
-        np.testing.assert_array_equal(got, [wanted, 0])
-
-
-def test_equal_extremes_share_the_gradient():
-    def largest(x):
-        return ops.segment_reduce(x, jnp.array([0, 0, 0, 1]), 2, reduction="max").sum()
-
-    assert jax.grad(largest)(jnp.array([2.0, 1.0, 2.0, 3.0])).tolist() == [0.5, 0, 0.5, 1]
-
-
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_low_precision_sums_accumulate_in_float32(dtype):
-    ones = jnp.ones(4096, dtype)
-    assert float(ops.segment_reduce(ones, jnp.zeros(4096, int), 1)[0]) == 4096
-    graph = ops.make_graph(ones[:, None], np.arange(4096), np.zeros(4096, int))
-    mean = ops.propagate(graph, normalization="mean").nodes
-    assert mean.dtype == dtype
-    assert float(mean[0, 0]) == 1
-
-
-@pytest.mark.parametrize(
-    ("arguments", "error", "message"),
-    [
-        (([1.0], np.zeros(1, int), 1), TypeError, "must be an array"),
-        ((np.ones(2), np.zeros(3, int), 1), ValueError, r"segment_ids \(E,\)"),
-        ((np.ones(2), np.zeros(2), 1), TypeError, "segment_ids must be integers"),
-        ((np.ones(2), np.zeros(2, int), 1.5), ValueError, "num_segments must be an integer"),
-        ((np.ones(2), np.zeros(2, int), -1), ValueError, "num_segments must be an integer"),
-    ],
-)
-@pytest.mark.parametrize("name", ["segment_reduce", "segment_softmax", "segment_softermax"])
-def test_segments_check_alike(name, arguments, error, message):
-    with pytest.raises(error, match=f"{name}: .*{message}"):
-        getattr(ops, name)(*arguments)
-
-
-@pytest.mark.parametrize("name", ["segment_reduce", "segment_softmax", "segment_softermax"])
-def test_segments_check_masks(name):
-    data, ids = np.ones((2, 3)), np.zeros(2, int)
-    with pytest.raises(TypeError, match="where must be boolean"):
-        getattr(ops, name)(data, ids, 1, where=np.ones(2))
-    with pytest.raises(ValueError, match=r"where must have shape \(2,\)"):
-        getattr(ops, name)(data, ids, 1, where=np.ones(3, bool))
-    both = np.ones((2, 3), bool)
-    same(getattr(ops, name)(data, ids, 1, where=both), getattr(ops, name)(data, ids, 1))
-
-
-def test_softermax_checks_its_numbers():
-    data, ids = np.ones((2, 3)), np.zeros(2, int)
-    with pytest.raises(ValueError, match="n must be above 0"):
-        ops.segment_softermax(data, ids, 1, n=0.0)
-    with pytest.raises(ValueError, match="epsilon must have shape"):
-        ops.segment_softermax(data, ids, 1, epsilon=np.ones(3))
-    with pytest.raises(ValueError, match="n must have shape"):
-        ops.segment_softermax(data, ids, 1, n=np.ones(2))
 
 
 # Pairs
@@ -281,8 +199,46 @@ def test_a_batch_is_its_graphs_side_by_side():
 def test_batches_of_different_fields_are_refused():
     with pytest.raises(ValueError, match="the same fields"):
         ops.batch_graphs([small(EDGES), small()])
+    with pytest.raises(ValueError, match=r"same features in all graphs, .* \[\(1,\), \(2,\)\]"):
+        ops.batch_graphs([small(), small()._replace(nodes=NODES[:, :1])])
     with pytest.raises(ValueError, match="at least one graph"):
         ops.batch_graphs([])
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "uint16"])
+def test_narrow_indices_grow_with_the_graph(dtype):
+    index, count = np.array([120], dtype), np.array([200], "uint8")
+    graph = ops.GraphsTuple(np.ones((200, 1)), None, index, index, None, count, index // 120)
+    batch = ops.batch_graphs([graph, graph])
+    assert (batch.senders.tolist(), batch.receivers.tolist()) == ([120, 320],) * 2
+    assert ops.pad_graph(batch, 401, 3).senders.tolist() == [120, 320, 400]
+    assert ops.node_graphs(batch)[-1] == 1
+    assert ops.add_self_loops(graph).senders.tolist() == [120, *range(200)]
+    wide = ops.make_graph(graph.nodes, [120], [120])
+    np.testing.assert_array_equal(ops.propagate(graph).nodes, ops.propagate(wide).nodes)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"n_node": np.array([3])}, ValueError, r"n_node must add up to 4, .* got \[3\]"),
+        ({"n_edge": np.array([2, 3])}, ValueError, "n_edge must add up to 4"),
+        ({"n_edge": np.array([3, 1])}, ValueError, r"n_node and n_edge must have the same shape"),
+        ({"n_node": None}, ValueError, r"n_node must have shape \(G,\)"),
+        ({"n_node": np.array([4.0])}, TypeError, "n_node must be integers"),
+    ],
+)
+@pytest.mark.parametrize("name", ["unbatch_graphs", "node_graphs", "padding_masks"])
+def test_counts_must_add_up(name, change, error, message):
+    with pytest.raises(error, match=f"{name}: {message}"):
+        getattr(ops, name)(small()._replace(**change))
+
+
+def test_a_batch_comes_apart_outside_of_jit_only():
+    with pytest.raises(TypeError, match="unbatch_graphs: n_node and n_edge must be known"):
+        jax.jit(ops.unbatch_graphs)(small())
+    known = small()
+    assert jax.jit(lambda: ops.unbatch_graphs(known)[0].nodes)().shape == (4, 2)
 
 
 @pytest.mark.parametrize("sizes", [(7, 6), (7, 5, 3), (7, 6, 5), (10, 9, 4)])
@@ -315,6 +271,8 @@ def test_an_empty_last_graph_is_not_padding():
 def test_too_little_room_is_refused(sizes, message):
     with pytest.raises(ValueError, match=message):
         ops.pad_graph(small(), *sizes)
+    with pytest.raises(TypeError, match="num_nodes must be an integer, got 5.0"):
+        ops.pad_graph(small(), 5.0, 5)
 
 
 # Loops
@@ -329,6 +287,9 @@ def test_loops_stand_behind_the_edges_of_their_graph():
     assert looped.edges.tolist() == [1, -2, 3, 0.5, 0, 1, 2, 3, 7, 4, 5]
     with pytest.raises(ValueError, match="edges must have the structure"):
         ops.add_self_loops(batch)
+    for count in (5, 7):
+        with pytest.raises(ValueError, match=rf"one entry per node .* \(6,\), got \({count},\)"):
+            ops.add_self_loops(batch, np.ones(count))
 
 
 def test_loops_by_edges_are_loops_of_propagate():
@@ -343,6 +304,11 @@ def test_propagate_refuses():
         ops.propagate(small(), weighted=True)
     with pytest.raises(ValueError, match="steps must be an integer of at least 0"):
         ops.propagate(small(), steps=-1)
+    for teleport in (2.0, -2, np.float32(1.5), np.ones(2)):
+        with pytest.raises(ValueError, match="teleport must be a number from 0 to 1"):
+            ops.propagate(small(), teleport=teleport)
+    with pytest.raises(TypeError, match="degree_weights: senders must be integers"):
+        ops.degree_weights(SENDERS * 1.0, RECEIVERS, 4)
     with pytest.raises(ValueError, match="normalization must be"):
         ops.degree_weights(SENDERS, RECEIVERS, 4, normalization="none")
     with pytest.raises(ValueError, match="degree_weights: .*weights must have shape"):

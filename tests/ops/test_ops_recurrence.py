@@ -97,9 +97,87 @@ def test_low_precision_accumulates_in_float32():
 def test_wrong_arguments():
     with pytest.raises(TypeError, match="where must be boolean"):
         ops.recurrence(update, CARRY, KERNEL, OFFSETS, INPUTS, SHARED, where=np.ones((T, B)))
-    with pytest.raises(ValueError, match="as many steps as inputs"):
-        ops.recurrence(update, CARRY, KERNEL, OFFSETS, INPUTS, SHARED, where=WHERE[1:])
     with pytest.raises(ValueError, match=r"same number of steps, got \[3, 4\]"):
         ops.recurrence(update, CARRY, KERNEL, (OFFSETS[0][1:], None), INPUTS, SHARED)
     with pytest.raises(TypeError, match="update must be hashable"):
         ops.recurrence([], CARRY, KERNEL, OFFSETS, INPUTS, SHARED)
+
+
+def test_where_is_one_entry_per_step_and_sequence():
+    op = partial(ops.recurrence, update, CARRY, KERNEL, OFFSETS, INPUTS, SHARED)
+    for where in (WHERE[1:], WHERE[:, :1], np.ones((T, 7), bool), np.bool_(True), [[True]] * T):
+        with pytest.raises(ValueError, match=r"where must have shape \(T, \*B\), here \(4, 3\)"):
+            op(where=where)
+    close(op(where=WHERE.tolist()), op(where=WHERE))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"offsets": (OFFSETS[0][:, 0], None)}, r"offsets must have .* here \(4, 3, 2\)"),
+        ({"offsets": (OFFSETS[0][:, :1], None)}, r"offsets must have .* got \(4, 1, 2\)"),
+        ({"offsets": (1.0, None)}, "must begin with an axis of steps"),
+        ({"inputs": {"b": 1.0}}, "must begin with an axis of steps"),
+        ({"kernel": (KERNEL[0], np.ones((3, 2)))}, "kernel must have shape .* H = 2"),
+        ({"carry": (CARRY[0], 1.0)}, r"last array of carry must have shape \(\*B, H\)"),
+        ({"carry": (np.ones(3), CARRY[1]), "where": WHERE[:, :2]}, "where must have shape"),
+        ({"unroll": 0}, "unroll must be at least 1"),
+    ],
+)
+def test_shapes_are_checked_and_not_broadcast(change, message):
+    given = {"carry": CARRY, "kernel": KERNEL, "offsets": OFFSETS, "inputs": INPUTS}
+    with pytest.raises(ValueError, match=message):
+        ops.recurrence(update, **{**given, "shared": SHARED, **change})
+
+
+@pytest.mark.parametrize("unroll", [2.0, "a"])
+def test_unroll_is_an_integer(unroll):
+    with pytest.raises(TypeError, match="unroll must be an integer"):
+        ops.recurrence(update, CARRY, KERNEL, OFFSETS, INPUTS, SHARED, unroll=unroll)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32", "float64"])
+def test_the_gradient_of_an_offset_has_its_dtype(dtype):
+    def loss(op, offsets, kernel):
+        return op(CARRY, (kernel, KERNEL[1]), (offsets, None), INPUTS, SHARED)[1]["y"].sum()
+
+    with jax.numpy_dtype_promotion("standard"):
+        arguments = jnp.asarray(OFFSETS[0], dtype), jnp.asarray(KERNEL[0], np.float32)
+        got = jax.grad(partial(loss, partial(ops.recurrence, update)), (0, 1))(*arguments)
+        with ops.forward_mode(True):
+            wanted = jax.grad(partial(loss, partial(ops.recurrence, update)), (0, 1))(*arguments)
+    assert got[0].dtype == dtype
+    close(got, wanted, rtol=1e-2 if dtype in ("bfloat16", "float16") else 1e-5)
+
+
+def count(shared, carry, now, total):
+    steps, key, h = carry
+    key, one = jax.vmap(jax.random.split, out_axes=1)(key)
+    noise = jax.vmap(lambda key: jax.random.normal(key, (H,)))(one)
+    new = jnp.tanh(total + now["id"][:, None] + 0.1 * noise)
+    return (steps + 1, key, new), new
+
+
+def test_a_carry_may_hold_integers_and_keys():
+    first = jnp.zeros(B, int), jax.random.split(jax.random.key(0), B), jnp.asarray(CARRY[1])
+
+    def last(kernel, where=None):
+        inputs = {"id": jnp.arange(T * B).reshape(T, B)}
+        return ops.recurrence(count, first, kernel, OFFSETS[0], inputs, where=where)[0]
+
+    def loss(kernel):
+        return last(kernel, WHERE)[2].sum()
+
+    with jax.debug_key_reuse(False):  # a key that stays where a step is left out counts as reused
+        assert last(KERNEL[0], WHERE)[0].tolist() == WHERE.sum(0).tolist()
+        check_grads(loss, (KERNEL[0],), 1, ("fwd", "rev"), atol=1e-5, rtol=1e-5)
+
+
+def test_with_where_all_arrays_begin_with_the_batch():
+    for carry in ((np.ones(()), CARRY[1]), (np.ones((1, 1)), CARRY[1])):
+        with pytest.raises(ValueError, match=r"must begin with the batch axes \(3,\), got a leaf"):
+            ops.recurrence(same, carry, KERNEL[0], OFFSETS[0], where=WHERE)
+
+
+def same(shared, carry, now, total):
+    return carry, total
