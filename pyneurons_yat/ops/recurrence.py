@@ -240,11 +240,13 @@ def _backward(options, residuals, gradient):
         backwards, step, (last, zeros_like(shared)), steps
     )
     d_kernel = _kernel_gradient(options, carries, kernel, d_totals)
-    d_offsets = jax.tree.map(
-        lambda block, like, d: None if like is None else d.astype(like.dtype),
-        kernel, likes, d_totals,
-    )  # fmt: skip
+    d_offsets = jax.tree.map(_narrowed, kernel, likes, d_totals)
     return d_carry, d_kernel, d_offsets, d_inputs, d_shared, None
+
+
+def _narrowed(block, like, gradient):
+    """The gradient of an offset in its dtype; None where there was none, which `block` is not."""
+    return None if like is None else gradient.astype(like.dtype)
 
 
 def _kernel_gradient(options, carries, kernel, d_totals):
