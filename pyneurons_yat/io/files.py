@@ -165,9 +165,10 @@ def _plain(name: str, leaf: Any) -> tuple[str, np.ndarray]:
     if _is_key(leaf):
         return f"key {jax.random.key_impl(leaf)}", np.asarray(jax.random.key_data(leaf))
     dtype = _dtype(leaf)
+    place = name or "the root"
     if not (jnp.issubdtype(dtype, np.number) or jnp.issubdtype(dtype, np.bool_)):
         raise TypeError(
-            f"save: {name} must be an array of numbers, but a {type(leaf).__name__} of dtype "
+            f"save: {place} must be an array of numbers, but a {type(leaf).__name__} of dtype "
             f"{dtype} came"
         )
     array = np.asarray(leaf, np.dtype(dtype.name), order="C")
@@ -182,15 +183,15 @@ def _restored(array: np.ndarray, dtype: str) -> Any:
 
 
 def _fitting(file: str, name: str, found: Any, like: Any) -> Any:
-    told, expected = _described(found), _described(like)
+    told, expected, place = _described(found), _described(like), name or "the root"
     if told != expected:
-        raise ValueError(f"load: {name} is {told} in {file}, but {expected} in like")
+        raise ValueError(f"load: {place} is {told} in {file}, but {expected} in like")
     if isinstance(like, np.ndarray | np.generic):
         return found
     array = jnp.asarray(found)
     if array.dtype != found.dtype:
         raise ValueError(
-            f"load: {name} is {told} in {file}, which would become {array.dtype}; enable x64 "
+            f"load: {place} is {told} in {file}, which would become {array.dtype}; enable x64 "
             '(jax.config.update("jax_enable_x64", True)), or load into NumPy arrays in like'
         )
     return array

@@ -174,10 +174,11 @@ def _known(options: dict[str, Any]) -> None:
 
 
 def _number(learning_rate: Any) -> None:
-    if not isinstance(learning_rate, int | float | np.number | np.ndarray | jax.Array):
+    numeric = isinstance(learning_rate, int | float | np.number | np.ndarray | jax.Array)
+    if not numeric or jnp.issubdtype(jnp.result_type(learning_rate), jnp.complexfloating):
         raise TypeError(
-            "fit: the first argument must be a learning rate or an optax optimiser such as "
-            f"optax.adam(1e-3), but a {type(learning_rate).__name__} came"
+            "fit: the first argument must be a learning rate, a real number, or an optax optimiser "
+            f"such as optax.adam(1e-3), but a {type(learning_rate).__name__} came"
         )
     if shape := jnp.shape(learning_rate):
         raise ValueError(

@@ -23,6 +23,7 @@ from .step import (
     names,
     needs_predictions,
     recipe_of,
+    told,
     trained,
     update,
     validated,
@@ -90,9 +91,7 @@ def _examples(what: str, x: Any, y: Any) -> int:
 
 def _pair(validation: Any) -> Any:
     if not isinstance(validation, tuple) or len(validation) != 2:
-        raise ValueError(
-            f"fit: validation must be a pair (x, y), but a {type(validation).__name__} came"
-        )
+        raise ValueError(f"fit: validation must be a pair (x, y), but {told(validation)} came")
     return validation
 
 

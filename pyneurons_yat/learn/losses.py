@@ -247,7 +247,13 @@ def accuracy(
 
 
 def _real(function: str, name: str, value: ArrayLike) -> jax.Array:
-    array = jnp.asarray(value)
+    try:
+        array = jnp.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"{function}: {name} must be an array of real numbers, but a {type(value).__name__} "
+            f"came: {error}"
+        ) from error
     if not (jnp.issubdtype(array.dtype, jnp.floating) or jnp.issubdtype(array.dtype, jnp.integer)):
         raise TypeError(f"{function}: {name} must be real numbers, but dtype {array.dtype} came")
     return array
@@ -280,6 +286,10 @@ def _classes(
         raise ValueError(
             f"{function}: predictions must be (*B, C) and targets (*B,) labels or (*B, C) "
             f"distributions, but {predictions.shape} and {targets.shape} came"
+        )
+    if not predictions.shape[-1]:
+        raise ValueError(
+            f"{function}: predictions must have at least one class, but {predictions.shape} came"
         )
     if targets.ndim < predictions.ndim and not jnp.issubdtype(targets.dtype, jnp.integer):
         raise TypeError(

@@ -20,6 +20,7 @@ from .step import (
     names,
     objective_on,
     recipe_of,
+    told,
     trained,
 )
 
@@ -225,15 +226,7 @@ def _check_call(state: Any, batch: Any) -> None:
             "TrainState.create(model, optimizer) makes one"
         )
     if not (isinstance(batch, tuple | list) and len(batch) == 2):
-        raise TypeError(f"train_step: the batch must be a pair (x, y), got {_told(batch)}")
-
-
-def _told(batch: Any) -> str:
-    """What came instead of a pair."""
-    if isinstance(batch, jax.Array):
-        return f"an array of shape {batch.shape}"
-    size = f" of {len(batch)}" if isinstance(batch, tuple | list | dict) else ""
-    return f"a {type(batch).__name__}{size}"
+        raise TypeError(f"train_step: the batch must be a pair (x, y), got {told(batch)}")
 
 
 def _gradient(

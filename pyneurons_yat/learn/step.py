@@ -97,6 +97,14 @@ def check_key(function: str, key: Any) -> None:
         )
 
 
+def told(batch: Any) -> str:
+    """What came instead of a pair, in words."""
+    if isinstance(batch, jax.Array):
+        return f"an array of shape {batch.shape}"
+    size = f" of {len(batch)}" if isinstance(batch, tuple | list | dict) else ""
+    return f"a {type(batch).__name__}{size}"
+
+
 def update(recipe: Recipe, state: Any, x: Any, y: Any, key: Any) -> tuple[Any, Any]:
     """Model and optimiser state after one step on one batch, and loss and metrics before it."""
     model, opt_state = state

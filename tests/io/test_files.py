@@ -238,6 +238,14 @@ def test_a_dtype_is_not_another_of_the_same_bits(path):
             pn.load(path, [other])
 
 
+def test_a_tree_that_is_one_leaf_is_named_the_root(path):
+    pn.save(path, 1.0)
+    with pytest.raises(ValueError, match=r"load: the root is float64\[\] in"):
+        pn.load(path, 1)
+    with pytest.raises(TypeError, match="save: the root must be an array of numbers"):
+        pn.save(path, pn.Linear)
+
+
 def test_another_network_is_named_by_its_path(path):
     pn.save(path, network())
     with pytest.raises(ValueError, match=r"\['body/of it'\]\[0\].kernel is float32\[3,4\] in"):

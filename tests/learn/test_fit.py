@@ -333,6 +333,7 @@ def named(name):
         ({"batch_size": -3}, "batch_size must be an integer of at least 1, but -3 came"),
         ({"batch_size": 2.0}, "batch_size must be an integer of at least 1, but 2.0 came"),
         ({"validation": X}, r"validation must be a pair \(x, y\), but a ndarray came"),
+        ({"validation": (X,)}, r"validation must be a pair \(x, y\), but a tuple of 1 came"),
         ({"validation": (X, Y[:3])}, r"validation must have the same.* \(10, 3\), \(3, 2\) came"),
         ({"validation": (X[:0], Y[:0])}, "validation must have the same .* at least one"),
         ({"metrics": [pn.mae, pn.mae]}, "must differ, but loss, mae, mae came"),

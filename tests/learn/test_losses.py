@@ -328,6 +328,12 @@ def test_classes_are_not_broadcast(shape, other):
             function(np.ones(shape), np.ones(other, int))
 
 
+def test_there_must_be_a_class():
+    for function in (pn.cross_entropy, pn.accuracy):
+        with pytest.raises(ValueError, match=r"at least one class, but \(2, 0\) came"):
+            function(np.ones((2, 0)), np.zeros(2, int))
+
+
 def test_labels_must_be_integers():
     for function in (pn.cross_entropy, pn.accuracy):
         with pytest.raises(TypeError, match="integer labels, but float64 came"):
@@ -343,6 +349,10 @@ def test_only_real_numbers(name):
         function(P, T > 0)
     with pytest.raises(TypeError, match=f"{name}: weight .* bool came"):
         function(P, T, weight=LABELS > 0)
+    with pytest.raises(TypeError, match=f"{name}: predictions must be an array .* a dict came"):
+        function({"a": P}, T)
+    with pytest.raises(TypeError, match=f"{name}: targets must be an array .* a NoneType came"):
+        function(P, None)
 
 
 @pytest.mark.parametrize("name", ALL)
