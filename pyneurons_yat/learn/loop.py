@@ -67,10 +67,7 @@ def train(
                 "seconds": time.perf_counter() - start
             }
             if validation is not None:
-                steps = _evaluate(recipe, size, state[0], *validation)
-                _refuse_nonfinite("validation loss", epoch, np.asarray(steps[0]))
-                seen = _report(recipe, size, steps, _examples("validation", *validation))
-                report |= {validated(name): value for name, value in seen.items()}
+                report |= _validate(recipe, size, state[0], validation, epoch)
             for name, value in report.items():
                 history.setdefault(name, []).append(value)
             bar.advance(report)
@@ -138,6 +135,16 @@ def _report(recipe: Recipe, size: int, steps: Any, examples: int) -> dict[str, f
         name: float(np.average(np.asarray(values, np.float64), weights=sizes))
         for name, values in zip(names(recipe), steps, strict=True)
     }
+
+
+def _validate(
+    recipe: Recipe, size: int, model: Model, validation: Any, epoch: int
+) -> dict[str, float]:
+    """The report of an epoch on the validation set."""
+    steps = _evaluate(recipe, size, model, *validation)
+    _refuse_nonfinite("validation loss", epoch, np.asarray(steps[0]))
+    seen = _report(recipe, size, steps, _examples("validation", *validation))
+    return {validated(name): value for name, value in seen.items()}
 
 
 def _jit(function: Callable[..., Any]) -> Callable[..., Any]:

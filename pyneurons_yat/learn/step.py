@@ -48,7 +48,7 @@ def names(recipe: Recipe) -> list[str]:
     return ["loss", *(getattr(m, "__name__", type(m).__name__) for m in recipe.metrics)]
 
 
-def recipe_of(function: str, optimizer: Any, loss: Any, metrics: Any) -> Recipe:
+def recipe_of(function: str, optimizer: Any, loss: Loss, metrics: Any) -> Recipe:
     """The recipe of what a caller gave, checked."""
     check_optimizer(function, optimizer)
     if not callable(loss):
