@@ -29,6 +29,17 @@ EXTRAS = {
     "notebooks": ("ipykernel", "nbclient", "nbformat"),
     "peers": ("nmn", "flax", "equinox"),
 }
+DEFAULTS = {
+    "hidden": 64,
+    "epochs": 60,
+    "batch_size": 64,
+    "learning_rate": 5e-3,
+    "weight_decay": 0.5,
+    "seed": 0,
+    "out": Path("digits"),
+    "format": "safetensors",
+    "no_progress": False,
+}
 CORE = ("jax", "jaxlib", "optax", "multipledispatch", "numpy")
 
 
@@ -47,6 +58,13 @@ def at_least_one(text: str) -> int:
     return int(text)
 
 
+def seed(text: str) -> int:
+    """An integer that scikit-learn and JAX take as a seed."""
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"must be an integer from 0 to 2^32 - 1, not {text!r}")
+    return int(text)
+
+
 def positive(text: str) -> float:
     """A finite number above 0."""
     try:
@@ -58,14 +76,33 @@ def positive(text: str) -> float:
     return number
 
 
+def parsed(arguments: list[str] | None) -> argparse.Namespace:
+    """The command and its options, which may stand before it or behind it."""
+    top = parser()
+    given = vars(top.parse_args(arguments))
+    command = given.pop("command")
+    if command == "doctor" and given:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        top.error(f"doctor takes no options, but {options} came")
+    return argparse.Namespace(command=command, **{**DEFAULTS, **given})
+
+
 def parser() -> Parser:
-    """The options of the command line."""
-    top = Parser(prog="python -m pyneurons_yat", description=(__doc__ or "").partition("\n")[0])
+    """The options of the command line; of those not given the result holds nothing."""
+    top = Parser(
+        prog="python -m pyneurons_yat",
+        description=(__doc__ or "").partition("\n")[0],
+        argument_default=argparse.SUPPRESS,
+    )
     top.add_argument("--version", action="version", version=pn.__version__)
     commands = top.add_subparsers(dest="command", parser_class=Parser)
     commands.add_parser("doctor", help="print versions, devices, dtype and missing extras")
-    commands.add_parser("digits", help="train on digits (what runs without a command)")
-    for target in (top, commands.choices["digits"]):
+    digits = commands.add_parser(
+        "digits",
+        help="train on digits (what runs without a command)",
+        argument_default=argparse.SUPPRESS,
+    )
+    for target in (top, digits):
         add_training_options(target)
     return top
 
@@ -73,20 +110,20 @@ def parser() -> Parser:
 def add_training_options(target: argparse.ArgumentParser) -> None:
     """The options of the main job."""
     add = target.add_argument
-    add("--hidden", type=at_least_one, default=64, help="neurons of the hidden layer")
-    add("--epochs", type=at_least_one, default=60, help="times through the training data")
-    add("--batch-size", type=at_least_one, default=64, help="examples per step")
-    add("--learning-rate", type=positive, default=5e-3, help="of adamw, by a cosine down to 0")
-    add("--weight-decay", type=positive, default=0.5, help="of adamw")
-    add("--seed", type=int, default=0, help="of the networks, the shuffling and the division")
-    add("--out", type=Path, default=Path("digits"), help="folder for picture and model")
-    add("--format", choices=("safetensors", "npz"), default="safetensors", help="of the model file")
+    add("--hidden", type=at_least_one, help="neurons of the hidden layer")
+    add("--epochs", type=at_least_one, help="times through the training data")
+    add("--batch-size", type=at_least_one, help="examples per step")
+    add("--learning-rate", type=positive, help="of adamw, by a cosine down to 0")
+    add("--weight-decay", type=positive, help="of adamw")
+    add("--seed", type=seed, help="of the networks, the shuffling and the division")
+    add("--out", type=Path, help="folder for picture and model")
+    add("--format", choices=("safetensors", "npz"), help="of the model file")
     add("--no-progress", action="store_true", help="show no progress bar")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command; returns the exit code."""
-    options = parser().parse_args(arguments)
+    options = parsed(arguments)
     try:
         return doctor() if options.command == "doctor" else train(options)
     except ImportError as error:

@@ -11,7 +11,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 import pyneurons_yat as pn
-from pyneurons_yat.__main__ import doctor, main, version
+from pyneurons_yat.__main__ import DEFAULTS, doctor, main, parsed, version
 from pyneurons_yat.data import digits
 from pyneurons_yat.plot import comparison
 from pyneurons_yat.zoo import relu_classifier, yat_classifier
@@ -51,6 +51,24 @@ def test_npz_and_small_networks(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
+    ("arguments", "given"),
+    [
+        ([], {}),
+        (["digits"], {}),
+        (["--epochs", "1", "--hidden", "4", "digits"], {"epochs": 1, "hidden": 4}),
+        (["--epochs", "1", "digits", "--hidden", "4"], {"epochs": 1, "hidden": 4}),
+        (["--epochs", "1", "--no-progress", "digits", "--epochs", "2"], {"epochs": 2}),
+        (["--no-progress", "digits"], {"no_progress": True}),
+        (["digits", "--no-progress", "--seed", "4294967295"], {"seed": 2**32 - 1}),
+    ],
+)
+def test_options_count_before_the_command_and_behind_it(arguments, given):
+    options = vars(parsed(arguments))
+    assert options.pop("command") == ("digits" if "digits" in arguments else None)
+    assert options == {**DEFAULTS, "no_progress": "--no-progress" in arguments, **given}
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--epochs", "0"], "argument --epochs: must be an integer of at least 1, not '0'"),
@@ -64,6 +82,12 @@ def test_npz_and_small_networks(tmp_path, capsys):
         (["paint"], "argument command: invalid choice: 'paint'"),
         (["digits", "--nothing"], "unrecognized arguments: --nothing"),
         (["doctor", "--epochs", "3"], "unrecognized arguments: --epochs 3"),
+        (
+            ["--epochs", "3", "--no-progress", "doctor"],
+            "error: doctor takes no options, but --epochs, --no-progress came",
+        ),
+        (["--seed", "-1"], "argument --seed: must be an integer from 0 to 2^32 - 1, not '-1'"),
+        (["digits", "--seed", "4294967296"], "must be an integer from 0 to 2^32 - 1, not '42949"),
     ],
 )
 def test_a_bad_option_is_one_line_and_exit_code_2(arguments, message, capsys):

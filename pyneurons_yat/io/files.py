@@ -43,7 +43,8 @@ def save(path: str | os.PathLike[str], tree: Any) -> Path:
 
     Args:
         path: A file name that ends in `.safetensors` (needs the extra `io`) or `.npz`.
-        tree: A model or a pytree of arrays and numbers; PRNG keys and bfloat16 are kept as such.
+        tree: A model or a pytree of arrays and numbers; PRNG keys and bfloat16 are kept as such. A
+            number has the dtype that JAX gives it, or 64 bits where it is too large for that.
 
     Returns:
         The path.
@@ -95,7 +96,8 @@ def load(path: str | os.PathLike[str], like: Any) -> Any:
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If the file is damaged or was not written by `save`, or if an entry is missing,
-            extra, or of another shape or dtype than in `like`; the message names it.
+            extra, of another shape or dtype than in `like`, or of 64 bits where JAX arrays have 32;
+            the message names it.
 
     Example:
         >>> import jax, pyneurons_yat as pn
@@ -137,10 +139,21 @@ def _by_path(function: str, tree: Any) -> dict[str, Any]:
 
 
 def _dtype(leaf: Any) -> Any:
-    """The dtype of an array, or the one that JAX gives to a number."""
+    """The dtype of an array, or the one that JAX gives to a number, if it can hold it."""
     if type(leaf) in (bool, int, float, complex):
-        return jnp.result_type(leaf)
+        exact, usual = np.asarray(leaf), np.dtype(jnp.result_type(leaf))
+        return usual if _holds(usual, exact) else exact.dtype
     return getattr(leaf, "dtype", np.dtype(object))
+
+
+def _holds(dtype: np.dtype, number: np.ndarray) -> bool:
+    """Whether a dtype, of the kind of a number, is wide enough for it; rounding is no matter."""
+    if number.dtype == object:
+        return False
+    with np.errstate(over="ignore"):
+        held = number.astype(dtype)
+    integer = dtype.kind in "iub"
+    return bool(held == number if integer else np.isfinite(held) or not np.isfinite(number))
 
 
 def _is_key(leaf: Any) -> bool:
@@ -152,9 +165,10 @@ def _plain(name: str, leaf: Any) -> tuple[str, np.ndarray]:
     if _is_key(leaf):
         return f"key {jax.random.key_impl(leaf)}", np.asarray(jax.random.key_data(leaf))
     dtype = _dtype(leaf)
+    place = name or "the root"
     if not (jnp.issubdtype(dtype, np.number) or jnp.issubdtype(dtype, np.bool_)):
         raise TypeError(
-            f"save: {name} must be an array of numbers, but a {type(leaf).__name__} of dtype "
+            f"save: {place} must be an array of numbers, but a {type(leaf).__name__} of dtype "
             f"{dtype} came"
         )
     array = np.asarray(leaf, np.dtype(dtype.name), order="C")
@@ -169,10 +183,18 @@ def _restored(array: np.ndarray, dtype: str) -> Any:
 
 
 def _fitting(file: str, name: str, found: Any, like: Any) -> Any:
-    told, expected = _described(found), _described(like)
+    told, expected, place = _described(found), _described(like), name or "the root"
     if told != expected:
-        raise ValueError(f"load: {name} is {told} in {file}, but {expected} in like")
-    return found if isinstance(like, np.ndarray | np.generic) else jnp.asarray(found)
+        raise ValueError(f"load: {place} is {told} in {file}, but {expected} in like")
+    if isinstance(like, np.ndarray | np.generic):
+        return found
+    array = jnp.asarray(found)
+    if array.dtype != found.dtype:
+        raise ValueError(
+            f"load: {place} is {told} in {file}, which would become {array.dtype}; enable x64 "
+            '(jax.config.update("jax_enable_x64", True)), or load into NumPy arrays in like'
+        )
+    return array
 
 
 def _described(leaf: Any) -> str:

@@ -2,7 +2,7 @@
 
 from .fit import fit, gd, loss
 from .history import History
-from .losses import accuracy, cross_entropy, mae, mse
+from .losses import accuracy, binary_cross_entropy, cross_entropy, l1, mae, mse
 from .state import LossScale, TrainState, moving_average, train_step
 
 __all__ = [
@@ -10,9 +10,11 @@ __all__ = [
     "LossScale",
     "TrainState",
     "accuracy",
+    "binary_cross_entropy",
     "cross_entropy",
     "fit",
     "gd",
+    "l1",
     "loss",
     "mae",
     "moving_average",

@@ -98,6 +98,10 @@ def fit(optimizer: Any, model: Model, x: Any, y: Any, **options: Any) -> Any:
     "params" are trained. The model is called through `observe`, so dropout drops and batch norm
     moves its statistics.
 
+    Each call starts the optimiser anew, its schedules too, and calls nothing between epochs. To go
+    on with an optimiser, to save on the way or to stop early, write the loop with `TrainState` and
+    `train_step`.
+
     Args:
         optimizer: A learning rate, which is a number; or an optax optimiser.
         model: A model.
@@ -126,10 +130,13 @@ def fit(optimizer: Any, model: Model, x: Any, y: Any, **options: Any) -> Any:
 
     Raises:
         TypeError: If the model is not a `Model`, the first argument neither a learning
-            rate nor an optimiser, or an option unknown.
+            rate nor an optimiser, an option unknown, the loss or a metric no function, the key no
+            PRNG key, or the loss of no floating dtype.
         ValueError: If x and y differ in the number of examples, a size is below 1, the loss or a
-            metric is no scalar, two metrics have one name, or there is nothing to train.
-        FloatingPointError: If the loss becomes infinite or NaN, naming epoch and step.
+            metric is no scalar, there is nothing to train, or two metrics have one name, or one
+            begins with validation_ and another is the rest of it.
+        FloatingPointError: In the second form, if the loss or the validation loss becomes infinite
+            or NaN, naming epoch and step; or a parameter by the last step, naming it.
 
     Example:
         >>> import jax, jax.numpy as jnp, optax, pyneurons_yat as pn
@@ -167,10 +174,11 @@ def _known(options: dict[str, Any]) -> None:
 
 
 def _number(learning_rate: Any) -> None:
-    if not isinstance(learning_rate, int | float | np.number | np.ndarray | jax.Array):
+    numeric = isinstance(learning_rate, int | float | np.number | np.ndarray | jax.Array)
+    if not numeric or jnp.issubdtype(jnp.result_type(learning_rate), jnp.complexfloating):
         raise TypeError(
-            "fit: the first argument must be a learning rate or an optax optimiser such as "
-            f"optax.adam(1e-3), but a {type(learning_rate).__name__} came"
+            "fit: the first argument must be a learning rate, a real number, or an optax optimiser "
+            f"such as optax.adam(1e-3), but a {type(learning_rate).__name__} came"
         )
     if shape := jnp.shape(learning_rate):
         raise ValueError(

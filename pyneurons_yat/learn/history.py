@@ -73,10 +73,18 @@ class History(Mapping[str, list[float]]):
 
         Raises:
             ImportError: If matplotlib is absent; the extra `demo` brings it.
+            ValueError: If there is nothing to draw, or the axes are not one per quantity.
         """
         import matplotlib.pyplot as plt
 
         names = [n for n in self.columns if n != "seconds" and not n.startswith("validation_")]
+        if not names:
+            raise ValueError("History: there is nothing to plot; fit makes a history")
+        if axes is not None and np.size(axes) != len(names):
+            raise ValueError(
+                f"History: axes must be one per quantity ({', '.join(names)}), but "
+                f"{np.size(axes)} came"
+            )
         if axes is None:
             _, axes = plt.subplots(
                 1, len(names), figsize=(4.5 * len(names), 3.2), layout="constrained"

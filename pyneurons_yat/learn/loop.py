@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import keystr, tree_flatten_with_path
 
 from ..core import Model
 from .history import History
@@ -17,12 +18,15 @@ from .step import (
     Loss,
     Recipe,
     call_loss,
+    check_key,
     measured,
     names,
     needs_predictions,
-    refuse_equal,
+    recipe_of,
+    told,
     trained,
     update,
+    validated,
 )
 
 if TYPE_CHECKING:  # importing optax takes longer than all of this package: only who trains pays
@@ -46,9 +50,9 @@ def train(
     """The second form of `fit`, which documents it."""
     examples = _examples("x and y", x, y)
     _at_least_one(epochs=epochs, batch_size=examples if batch_size is None else batch_size)
-    recipe = Recipe(optimizer, loss, tuple(metrics))
+    recipe = recipe_of("fit", optimizer, loss, metrics)
+    check_key("fit", key)
     size = min(batch_size or examples, examples)
-    refuse_equal("fit", recipe)
     if validation is not None:
         _examples("validation", *_pair(validation))
     x, y, validation = jax.tree.map(jnp.asarray, (x, y, validation))
@@ -58,17 +62,16 @@ def train(
         for epoch in range(epochs):
             start = time.perf_counter()
             state, key, steps = _epoch(recipe, size, state, x, y, key)
-            _refuse_nonfinite(epoch, np.asarray(steps[0]))
+            _refuse_nonfinite("loss", epoch, np.asarray(steps[0]))
             report = _report(recipe, size, steps, examples) | {
                 "seconds": time.perf_counter() - start
             }
             if validation is not None:
-                steps = _evaluate(recipe, size, state[0], *validation)
-                seen = _report(recipe, size, steps, _examples("validation", *validation))
-                report |= {f"validation_{name}": value for name, value in seen.items()}
+                report |= _validate(recipe, size, state[0], validation, epoch)
             for name, value in report.items():
                 history.setdefault(name, []).append(value)
             bar.advance(report)
+    _refuse_broken(model, state[0])
     return state[0], History(history)
 
 
@@ -85,9 +88,7 @@ def _examples(what: str, x: Any, y: Any) -> int:
 
 def _pair(validation: Any) -> Any:
     if not isinstance(validation, tuple) or len(validation) != 2:
-        raise ValueError(
-            f"fit: validation must be a pair (x, y), but a {type(validation).__name__} came"
-        )
+        raise ValueError(f"fit: validation must be a pair (x, y), but {told(validation)} came")
     return validation
 
 
@@ -97,14 +98,34 @@ def _at_least_one(**sizes: int) -> None:
             raise ValueError(f"fit: {name} must be an integer of at least 1, but {size!r} came")
 
 
-def _refuse_nonfinite(epoch: int, losses: np.ndarray) -> None:
+CURE = (
+    "lower the learning rate, clip the gradients (optax.clip_by_global_norm), or look at the data"
+)
+
+
+def _refuse_nonfinite(what: str, epoch: int, losses: np.ndarray) -> None:
     bad = np.flatnonzero(~np.isfinite(losses))
     if bad.size:
         raise FloatingPointError(
-            f"fit: the loss became {losses[bad[0]]} in epoch {epoch + 1}, step {bad[0] + 1} of "
-            f"{losses.size}; lower the learning rate, clip the gradients "
-            "(optax.clip_by_global_norm), or look at the data"
+            f"fit: the {what} became {losses[bad[0]]} in epoch {epoch + 1}, step {bad[0] + 1} of "
+            f"{losses.size}; {CURE}"
         )
+
+
+def _refuse_broken(before: Model, after: Model) -> None:
+    """Looks at the update of the last step, which no loss has seen."""
+    found = jax.device_get(_broken(trained("fit", before), trained("fit", after)))
+    broken = [keystr(path) for path, bad in tree_flatten_with_path(found)[0] if bad]
+    if broken:
+        raise FloatingPointError(
+            f"fit: {', '.join(broken)} became infinite or NaN in the last step; {CURE}"
+        )
+
+
+@jax.jit
+def _broken(old: Any, new: Any) -> Any:
+    """Which leaves are not finite where they were; an infinity that was there may stay."""
+    return jax.tree.map(lambda a, b: jnp.any(jnp.isfinite(a) & ~jnp.isfinite(b)), old, new)
 
 
 def _report(recipe: Recipe, size: int, steps: Any, examples: int) -> dict[str, float]:
@@ -114,6 +135,16 @@ def _report(recipe: Recipe, size: int, steps: Any, examples: int) -> dict[str, f
         name: float(np.average(np.asarray(values, np.float64), weights=sizes))
         for name, values in zip(names(recipe), steps, strict=True)
     }
+
+
+def _validate(
+    recipe: Recipe, size: int, model: Model, validation: Any, epoch: int
+) -> dict[str, float]:
+    """The report of an epoch on the validation set."""
+    steps = _evaluate(recipe, size, model, *validation)
+    _refuse_nonfinite("validation loss", epoch, np.asarray(steps[0]))
+    seen = _report(recipe, size, steps, _examples("validation", *validation))
+    return {validated(name): value for name, value in seen.items()}
 
 
 def _jit(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -149,7 +180,7 @@ def _evaluate(recipe: Recipe, size: int, model: Model, x: Any, y: Any) -> Any:
     def step(state: None, batch: Any) -> tuple[None, Any]:
         x, y, _ = batch
         predictions = model(x) if needs_predictions(recipe) else None
-        value = call_loss(recipe.loss, model, predictions, x, y)
+        value = call_loss(recipe, model, predictions, x, y)
         return None, (value, *measured(recipe, predictions, y))
 
     examples = _examples("validation", x, y)

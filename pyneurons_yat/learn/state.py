@@ -7,9 +7,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
+from jax.tree_util import keystr
 
 from ..core import Model, merge, partition
-from .step import Loss, Recipe, descend, names, objective_on, refuse_equal, trained
+from .step import (
+    Loss,
+    Recipe,
+    check_key,
+    check_optimizer,
+    descend,
+    names,
+    objective_on,
+    recipe_of,
+    told,
+    trained,
+)
 
 if TYPE_CHECKING:
     import optax
@@ -20,8 +33,12 @@ LARGEST_SCALE = 2.0**60
 class LossScale(NamedTuple):
     """The factor that keeps small gradients of float16 above 0, adjusted as training goes.
 
-    The loss is multiplied by it and the gradient divided again. A step whose gradient is not finite
-    is left out and halves it; `period` finite steps in a row double it.
+    The loss is multiplied by it and the gradient divided again, in at least float32: so the
+    optimiser sees it. A step whose gradient is not finite is left out and halves it; `period`
+    finite steps in a row double it, up to what the dtype of the loss holds: 2^15 in float16.
+
+    Parameters should be float32 and computed with in float16, by `reparam(model, cast(float16))`:
+    float16 parameters do not move by less than about a thousandth of their size.
 
     Example:
         >>> import pyneurons_yat as pn
@@ -36,19 +53,20 @@ class LossScale(NamedTuple):
     @classmethod
     def create(cls, scale: float = 2.0**15, period: int = 2000) -> "LossScale":
         """A scale to start from, and after how many good steps in a row it doubles."""
-        if not scale > 0 or period < 1:
+        if not 0 < scale < float("inf") or not isinstance(period, Integral) or period < 1:
             raise ValueError(
-                f"LossScale: scale must be above 0 and period at least 1, but {scale} and {period} "
-                "came"
+                "LossScale: scale must be a finite number above 0 and period an integer of at "
+                f"least 1, but {scale} and {period} came"
             )
         return cls(jnp.float32(scale), jnp.int32(period), jnp.int32(0))
 
-    def adjusted(self, finite: jax.Array) -> "LossScale":
-        """The scale after a step whose gradient was finite, or was not."""
+    def adjusted(self, finite: jax.Array, largest: float = LARGEST_SCALE) -> "LossScale":
+        """The scale after a step whose gradient was finite, or was not; doubled up to `largest`."""
         steps = jnp.where(finite, self.steps + 1, 0)
         doubles = steps >= self.period
-        factor = jnp.where(finite, jnp.where(doubles, 2.0, 1.0), 0.5).astype(jnp.float32)
-        scale = jnp.minimum(self.scale * factor, jnp.float32(LARGEST_SCALE))
+        doubled = jnp.maximum(self.scale, jnp.minimum(2 * self.scale, largest))
+        kept = jnp.where(doubles, doubled, self.scale)
+        scale = jnp.where(finite, kept, self.scale / 2)
         return LossScale(scale, self.period, jnp.where(doubles, 0, steps))
 
 
@@ -87,7 +105,15 @@ class TrainState(NamedTuple):
         """The state before the first step."""
         if not isinstance(model, Model):
             raise TypeError(f"TrainState: model must be a Model, but a {type(model).__name__} came")
-        opt_state = optimizer.init(trained("TrainState", model))
+        check_optimizer("TrainState", optimizer)
+        check_key("TrainState", key)
+        if not isinstance(loss_scale, LossScale | None):
+            raise TypeError(
+                f"TrainState: loss_scale must be a LossScale, but {loss_scale!r} came; "
+                "LossScale.create(scale) makes one"
+            )
+        params = trained("TrainState", model)
+        opt_state = optimizer.init(params if loss_scale is None else _wide(params))
         return cls(model, opt_state, jnp.int32(0), key, loss_scale)
 
 
@@ -103,7 +129,7 @@ def train_step(
     It is what `fit` does with a batch. The model is called through `observe`, so dropout drops and
     batch norm moves its statistics; only leaves of the role "params" train. Clipping, schedules
     and weight decay are optax's. Where the state has a `LossScale`, steps whose gradient is not
-    finite leave model and optimiser as they are.
+    finite leave model and optimiser as they are, what batch norm holds too.
 
     Args:
         loss: `loss(predictions, targets)`, or `loss(model, x, y)`, which returns a scalar. The
@@ -123,8 +149,11 @@ def train_step(
 
     Raises:
         ValueError: If accumulate is not an integer of at least 1, or does not divide the batch; if
-            two metrics have one name; if a loss or metric is no scalar.
-        TypeError: If the batch is no pair, or the model needs a key and the state has none.
+            two metrics have one name, or one begins with validation_ and another is the rest of it;
+            if a loss or metric is no scalar.
+        TypeError: If the optimiser is none, loss or a metric no function, the state no
+            `TrainState`, the batch no pair, the loss of no floating dtype, or if the model needs a
+            key and the state has none.
 
     Example:
         >>> import jax, jax.numpy as jnp, optax, pyneurons_yat as pn
@@ -141,38 +170,63 @@ def train_step(
         raise ValueError(
             f"train_step: accumulate must be an integer of at least 1, but {accumulate!r} came"
         )
-    recipe = Recipe(optimizer, loss, tuple(metrics))
-    refuse_equal("train_step", recipe)
+    recipe = recipe_of("train_step", optimizer, loss, metrics)
     return partial(_take, recipe, int(accumulate))
 
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _take(recipe: Recipe, parts: int, state: TrainState, batch: Any) -> tuple[TrainState, Any]:
-    if not (isinstance(batch, tuple | list) and len(batch) == 2):
-        raise TypeError(f"train_step: the batch must be a pair (x, y), got {_told(batch)}")
+    _check_call(state, batch)
     x, y = batch
     model, opt_state, step, key, scale = state
     draw = None
     if key is not None:
         key, draw = jax.random.split(key)
     params, rest = partition(model, "params", ...)
-    gradient, rest, values = _gradient(recipe, parts, scale, params, rest, (x, y, draw))
+    gradient, observed, values = _gradient(recipe, parts, scale, params, rest, (x, y, draw))
     objective = objective_on(recipe, rest, x, y, draw)
-    moved = descend(recipe, params, opt_state, gradient, values[0], objective)
+    before = params if scale is None else _wide(params)
+    moved = *descend(recipe, before, opt_state, gradient, values[0], objective), observed
     if scale is not None:
         finite = jnp.all(jnp.stack([jnp.isfinite(g).all() for g in jax.tree.leaves(gradient)]))
-        moved = jax.tree.map(partial(jnp.where, finite), moved, (params, opt_state))
-        scale = scale.adjusted(finite)
-    state = TrainState(merge(moved[0], rest), moved[1], step + 1, key, scale)
+        moved = jax.tree.map(partial(_chosen, finite), moved, (params, opt_state, rest))
+        scale = scale.adjusted(finite, _largest_scale(values[0].dtype))
+    params, opt_state, rest = moved
+    state = TrainState(merge(params, rest), opt_state, step + 1, key, scale)
     return state, dict(zip(names(recipe), values, strict=True))
 
 
-def _told(batch: Any) -> str:
-    """What came instead of a pair."""
-    if isinstance(batch, jax.Array):
-        return f"an array of shape {batch.shape}"
-    size = f" of {len(batch)}" if isinstance(batch, tuple | list | dict) else ""
-    return f"a {type(batch).__name__}{size}"
+def _chosen(finite: jax.Array, new: Any, old: Any) -> Any:
+    """The new leaf after a finite step, else the old one, in the dtype of the old one."""
+    if jnp.issubdtype(old.dtype, jax.dtypes.prng_key):
+        clone = jax.random.clone  # what a step drew that is left out may be drawn again
+        return clone(jnp.where(finite, clone(new), clone(old)))
+    return jnp.where(finite, new, old).astype(old.dtype)
+
+
+def _wide(tree: Any) -> Any:
+    """Leaves in at least float32."""
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, _wider(leaf)), tree)
+
+
+def _wider(leaf: Any) -> Any:
+    dtype = jnp.result_type(leaf)
+    return dtype if dtype.itemsize >= 4 else jnp.dtype(jnp.float32)
+
+
+def _largest_scale(dtype: Any) -> float:
+    """The largest power of two that a loss of this dtype can be multiplied by, within bounds."""
+    return min(LARGEST_SCALE, 2.0 ** (int(jnp.finfo(dtype).maxexp) - 1))
+
+
+def _check_call(state: Any, batch: Any) -> None:
+    if not isinstance(state, TrainState):
+        raise TypeError(
+            f"train_step: the state must be a TrainState, but a {type(state).__name__} came; "
+            "TrainState.create(model, optimizer) makes one"
+        )
+    if not (isinstance(batch, tuple | list) and len(batch) == 2):
+        raise TypeError(f"train_step: the batch must be a pair (x, y), got {told(batch)}")
 
 
 def _gradient(
@@ -189,7 +243,7 @@ def _gradient(
             return value * factor, (rest, (value, *metrics))
 
         (_, (rest, values)), gradient = jax.value_and_grad(scaled, has_aux=True)(params)
-        return rest, (gradient, values)
+        return rest, (gradient if scale is None else _wide(gradient), values)
 
     if parts == 1:
         rest, (gradient, values) = of_part(rest, batch)
@@ -223,16 +277,19 @@ def moving_average(average: Model, model: Model, decay: Any = 0.999) -> Model:
     Args:
         average: The average so far; at first the model itself.
         model: The model after a step.
-        decay: Between 0 and 1.
+        decay: A number between 0 and 1.
 
     Returns:
-        A model: leaves of the role "params" averaged, all others those of `model`.
+        A model: leaves of the role "params" averaged, in at least float32, and in the dtype that
+        they have in `average`; all others those of `model`. Small steps need an average of float32:
+        in half precision, a step below half a percent or so of a number is rounded away.
 
     Gradient:
         Plain autodiff.
 
     Raises:
-        ValueError: If the two differ in structure.
+        ValueError: If the two differ in structure or in the shape of an averaged leaf, or decay is
+            no number between 0 and 1.
 
     Example:
         >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
@@ -243,5 +300,22 @@ def moving_average(average: Model, model: Model, decay: Any = 0.999) -> Model:
     """
     if jax.tree.structure(average) != jax.tree.structure(model):
         raise ValueError("moving_average: average and model must have the same structure")
+    if jnp.shape(decay) != () or not (isinstance(decay, Tracer) or 0 <= decay <= 1):
+        raise ValueError(
+            f"moving_average: decay must be one number between 0 and 1, but {decay!r} came"
+        )
     (old, _), (new, rest) = (partition(tree, "params", ...) for tree in (average, model))
-    return merge(jax.tree.map(lambda a, b: a + (1 - decay) * (b - a), old, new), rest)
+    return merge(jax.tree_util.tree_map_with_path(partial(_nearer, 1 - decay), old, new), rest)
+
+
+def _nearer(share: Any, path: Any, old: Any, new: Any) -> jax.Array:
+    """A share of the way from the old leaf to the new one, in the dtype of the old one."""
+    old, new = jnp.asarray(old), jnp.asarray(new)
+    if old.shape != new.shape:
+        raise ValueError(
+            f"moving_average: {keystr(path)} must have the same shape in average and model, but "
+            f"{old.shape} and {new.shape} came"
+        )
+    wide = _wider(old)
+    start = old.astype(wide)
+    return (start + jnp.asarray(share, wide) * (new.astype(wide) - start)).astype(old.dtype)

@@ -1,11 +1,12 @@
 """One step of training: loss, gradient of what trains, update by the optimiser, moved state."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ..core import Model, merge, observe, partition
 from ..core.observe import with_key
@@ -17,8 +18,16 @@ Loss = Callable[..., jax.Array]
 
 
 class Recipe(NamedTuple):
-    """What is static in training; equal recipes share compiled programs."""
+    """What is static in training; equal recipes share compiled programs.
 
+    Attributes:
+        function: Whose recipe it is, for its errors.
+        optimizer: An optax optimiser.
+        loss: Of predictions and targets, or of the model, x and y.
+        metrics: Of predictions and targets.
+    """
+
+    function: str
     optimizer: "optax.GradientTransformation"
     loss: Loss
     metrics: tuple[Loss, ...]
@@ -39,14 +48,61 @@ def names(recipe: Recipe) -> list[str]:
     return ["loss", *(getattr(m, "__name__", type(m).__name__) for m in recipe.metrics)]
 
 
-def refuse_equal(function: str, recipe: Recipe) -> None:
-    """Refuses metrics whose names are not different."""
-    reported = names(recipe)
-    if len({*reported, "seconds"}) <= len(reported):
-        raise ValueError(
-            f"{function}: metrics are reported by their names beside loss and seconds, so these "
-            f"must differ, but {', '.join(reported)} came; give each function its own __name__"
+def recipe_of(function: str, optimizer: Any, loss: Loss, metrics: Any) -> Recipe:
+    """The recipe of what a caller gave, checked."""
+    check_optimizer(function, optimizer)
+    if not callable(loss):
+        raise TypeError(
+            f"{function}: loss must be a function of (predictions, targets) or (model, x, y), but "
+            f"{loss!r} is not a callable; pass, for example, pn.mse"
         )
+    metrics = tuple(metrics) if isinstance(metrics, Iterable) else metrics
+    if not isinstance(metrics, tuple) or not all(map(callable, metrics)):
+        raise TypeError(
+            f"{function}: metrics must be a sequence of functions, but {metrics!r} came; write "
+            "metrics=[pn.mae]"
+        )
+    recipe = Recipe(function, optimizer, loss, metrics)
+    reported = names(recipe)
+    if len({"seconds", *reported, *map(validated, reported)}) <= 2 * len(reported):
+        raise ValueError(
+            f"{function}: metrics are reported by their names beside loss and seconds, and with "
+            f"validation_ before them, so these must differ, but {', '.join(reported)} came; give "
+            "each function its own __name__"
+        )
+    return recipe
+
+
+def validated(name: str) -> str:
+    """What a loss or metric is reported as in validation."""
+    return f"validation_{name}"
+
+
+def check_optimizer(function: str, optimizer: Any) -> None:
+    """Refuses what is no optax optimiser."""
+    if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
+        raise TypeError(
+            f"{function}: optimizer must be an optax optimiser such as optax.adam(1e-3), but "
+            f"{optimizer!r} came"
+        )
+
+
+def check_key(function: str, key: Any) -> None:
+    """Refuses what is neither a PRNG key, of either kind, nor None."""
+    dtype = getattr(key, "dtype", np.dtype(object))
+    old = dtype == jnp.uint32 and np.ndim(key) > 0
+    if not (key is None or old or jnp.issubdtype(dtype, jax.dtypes.prng_key)):
+        raise TypeError(
+            f"{function}: key must be a PRNG key, but {key!r} came; jax.random.key(0) makes one"
+        )
+
+
+def told(batch: Any) -> str:
+    """What came instead of a pair, in words."""
+    if isinstance(batch, jax.Array):
+        return f"an array of shape {batch.shape}"
+    size = f" of {len(batch)}" if isinstance(batch, tuple | list | dict) else ""
+    return f"a {type(batch).__name__}{size}"
 
 
 def update(recipe: Recipe, state: Any, x: Any, y: Any, key: Any) -> tuple[Any, Any]:
@@ -66,7 +122,7 @@ def objective_on(recipe: Recipe, rest: Any, x: Any, y: Any, key: Any) -> Callabl
         model = merge(params, rest)
         again = None if key is None else jax.random.clone(key)  # a line search draws the same
         predictions, moved = _predict(recipe, model, x, again)
-        value = call_loss(recipe.loss, model, predictions, x, y, again)
+        value = call_loss(recipe, model, predictions, x, y, again)
         return value, (partition(moved, "params", ...)[1], measured(recipe, predictions, y))
 
     return objective
@@ -109,27 +165,41 @@ def needs_predictions(recipe: Recipe) -> bool:
 
 
 def call_loss(
-    loss: Loss, model: Model, predictions: Any, x: Any, y: Any, key: Any = None
+    recipe: Recipe, model: Model, predictions: Any, x: Any, y: Any, key: Any = None
 ) -> jax.Array:
     """The loss of a batch, of either kind; one that calls the model gets the key if it names it."""
-    value = with_key(loss, key)(model, x, y) if _takes_model(loss) else loss(predictions, y)
-    return _scalar("the loss", value)
+    if _takes_model(recipe.loss):
+        value = with_key(recipe.loss, key)(model, x, y)
+    else:
+        value = recipe.loss(predictions, y)
+    value = _scalar(recipe, "the loss", value)
+    if not jnp.issubdtype(value.dtype, jnp.floating):
+        raise TypeError(
+            f"{recipe.function}: the loss must be a real number with a gradient, but one of dtype "
+            f"{value.dtype} came; compute it in a floating dtype"
+        )
+    return value
 
 
 def measured(recipe: Recipe, predictions: Any, y: Any) -> tuple[jax.Array, ...]:
     """The metrics of a batch."""
     return tuple(
-        _scalar(f"the metric {name}", metric(predictions, y))
+        _scalar(recipe, f"the metric {name}", metric(predictions, y))
         for name, metric in zip(names(recipe)[1:], recipe.metrics, strict=True)
     )
 
 
-def _scalar(what: str, value: Any) -> jax.Array:
+def _scalar(recipe: Recipe, what: str, value: Any) -> jax.Array:
+    if not jax.tree_util.all_leaves([value]):
+        raise TypeError(
+            f"{recipe.function}: {what} must be a scalar, but a {type(value).__name__} came; "
+            "return one array"
+        )
     value = jnp.asarray(value)
     if value.shape != ():
         raise ValueError(
-            f"fit: {what} must be a scalar, but one of shape {value.shape} came; take its mean: "
-            "lambda predictions, targets: jnp.mean(f(predictions, targets))"
+            f"{recipe.function}: {what} must be a scalar, but one of shape {value.shape} came; "
+            "take its mean: lambda predictions, targets: jnp.mean(f(predictions, targets))"
         )
     return value
 

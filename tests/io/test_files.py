@@ -126,6 +126,42 @@ def test_in_32_bits_numbers_come_back_and_64_bits_are_not_cut(path):
         pn.load(path, {"a": jnp.ones(1)})
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.int64, np.uint64])
+def test_64_bits_are_not_cut_where_jax_has_32(path, dtype, assert_same):
+    tree = {"a": np.array([1, 2**40 + 1], dtype)}
+    pn.save(path, tree)
+    with jax.enable_x64(False):
+        for like in (jax.ShapeDtypeStruct((2,), dtype), jnp.zeros(2)):
+            with pytest.raises(ValueError, match=r"load: \['a'\] is .*64\[2\] in model"):
+                pn.load(path, {"a": like})
+        with pytest.raises(ValueError, match=r"would become .*32; enable x64 .* load into NumPy"):
+            pn.load(path, {"a": jax.ShapeDtypeStruct((2,), dtype)})
+        assert_same(pn.load(path, {"a": np.zeros(2, dtype)}), tree)
+
+
+@pytest.mark.parametrize(
+    ("number", "dtype"),
+    [
+        (2**40, "int64"),
+        (-(2**31) - 1, "int64"),
+        (2**31 - 1, "int32"),
+        (2**63, "uint64"),
+        (1e300, "float64"),
+        (0.1, "float32"),
+        (np.inf, "float32"),
+        (np.nan, "float32"),
+        (True, "bool"),
+    ],
+)
+def test_a_number_that_32_bits_do_not_hold_has_64(path, number, dtype):
+    with jax.enable_x64(False):
+        pn.save(path, {"n": number})
+        found = pn.load(path, {"n": np.zeros((), dtype)})["n"]
+    np.testing.assert_array_equal(found, np.dtype(dtype).type(number))
+    with jax.enable_x64(False), pytest.raises(TypeError, match="int of dtype object came"):
+        pn.save(path, {"n": 2**64})
+
+
 def test_odd_names_stay_apart(path, assert_same):
     class Fields(NamedTuple):
         file: float
@@ -200,6 +236,14 @@ def test_a_dtype_is_not_another_of_the_same_bits(path):
         pn.save(path, [one])
         with pytest.raises(ValueError, match=r"load: \[0\] is .* in like"):
             pn.load(path, [other])
+
+
+def test_a_tree_that_is_one_leaf_is_named_the_root(path):
+    pn.save(path, 1.0)
+    with pytest.raises(ValueError, match=r"load: the root is float64\[\] in"):
+        pn.load(path, 1)
+    with pytest.raises(TypeError, match="save: the root must be an array of numbers"):
+        pn.save(path, pn.Linear)
 
 
 def test_another_network_is_named_by_its_path(path):

@@ -295,7 +295,33 @@ def test_a_loss_that_grows_to_infinity_is_named_in_a_later_epoch():
         fit(optax.sgd(1e4), model, x, y, batch_size=4, epochs=9)
 
 
+def test_parameters_that_the_last_step_breaks_are_named():
+    message = r"fit: \.kernel, \.bias became infinite or NaN in the last step; lower the learning"
+    with pytest.raises(FloatingPointError, match=message):
+        fit(optax.sgd(np.inf), linear(), X, Y)
+
+
+def test_a_parameter_that_is_infinite_from_the_start_may_stay_so():
+    model = pn.bind(jnp.array([1.0, jnp.inf]), lambda w, x: x * w[:1][None])
+    after, _ = fit(SGD, model, X[:, :1], Y[:, :1])
+    assert after.params[1] == jnp.inf
+
+
+def test_a_validation_loss_that_is_nan_is_named():
+    message = "the validation loss became nan in epoch 1, step 2 of 3; lower"
+    with pytest.raises(FloatingPointError, match=message):
+        fit(SGD, linear(), X, Y, batch_size=4, validation=(np.where(X[5] == X, np.nan, X), Y))
+
+
 # ------------------------------------------------------------------------------------- errors
+
+
+def named(name):
+    def metric(predictions, targets):
+        return 0.0
+
+    metric.__name__ = name
+    return metric
 
 
 @pytest.mark.parametrize(
@@ -307,9 +333,13 @@ def test_a_loss_that_grows_to_infinity_is_named_in_a_later_epoch():
         ({"batch_size": -3}, "batch_size must be an integer of at least 1, but -3 came"),
         ({"batch_size": 2.0}, "batch_size must be an integer of at least 1, but 2.0 came"),
         ({"validation": X}, r"validation must be a pair \(x, y\), but a ndarray came"),
+        ({"validation": (X,)}, r"validation must be a pair \(x, y\), but a tuple of 1 came"),
         ({"validation": (X, Y[:3])}, r"validation must have the same.* \(10, 3\), \(3, 2\) came"),
         ({"validation": (X[:0], Y[:0])}, "validation must have the same .* at least one"),
         ({"metrics": [pn.mae, pn.mae]}, "must differ, but loss, mae, mae came"),
+        ({"metrics": [named("validation_loss")]}, "must differ, but loss, validation_loss came"),
+        ({"metrics": [pn.mae, named("validation_mae")]}, "must differ, but loss, mae, validation_"),
+        ({"metrics": [named("seconds")]}, "must differ, but loss, seconds came"),
         ({"metrics": [lambda p, t: 0.0, lambda p, t: 1.0]}, "must differ, but loss, <lambda>, <la"),
     ],
 )
@@ -336,5 +366,21 @@ def test_other_misuse_is_refused():
         fit(SGD, pn.freeze(linear()), X, Y)
     with pytest.raises(ValueError, match=r"\(10, 2\) and \(10,\) came; reshape"):
         fit(SGD, linear(), X, Y[:, 0])
-    with pytest.raises(TypeError, match="not a callable"):
-        fit(SGD, linear(), X, Y, loss="mse")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"loss": "mse"}, "fit: loss must be a function of .* 'mse' is not a callable"),
+        ({"metrics": pn.mae}, r"fit: metrics must be a sequence .*; write metrics=\[pn.mae\]"),
+        ({"metrics": "mae"}, "fit: metrics must be a sequence of functions"),
+        ({"key": 0}, r"fit: key must be a PRNG key, but 0 came; jax.random.key\(0\)"),
+        ({"key": np.ones(2)}, "fit: key must be a PRNG key"),
+        ({"loss": lambda p, t: jnp.sum(p > t)}, "fit: the loss must be a real .* dtype int64 came"),
+        ({"loss": lambda p, t: None}, "fit: the loss must be a scalar, but a NoneType came"),
+        ({"loss": lambda p, t: (pn.mse(p, t), 0)}, "fit: the loss must be a scalar, but a tuple"),
+    ],
+)
+def test_what_is_no_loss_metric_or_key_is_refused(options, message):
+    with pytest.raises(TypeError, match=message):
+        fit(SGD, linear(), X, Y, **options)

@@ -114,8 +114,8 @@ def test_two_binary_neurons_learn_xor():
 
 
 def test_what_is_neither_rate_nor_optimiser_is_refused():
-    for wrong in ("adam", None, optax.adam, [0.1], 1j):
-        with pytest.raises(TypeError, match="must be a learning rate or an optax optimiser"):
+    for wrong in ("adam", None, optax.adam, [0.1], 1j, np.complex64(1j)):
+        with pytest.raises(TypeError, match="must be a learning rate, a real number, or an"):
             pn.fit(wrong, neuron(), X, Y)
     with pytest.raises(
         ValueError, match=r"must be one number, but shape \(1,\) came; use jax.vmap"

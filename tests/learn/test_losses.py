@@ -12,7 +12,9 @@ RNG = np.random.default_rng(0)
 P, T = RNG.normal(size=(5, 3)), RNG.normal(size=(5, 3))
 LABELS = np.array([0, 2, 1, 1, 2])
 SHARES = np.abs(T) / np.abs(T).sum(-1, keepdims=True)
+PROBABILITIES = np.array([0.0, 1.0, 0.25])[RNG.integers(0, 3, size=(5, 3))]
 REGRESSION = {"mae": lambda p, t: np.abs(p - t), "mse": lambda p, t: (p - t) ** 2}
+ALL = ["mae", "mse", "cross_entropy", "binary_cross_entropy", "accuracy"]
 REDUCE = {"mean": np.mean, "sum": np.sum, "none": lambda values: values}
 
 
@@ -44,6 +46,22 @@ def test_cross_entropy_of_labels_and_of_distributions(reduction):
 
 
 @pytest.mark.parametrize("reduction", REDUCE)
+def test_binary_cross_entropy_is_the_numpy_formula(reduction):
+    share = 1 / (1 + np.exp(-P))
+    for targets in (PROBABILITIES, (T > 0).astype(int)):
+        expected = -(targets * np.log(share) + (1 - targets) * np.log(1 - share))
+        value, dtype = pn.binary_cross_entropy(P, targets, reduction=reduction), jnp.float64
+        assert value.dtype == dtype
+        np.testing.assert_allclose(value, REDUCE[reduction](expected), rtol=1e-13)
+    gradient = jax.grad(pn.binary_cross_entropy)(P, PROBABILITIES)
+    np.testing.assert_allclose(gradient, (share - PROBABILITIES) / 15, rtol=1e-12)
+
+
+def test_l1_is_mae():
+    assert pn.l1 is pn.mae
+
+
+@pytest.mark.parametrize("reduction", REDUCE)
 def test_losses_and_their_gradients_are_those_of_torch(reduction):
     torch = pytest.importorskip("torch")
     functional = torch.nn.functional
@@ -52,6 +70,11 @@ def test_losses_and_their_gradients_are_those_of_torch(reduction):
         (pn.mse, functional.mse_loss, T),
         (pn.cross_entropy, functional.cross_entropy, LABELS),
         (pn.cross_entropy, functional.cross_entropy, SHARES),
+        (
+            pn.binary_cross_entropy,
+            functional.binary_cross_entropy_with_logits,
+            PROBABILITIES,
+        ),
     ]
     for ours, theirs, targets in pairs:
         p = torch.tensor(P, requires_grad=True)
@@ -137,6 +160,39 @@ def test_a_weight_of_zero_still_has_the_gradient_of_a_weight():
     np.testing.assert_allclose(gradient, ((P - T) ** 2).sum(-1), rtol=1e-14)
 
 
+@pytest.mark.parametrize(
+    ("function", "predictions", "targets", "expected"),
+    [
+        (pn.mse, [1.0, 1e300], [2.0, 0.0], 1),
+        (pn.mse, [1.0, 0.0], [2.0, np.nan], 1),
+        (pn.mse, [1.0, -np.inf], [2.0, 0.0], 1),
+        (pn.mae, [1.0, np.nan], [3.0, 0.0], 2),
+        (pn.mae, [1.0, np.inf], [3.0, np.inf], 2),
+        (pn.cross_entropy, [[0.0, 0.0], [-np.inf, -np.inf]], [0, 1], np.log(2)),
+        (pn.cross_entropy, [[0.0, 0.0], [-np.inf, 0.0]], [0, 0], np.log(2)),
+        (pn.cross_entropy, [[0.0, 0.0], [np.inf, np.nan]], [[0.5, 0.5], [1, 0]], np.log(2)),
+        (pn.cross_entropy, [[0.0, 0.0], [0, 1.0]], [[0.5, 0.5], [np.nan, 0]], np.log(2)),
+        (pn.binary_cross_entropy, [0.0, np.inf], [1.0, 0.0], np.log(2)),
+        (pn.binary_cross_entropy, [0.0, 1.0], [1.0, np.nan], np.log(2)),
+    ],
+)
+def test_a_weight_of_zero_leaves_out_an_error_that_is_not_finite(
+    function, predictions, targets, expected
+):
+    predictions, targets = jnp.array(predictions), jnp.array(targets)
+    for reduction in REDUCE:
+
+        def call(p, w, reduction=reduction):
+            return function(p, targets, weight=w, reduction=reduction).sum()
+
+        value, gradients = jax.value_and_grad(call, (0, 1))(predictions, jnp.array([1.0, 0.0]))
+        np.testing.assert_allclose(value, expected, rtol=1e-14)
+        assert np.isfinite(gradients[0]).all()
+        assert (gradients[0][1] == 0).all()
+        assert np.isfinite(gradients[1]).all()
+        assert not np.isfinite(call(predictions, jnp.array([1.0, 1.0])))
+
+
 # ---------------------------------------------------------------------------- awkward numbers
 
 
@@ -197,6 +253,13 @@ def test_huge_logits_do_not_overflow(dtype):
     np.testing.assert_allclose(losses.astype(float), [0, np.log(2), 0], rtol=1e-3)
 
 
+def test_binary_logits_of_any_size_are_no_nan():
+    p, t = jnp.array([1e300, -1e300, jnp.inf, -jnp.inf, 800.0]), jnp.array([1.0, 0, 1, 0, 0])
+    value, gradient = jax.value_and_grad(pn.binary_cross_entropy)(p, t)
+    np.testing.assert_allclose(value, 160)
+    np.testing.assert_allclose(gradient, [0, 0, 0, 0, 0.2])
+
+
 def test_an_excluded_class_is_no_nan_for_labels_nor_for_distributions():
     p = jnp.array([[0.0, 1.0, -jnp.inf]])
     for targets in (jnp.array([0]), jnp.array([[1.0, 0.0, 0.0]])):
@@ -216,6 +279,7 @@ def test_an_excluded_class_is_no_nan_for_labels_nor_for_distributions():
         (lambda p, w: pn.mse(p, T, weight=w), (P, np.arange(1.0, 6))),
         (lambda p: pn.cross_entropy(p, LABELS), (P,)),
         (pn.cross_entropy, (P, SHARES)),
+        (pn.binary_cross_entropy, (P, SHARES)),
     ],
 )
 def test_gradients_by_differences_to_second_order(function, args):
@@ -224,6 +288,7 @@ def test_gradients_by_differences_to_second_order(function, args):
 
 def test_the_same_under_jit_and_vmap():
     for function, targets in (
+        (pn.binary_cross_entropy, PROBABILITIES),
         (pn.mae, T),
         (pn.mse, T),
         (pn.cross_entropy, SHARES),
@@ -249,7 +314,7 @@ def test_forward_mode():
     ("shape", "other"), [((3,), (3, 1)), ((3, 1), (3,)), ((3,), ()), ((2, 3), (3,)), ((1,), (3,))]
 )
 def test_nothing_is_broadcast(shape, other):
-    for function in (pn.mae, pn.mse):
+    for function in (pn.mae, pn.mse, pn.binary_cross_entropy):
         with pytest.raises(ValueError, match=r"same shape.*came; reshape"):
             function(np.ones(shape), np.ones(other))
 
@@ -263,13 +328,19 @@ def test_classes_are_not_broadcast(shape, other):
             function(np.ones(shape), np.ones(other, int))
 
 
+def test_there_must_be_a_class():
+    for function in (pn.cross_entropy, pn.accuracy):
+        with pytest.raises(ValueError, match=r"at least one class, but \(2, 0\) came"):
+            function(np.ones((2, 0)), np.zeros(2, int))
+
+
 def test_labels_must_be_integers():
     for function in (pn.cross_entropy, pn.accuracy):
         with pytest.raises(TypeError, match="integer labels, but float64 came"):
             function(P, LABELS.astype(float))
 
 
-@pytest.mark.parametrize("name", ["mae", "mse", "cross_entropy", "accuracy"])
+@pytest.mark.parametrize("name", ALL)
 def test_only_real_numbers(name):
     function = getattr(pn, name)
     with pytest.raises(TypeError, match=f"{name}: predictions .* complex128 came"):
@@ -278,9 +349,13 @@ def test_only_real_numbers(name):
         function(P, T > 0)
     with pytest.raises(TypeError, match=f"{name}: weight .* bool came"):
         function(P, T, weight=LABELS > 0)
+    with pytest.raises(TypeError, match=f"{name}: predictions must be an array .* a dict came"):
+        function({"a": P}, T)
+    with pytest.raises(TypeError, match=f"{name}: targets must be an array .* a NoneType came"):
+        function(P, None)
 
 
-@pytest.mark.parametrize("name", ["mae", "mse", "cross_entropy", "accuracy"])
+@pytest.mark.parametrize("name", ALL)
 def test_wrong_weights_and_reductions(name):
     function = getattr(pn, name)
     for shape in [(3,), (5, 1), (1,), (5, 3, 1)]:

@@ -8,8 +8,13 @@ import pytest
 
 import pyneurons_yat as pn
 
+SGD = optax.sgd(0.1)
 X = np.random.default_rng(0).normal(size=(12, 3))
 Y = np.sin(X[:, :2])
+
+
+def linear():
+    return pn.Linear(jax.random.key(0), 3, 2)
 
 
 def model():
@@ -126,6 +131,59 @@ def test_the_loss_scale_does_not_change_what_is_learned_and_follows_overflow():
     assert not np.isfinite(metrics["loss"])
 
 
+def test_a_step_that_is_left_out_leaves_everything_else_in_the_model_too():
+    """Statistics, keys and counts; the next good step learns from finite ones."""
+
+    def observe(params, x):
+        moved = {"count": params["count"] + 1, "key": jax.random.split(params["key"])[0]}
+        return x * params["w"], params | moved
+
+    odd = pn.bind("Odd", lambda params: params, lambda params, x: x * params["w"], observe)
+    odd = odd({"w": jnp.ones(()), "count": jnp.int32(0), "key": jax.random.key(5)})
+    keys = jax.random.split(jax.random.key(0), 2)
+    whole = pn.sequential(pn.Linear(keys[0], 3, 3), pn.BatchNorm(3), odd, pn.Linear(keys[1], 3, 2))
+    step = pn.train_step(pn.mse, SGD)
+    state = pn.TrainState.create(whole, SGD, loss_scale=pn.LossScale.create())
+    left_out, _ = step(state, (np.where(X[1, 1] == X, np.nan, X), Y))
+    close(left_out.model[1], state.model[1], 0)
+    assert (int(left_out.model[2]["count"]), left_out.model[2]["count"].dtype) == (0, jnp.int32)
+    good, metrics = step(left_out, (X, Y))
+    assert np.isfinite(metrics["loss"])
+    assert not np.allclose(good.model[1].mean, state.model[1].mean)
+    assert int(good.model[2]["count"]) == 1
+    keys = [jax.random.key_data(m["key"]).tolist() for m in (odd, left_out.model[2], good.model[2])]
+    assert keys[0] == keys[1] != keys[2]
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_gradients_of_float16_parameters_reach_the_optimiser(parts):
+    """Adam divides by their size: below 6e-8 they still move the parameters by the rate."""
+    optimizer = optax.adam(1e-2, eps=0)
+    half = pn.bind(jnp.ones(2, jnp.float16), lambda w, x: x * w[None])
+
+    def tiny(predictions, targets):
+        return 1e-8 * jnp.mean((predictions - targets).astype(jnp.float32))
+
+    x = np.ones((4, 2), np.float16)
+    state = pn.TrainState.create(half, optimizer, loss_scale=pn.LossScale.create())
+    after, _ = pn.train_step(tiny, optimizer, accumulate=parts)(state, (x, x))
+    assert [a.dtype for a in jax.tree.leaves(after)] == [a.dtype for a in jax.tree.leaves(state)]
+    np.testing.assert_allclose(np.asarray(after.model.params, float), 0.99, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("dtype", "largest"), [(jnp.float16, 2.0**15), (jnp.float32, 2.0**17)])
+def test_the_scale_grows_as_far_as_the_dtype_of_the_loss(dtype, largest):
+    half = pn.bind(jnp.ones(2, dtype), lambda w, x: x * w[None])
+    scale = pn.LossScale.create(2.0**14, period=1)
+    state = pn.TrainState.create(half, SGD, loss_scale=scale)
+    x, step = jnp.ones((4, 2), dtype), pn.train_step(pn.mse, SGD)
+    for _ in range(3):
+        before = state
+        state, _ = step(state, (x, 0 * x))
+        assert (state.model.params != before.model.params).all()
+    assert float(state.loss_scale.scale) == largest
+
+
 def test_float16_learns_with_a_loss_scale_what_it_cannot_without():
     """Gradients below 6e-8 are 0 in float16: here all of them, unless the loss is scaled."""
     x = jnp.asarray(X, jnp.float16)
@@ -204,6 +262,22 @@ def test_the_moving_average_is_that_of_the_parameters():
     close(average[1].mean, second[1].mean)
     with pytest.raises(ValueError, match="same structure"):
         pn.moving_average(first, model())
+    with pytest.raises(ValueError, match=r"moving_average: \.bias must have .* \(2,\) and \(1,\)"):
+        pn.moving_average(linear(), pn.replace(linear(), "bias", jnp.ones(1)))
+    for decay in (5.0, -0.1, jnp.nan, jnp.ones(1)):
+        with pytest.raises(ValueError, match="decay must be one number between 0 and 1"):
+            pn.moving_average(first, second, decay)
+
+
+@pytest.mark.parametrize("decay", [0.75, np.float64(0.75), jnp.float32(0.75), jnp.float64(0.75)])
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16, jnp.float32, jnp.float64])
+def test_the_moving_average_keeps_its_dtype_and_computes_in_float32(dtype, decay):
+    old, new = jnp.asarray(X[:2], dtype)
+    moved = jax.jit(pn.moving_average)(old, new, decay)
+    assert moved.dtype == dtype
+    expected = 0.75 * np.asarray(old, float) + 0.25 * np.asarray(new, float)
+    np.testing.assert_allclose(np.asarray(moved, float), expected, atol=jnp.finfo(dtype).eps)
+    assert pn.moving_average(old.astype(jnp.float32), new, decay).dtype == jnp.float32
 
 
 @pytest.mark.parametrize(
@@ -214,6 +288,24 @@ def test_the_moving_average_is_that_of_the_parameters():
         (lambda: pn.TrainState.create(pn.Linear, optax.sgd(1)), TypeError, "must be a Model"),
         (lambda: pn.TrainState.create(pn.freeze(model()), optax.sgd(1)), ValueError, "no leaf"),
         (lambda: pn.LossScale.create(0.0), ValueError, "above 0"),
+        (lambda: pn.LossScale.create(np.inf), ValueError, "finite number above 0"),
+        (lambda: pn.LossScale.create(1.0, 2.5), ValueError, "period an integer of at least 1"),
+        (lambda: pn.TrainState.create(model(), 0.1), TypeError, "TrainState: optimizer must be an"),
+        (lambda: pn.TrainState.create(model(), SGD, 0), TypeError, "key must be a PRNG key, but 0"),
+        (lambda: pn.TrainState.create(model(), SGD, None, 8.0), TypeError, "must be a LossScale"),
+        (lambda: pn.train_step(pn.mse, 0.1), TypeError, "train_step: optimizer must be an optax"),
+        (lambda: pn.train_step("mse", SGD), TypeError, "train_step: loss must be a function"),
+        (lambda: pn.train_step(pn.mse, SGD, metrics=pn.mae), TypeError, "write metrics="),
+        (
+            lambda: pn.train_step(pn.mse, SGD)(model(), (X, Y)),
+            TypeError,
+            "the state must be a TrainState, but a Model came; TrainState.create",
+        ),
+        (
+            lambda: pn.train_step(optax.l2_loss, SGD)(pn.TrainState.create(model(), SGD), (X, Y)),
+            ValueError,
+            r"train_step: the loss must be a scalar, but one of shape \(12, 2\)",
+        ),
         (
             lambda: pn.train_step(pn.mse, optax.sgd(1))(
                 pn.TrainState.create(model(), optax.sgd(1)), jnp.asarray(X)
