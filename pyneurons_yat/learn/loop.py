@@ -11,6 +11,7 @@ import numpy as np
 from jax.tree_util import keystr, tree_flatten_with_path
 
 from ..core import Model
+from ..ops.sharding import rows_of
 from .history import History
 from .losses import mse
 from .progress import Bar
@@ -195,7 +196,7 @@ def _over_batches(
 
     def pick(state: Any, chosen: Any) -> tuple[Any, Any]:
         rows, key = chosen
-        return step(state, (*jax.tree.map(lambda leaf: jnp.asarray(leaf)[rows], (x, y)), key))
+        return step(state, (*jax.tree.map(lambda leaf: rows_of(jnp.asarray(leaf), rows), (x, y)), key))
 
     full = order.size // size
     rows = order[: full * size].reshape(full, size)

@@ -3,6 +3,7 @@
 There the sharding of an array is part of its type, and JAX refuses what leaves it open.
 """
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -38,6 +39,17 @@ def placed_like(value: jax.Array, x: jax.Array, axes: Iterable[int]) -> jax.Arra
     """The value, sharded as `follow` says."""
     sharding = follow(x, axes)
     return value if sharding is None else jax.sharding.reshard(value, sharding)
+
+
+def rows_of(x: jax.Array, places: jax.Array) -> jax.Array:
+    """Some rows of x, on as many devices as x lies on if their number is a multiple of that."""
+    sharding = follow(x, range(x.ndim))
+    if sharding is not None:
+        first, *others = sharding.spec
+        devices = math.prod(sharding.mesh.shape[name] for name in jax.tree.leaves(first))
+        if places.size % devices:
+            sharding = NamedSharding(sharding.mesh, PartitionSpec(None, *others))
+    return x.at[places].get(out_sharding=sharding)
 
 
 def as_rows(x: jax.Array) -> jax.Array:
