@@ -56,7 +56,7 @@ def check_share(function: str, **arguments: ArrayLike) -> None:
     check_real(function, **arguments)
     check_shapes(function, (), **arguments)
     for name, value in arguments.items():
-        if _known(value) and not 0 <= value <= 1:
+        if _known(value) and not 0 <= np.asarray(value) <= 1:
             raise ValueError(f"{function}: {name} must be between 0 and 1, got {value}")
 
 

@@ -230,7 +230,7 @@ def batch_norm(
     last = check_axes("batch_norm", -1, np.ndim(x))
     if (mean is None) != (variance is None):
         raise ValueError("batch_norm: mean and variance must come together, or neither")
-    if mean is None:
+    if mean is None or variance is None:
         axes = tuple(range(np.ndim(x) - 1))
         return _normalised("batch_norm", x, scale, bias, epsilon, where, axes, last, axis_name)
     if where is not None or axis_name is not None:
