@@ -303,7 +303,7 @@ def _numbers(shape: tuple[int, ...], axis_name: Any, where: Any) -> Any:
             f"{shape}; use a larger batch, or inference: model(x)"
         )
     if where is None:
-        return n
+        return float(n)  # which int32 may not hold
     check_mask("batch_norm", where, shape)
     n = jnp.sum(jnp.broadcast_to(where, shape), tuple(range(len(shape) - 1)))
     return n if axis_name is None else jax.lax.psum(n, axis_name)
