@@ -196,7 +196,8 @@ def _over_batches(
 
     def pick(state: Any, chosen: Any) -> tuple[Any, Any]:
         rows, key = chosen
-        return step(state, (*jax.tree.map(lambda leaf: rows_of(jnp.asarray(leaf), rows), (x, y)), key))
+        batch = jax.tree.map(lambda leaf: rows_of(jnp.asarray(leaf), rows), (x, y))
+        return step(state, (*batch, key))
 
     full = order.size // size
     rows = order[: full * size].reshape(full, size)

@@ -18,7 +18,7 @@ from .gates import (
     zero_pair,
     zeros,
 )
-from .linear import Initializer, check_sizes, lecun_normal
+from .linear import Initializer, check_floating, check_sizes, lecun_normal
 
 
 class CellParams(NamedTuple):
@@ -88,7 +88,8 @@ def create_simple(
         Exact; over a sequence, see `recurrence`.
 
     Raises:
-        TypeError: If a size is not an integer; at the call, if the carry is of another structure.
+        TypeError: If a size is not an integer, or dtype not floating; at the call, if the carry is
+            of another structure.
         ValueError: If a size is below 1; at the call, if a shape does not fit.
 
     Example:
@@ -106,6 +107,7 @@ def create_simple(
         Elman, "Finding structure in time", 1990.
     """
     check_sizes("SimpleCell", inputs=inputs, outputs=outputs)
+    check_floating("SimpleCell", dtype)
     one, two, three = jax.random.split(key, 3)
     return CellParams(
         kernel_init(one, (inputs, outputs), dtype),
@@ -181,7 +183,8 @@ def create_lstm(
         Exact; over a sequence, see `recurrence`.
 
     Raises:
-        TypeError: If a size is not an integer; at the call, if the carry is of another structure.
+        TypeError: If a size is not an integer, or dtype not floating; at the call, if the carry is
+            of another structure.
         ValueError: If a size is below 1; at the call, if a shape does not fit.
 
     Example:
@@ -202,6 +205,7 @@ def create_lstm(
         Schmidhuber and Cummins, "Learning to forget", 2000.
     """
     check_sizes("LSTMCell", inputs=inputs, outputs=outputs)
+    check_floating("LSTMCell", dtype)
     one, two, three = jax.random.split(key, 3)
     bias = blocks(bias_init, three, 4, (outputs,), dtype) if use_bias else None
     if bias is not None:
@@ -277,7 +281,8 @@ def create_gru(
         Exact; over a sequence, see `recurrence`.
 
     Raises:
-        TypeError: If a size is not an integer; at the call, if the carry is of another structure.
+        TypeError: If a size is not an integer, or dtype not floating; at the call, if the carry is
+            of another structure.
         ValueError: If a size is below 1; at the call, if a shape does not fit.
 
     Example:
@@ -297,6 +302,7 @@ def create_gru(
         reset after the product, as cuDNN, PyTorch and Flax have it.
     """
     check_sizes("GRUCell", inputs=inputs, outputs=outputs)
+    check_floating("GRUCell", dtype)
     one, two, three = jax.random.split(key, 3)
     bias = blocks(bias_init, three, 4, (outputs,), dtype) if use_bias else None
     return GRUCellParams(

@@ -9,7 +9,9 @@ from jax.typing import DTypeLike
 
 from ..core import bind
 from ..ops import conv, conv_transpose
-from .linear import check_sizes, lecun_normal
+from ..ops.arguments import check_flag
+from ..ops.windows import exchanged
+from .linear import check_floating, check_sizes, lecun_normal
 
 Initializer = Callable[..., jax.Array]
 Size = int | Sequence[int]
@@ -56,7 +58,7 @@ def create(
         `ConvParams(kernel, bias)`.
 
     Raises:
-        TypeError: If a size is not an integer.
+        TypeError: If a size is not an integer, or dtype not floating.
         ValueError: If a size is below 1, or groups do not divide the channels.
 
     Example:
@@ -71,6 +73,7 @@ def create(
         [-0.5, 0.0, 0.5]
     """
     check_sizes("Conv", inputs=inputs, outputs=outputs)
+    check_floating("Conv", dtype)
     shape = kernel_shape("Conv", kernel_size, inputs, outputs, feature_group_count)
     return _draw(key, shape, outputs, use_bias, kernel_init, bias_init, dtype)
 
@@ -109,7 +112,7 @@ def create_transpose(
     feature_group_count: int = 1,
     transpose_kernel: bool = False,
     use_bias: bool = True,
-    kernel_init: Initializer | None = None,
+    kernel_init: Initializer = lecun_normal,
     bias_init: Initializer = jax.nn.initializers.zeros,
     dtype: DTypeLike = jnp.float32,
 ) -> ConvParams:
@@ -123,9 +126,11 @@ def create_transpose(
         feature_group_count: Groups of channels that do not see each other; it divides inputs and
             outputs.
         transpose_kernel: Whether the kernel is that of the convolution from outputs to inputs whose
-            gradient this is: (window..., outputs / groups, inputs), spatial axes reversed.
+            gradient this is: (window..., outputs / groups, inputs), spatial axes reversed. Its last
+            axis is that of the inputs, which `unit_norm()` and its like take for the outputs.
         use_bias: Whether there is a bias; without, its field is None.
-        kernel_init: `kernel_init(key, shape, dtype)`; LeCun's normal by default.
+        kernel_init: `kernel_init(key, shape, dtype)`; LeCun's normal by default. With
+            `transpose_kernel` too it draws (window..., inputs / groups, outputs), which is turned.
         bias_init: `bias_init(key, shape, dtype)`; zeros by default.
         dtype: The dtype of the parameters. The result has the promoted dtype of x and parameters.
 
@@ -137,7 +142,7 @@ def create_transpose(
         `ConvParams(kernel, bias)`.
 
     Raises:
-        TypeError: If a size is not an integer.
+        TypeError: If a size is not an integer, or dtype not floating.
         ValueError: If a size is below 1, or groups do not divide the channels.
 
     Example:
@@ -152,15 +157,10 @@ def create_transpose(
         [1.0, 1.0]
     """
     check_sizes("ConvTranspose", inputs=inputs, outputs=outputs)
+    check_floating("ConvTranspose", dtype)
     shape = kernel_shape("ConvTranspose", kernel_size, inputs, outputs, feature_group_count)
-    if transpose_kernel:
-        shape = transposed(shape, feature_group_count)
-    if kernel_init is None:
-        kernel_init = lecun_normal_transposed if transpose_kernel else lecun_normal
-    return _draw(key, shape, outputs, use_bias, kernel_init, bias_init, dtype)
-
-
-lecun_normal_transposed = jax.nn.initializers.lecun_normal(in_axis=-1, out_axis=-2)
+    drawn = _draw(key, shape, outputs, use_bias, kernel_init, bias_init, dtype)
+    return turned("ConvTranspose", drawn, feature_group_count, transpose_kernel)
 
 
 def apply_transpose(
@@ -207,10 +207,12 @@ def kernel_shape(
     return (*size, inputs // groups, outputs)
 
 
-def transposed(shape: tuple[int, ...], groups: int) -> tuple[int, ...]:
-    """The shape (window..., outputs / groups, inputs) of a kernel whose ends are exchanged."""
-    *size, inputs, outputs = shape
-    return (*size, outputs // groups, inputs * groups)
+def turned(layer: str, params: Any, groups: int, transpose_kernel: bool) -> Any:
+    """The parameters with the kernel as `transpose_kernel` wants it."""
+    check_flag(layer, transpose_kernel=transpose_kernel)
+    if not transpose_kernel:
+        return params
+    return params._replace(kernel=exchanged(params.kernel, groups))
 
 
 def _draw(key, shape, outputs, use_bias, kernel_init, bias_init, dtype):

@@ -11,9 +11,10 @@ from jax.typing import ArrayLike, DTypeLike
 
 from ..core import Model, bind
 from ..ops import linear, yat
+from ..ops.arguments import dtype_of
 from ..ops.sharding import follow
-from .linear import Initializer, check_sizes
-from .yat_parameters import balanced, draw, epsilon_in_force
+from .linear import Initializer, check_floating, check_sizes
+from .yat_parameters import balanced, draw, learned_epsilon
 
 rows_of_unit_length = jax.nn.initializers.variance_scaling(1.0, "fan_in", "normal", out_axis=0)
 
@@ -62,7 +63,7 @@ def create(
         Row i receives the sum over all places where i was looked up.
 
     Raises:
-        TypeError: If a size is not an integer, or ids are none.
+        TypeError: If a size is not an integer, dtype not floating, or ids are none.
         ValueError: If a size is below 1.
         IndexError: If an id is out of range.
 
@@ -99,6 +100,7 @@ def create(
         [1, 2, 3, 4, 5, 6, 7, 8, 9, 0]
     """
     check_sizes("Embed", num_embeddings=num_embeddings, features=features)
+    check_floating("Embed", dtype)
     return EmbedParams(embedding_init(key, (num_embeddings, features), dtype))
 
 
@@ -113,10 +115,11 @@ def apply(
 
 def look_up(layer: str, embedding: jax.Array, ids: ArrayLike) -> jax.Array:
     """The rows of a table by their ids; an id out of range is an error, or NaN if it is traced."""
-    if isinstance(ids, bool) or not jnp.issubdtype(jnp.result_type(ids), jnp.integer):
+    dtype = dtype_of(layer, "ids", ids)
+    if isinstance(ids, bool) or not jnp.issubdtype(dtype, jnp.integer):
         raise TypeError(
-            f"{layer}: ids must be integers, got {jnp.result_type(ids)}; to score vectors against "
-            "the rows, call attend(model, query)"
+            f"{layer}: ids must be integers, got {dtype}; to score vectors against the rows, call "
+            "attend(model, query)"
         )
     size = embedding.shape[0]
     if not isinstance(ids, Tracer):
@@ -151,8 +154,7 @@ def create_yat(
         score_v = alpha_v (query . e_v + bias_v)^2 / (|query - e_v|^2 + epsilon_v)
 
     Each row is a prototype, which a query scores highest that is along it and near it. Bias, alpha
-    and epsilon count in `attend` only. Both normalised, as on a sphere, is
-    `attend(reparam(model, unit_rows), unit(query))`, with transforms as for `YatDense`.
+    and epsilon count in `attend` only.
 
     Args:
         key: A PRNG key.
@@ -178,7 +180,7 @@ def create_yat(
         As for `Embed` and `yat`.
 
     Raises:
-        TypeError: If a size is not an integer, or ids are none.
+        TypeError: If a size is not an integer, dtype not floating, or ids are none.
         ValueError: If a size is below 1, or epsilon not above 0.
         IndexError: If an id is out of range and not traced.
 
@@ -188,6 +190,15 @@ def create_yat(
         >>> words = model(jnp.array([3, 1, 4]))
         >>> noise = 0.1 * jax.random.normal(jax.random.key(1), words.shape)
         >>> pn.attend(model, words + noise).argmax(-1).tolist()
+        [3, 1, 4]
+
+        Rows and queries of unit length, as on a sphere:
+
+        >>> def unit(x):
+        ...     return x / jnp.linalg.norm(x, axis=-1, keepdims=True)
+        >>> def unit_rows(params):
+        ...     return params._replace(embedding=unit(params.embedding))
+        >>> pn.attend(pn.reparam(model, unit_rows), unit(7 * words)).argmax(-1).tolist()
         [3, 1, 4]
 
     Source:
@@ -233,7 +244,7 @@ def apply_yat(
         params.embedding.T,
         params.bias,
         params.alpha,
-        epsilon=epsilon_in_force(epsilon, params.epsilon),
+        epsilon=learned_epsilon("YatEmbed", epsilon, params.epsilon),
         distance=distance,
         precision=precision,
     )

@@ -52,7 +52,7 @@ def create(
         `LinearParams(kernel, bias)` of shapes (inputs, outputs) and (outputs,).
 
     Raises:
-        TypeError: If a size is not an integer.
+        TypeError: If a size is not an integer, or dtype not floating.
         ValueError: If a size is below 1.
 
     Example:
@@ -62,6 +62,7 @@ def create(
         [[1.0, 1.0]]
     """
     check_sizes("Linear", inputs=inputs, outputs=outputs)
+    check_floating("Linear", dtype)
     for_kernel, for_bias = jax.random.split(key)
     kernel = kernel_init(for_kernel, (inputs, outputs), dtype)
     return LinearParams(kernel, bias_init(for_bias, (outputs,), dtype) if use_bias else None)
@@ -75,10 +76,16 @@ def apply(params: LinearParams, x: jax.Array, *, precision: Any = None) -> jax.A
 def check_sizes(layer: str, **sizes: int) -> None:
     """Refuses a size that is not a positive integer."""
     for name, size in sizes.items():
-        if not isinstance(size, numbers.Integral):
+        if not isinstance(size, numbers.Integral) or isinstance(size, bool):
             raise TypeError(f"{layer}: {name} must be an integer, but a {type(size).__name__} came")
         if size < 1:
             raise ValueError(f"{layer}: {name} must be at least 1, but {size} came")
+
+
+def check_floating(layer: str, dtype: DTypeLike) -> None:
+    """Refuses a dtype of parameters that is not floating."""
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise TypeError(f"{layer}: dtype must be floating, such as float32, but {dtype!r} came")
 
 
 Linear = bind("Linear", create, apply)

@@ -1,14 +1,17 @@
 """Normalisation layers. Nothing is drawn, so they are made without a key: `LayerNorm(64)`."""
 
+import math
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike, DTypeLike
 
 from ..core import bind
 from ..ops import batch_norm, group_norm, layer_norm, moments, rms_norm
-from .linear import check_sizes
+from ..ops.arguments import check_mask, check_shapes, check_share
+from .linear import check_floating, check_sizes
 
 
 class NormParams(NamedTuple):
@@ -52,7 +55,7 @@ def create_layer_norm(
         As for the function `layer_norm`.
 
     Raises:
-        TypeError: If features is not an integer.
+        TypeError: If features is not an integer, or dtype not floating.
         ValueError: If features is below 1.
 
     Example:
@@ -65,6 +68,7 @@ def create_layer_norm(
         Ba, Kiros, Hinton, "Layer Normalization", arXiv:1607.06450.
     """
     check_sizes("LayerNorm", features=features)
+    check_floating("LayerNorm", dtype)
     return NormParams(
         jnp.ones(features, dtype) if use_scale else None,
         jnp.zeros(features, dtype) if use_bias else None,
@@ -102,7 +106,7 @@ def create_rms_norm(
         As for the function `rms_norm`.
 
     Raises:
-        TypeError: If features is not an integer.
+        TypeError: If features is not an integer, or dtype not floating.
         ValueError: If features is below 1.
 
     Example:
@@ -114,6 +118,7 @@ def create_rms_norm(
         Zhang, Sennrich, "Root Mean Square Layer Normalization", arXiv:1910.07467.
     """
     check_sizes("RMSNorm", features=features)
+    check_floating("RMSNorm", dtype)
     return NormParams(jnp.ones(features, dtype) if use_scale else None, None)
 
 
@@ -156,7 +161,7 @@ def create_group_norm(
         As for the function `group_norm`.
 
     Raises:
-        TypeError: If a size is not an integer.
+        TypeError: If a size is not an integer, or dtype not floating.
         ValueError: If a size is below 1, or groups does not divide features.
 
     Example:
@@ -170,6 +175,7 @@ def create_group_norm(
         Wu, He, "Group Normalization", arXiv:1803.08494.
     """
     check_sizes("GroupNorm", features=features, groups=groups)
+    check_floating("GroupNorm", dtype)
     if features % groups:
         raise ValueError(
             f"GroupNorm: groups must divide the {features} features, but {groups} came"
@@ -207,7 +213,8 @@ def create_batch_norm(
         running = momentum * running + (1 - momentum) * batch,
 
     where the batch's variance divides by its count less 1. The running statistics have the role
-    "batch_stats": they are not trained.
+    "batch_stats": they are not trained. With `where`, a channel that has no numbers keeps its mean,
+    and one that has fewer than 2 its variance.
 
     Args:
         features: Channels, the size of the last axis.
@@ -216,7 +223,7 @@ def create_batch_norm(
         dtype: The dtype of scale and bias. The statistics are in float32, or float64 with it.
 
     The model takes x of shape (..., features) and returns the same shape. Option of the call:
-    `epsilon` (1e-5). Of `observe` also: `momentum` (0.9; PyTorch's momentum is 1 less this),
+    `epsilon` (1e-5). Of `observe` also: `momentum` (0.9, between 0 and 1; PyTorch's is 1 less it),
     `axis_name`, the mapped axes of data-parallel training over which the statistics are taken too,
     and `where`, as for the function `batch_norm`.
 
@@ -227,8 +234,9 @@ def create_batch_norm(
         In training through the batch's statistics; see the function `batch_norm`.
 
     Raises:
-        TypeError: If features is not an integer.
-        ValueError: If features is below 1; in training, if there is just one number per channel.
+        TypeError: If features is not an integer, or dtype not floating.
+        ValueError: If features is below 1; in training, if x has fewer than 2 numbers per channel,
+            masked or not, or momentum is a number outside of [0, 1].
 
     Example:
         >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
@@ -242,6 +250,7 @@ def create_batch_norm(
         Ioffe, Szegedy, "Batch Normalization", arXiv:1502.03167.
     """
     check_sizes("BatchNorm", features=features)
+    check_floating("BatchNorm", dtype)
     kept = jnp.promote_types(jax.dtypes.canonicalize_dtype(dtype), jnp.float32)
     return BatchNormParams(
         jnp.ones(features, dtype) if use_scale else None,
@@ -269,31 +278,35 @@ def observe_batch_norm(
     where: ArrayLike | None = None,
 ) -> tuple[jax.Array, BatchNormParams]:
     """Applies `BatchNorm` by the statistics of x, and moves the running ones."""
-    scale, bias, *running = params
+    scale, bias, old_mean, old_variance = params
+    check_share("BatchNorm", momentum=momentum)
+    check_shapes("batch_norm", np.shape(x)[-1:], mean=old_mean, variance=old_variance)
+    n = _numbers(np.shape(x), axis_name, where)
     y = batch_norm(x, scale, bias, epsilon=epsilon, axis_name=axis_name, where=where)
     mean, variance = moments(x, axis_name=axis_name, where=where)
-    unbiased = variance * _bessel(x, axis_name, where)
-    moved = (
-        old + jnp.asarray(1 - momentum, old.dtype) * (new.astype(old.dtype) - old)
-        for old, new in zip(running, (mean, unbiased), strict=True)
-    )
-    return y, BatchNormParams(scale, bias, *moved)
+    unbiased = variance * (n / jnp.maximum(n - 1, 1))
+
+    def moved(old, new, enough):
+        step = jnp.asarray(1 - momentum, old.dtype) * (new.astype(old.dtype) - old)
+        return old + jnp.where(enough, step, 0)
+
+    mean, variance = moved(old_mean, mean, n > 0), moved(old_variance, unbiased, n > 1)
+    return y, BatchNormParams(scale, bias, mean, variance)
 
 
-def _bessel(x: jax.Array, axis_name: Any, where: Any) -> Any:
-    """What makes of a variance over n numbers the one that divides by n - 1."""
+def _numbers(shape: tuple[int, ...], axis_name: Any, where: Any) -> Any:
+    """How many numbers there are in each channel: one count, or with a mask (features,)."""
+    n = math.prod(shape[:-1]) * (1 if axis_name is None else jax.lax.psum(1, axis_name))
+    if n < 2:
+        raise ValueError(
+            "BatchNorm: in training each channel needs at least 2 numbers, but x has shape "
+            f"{shape}; use a larger batch, or inference: model(x)"
+        )
     if where is None:
-        mapped = 1 if axis_name is None else jax.lax.psum(1, axis_name)
-        n = x.size // x.shape[-1] * mapped
-        if n < 2:
-            raise ValueError(
-                "BatchNorm: in training each channel needs at least 2 numbers, but x has shape "
-                f"{x.shape}; use a larger batch, or inference: model(x)"
-            )
-        return n / (n - 1)
-    n = jnp.sum(jnp.broadcast_to(where, x.shape), tuple(range(x.ndim - 1)))
-    n = n if axis_name is None else jax.lax.psum(n, axis_name)
-    return n / jnp.maximum(n - 1, 1)
+        return float(n)  # which int32 may not hold
+    check_mask("batch_norm", where, shape)
+    n = jnp.sum(jnp.broadcast_to(where, shape), tuple(range(len(shape) - 1)))
+    return n if axis_name is None else jax.lax.psum(n, axis_name)
 
 
 LayerNorm = bind("LayerNorm", create_layer_norm, apply_layer_norm)

@@ -65,7 +65,8 @@ def create_simple(
         held at 0 and no gradient flows through it.
 
     Raises:
-        TypeError: If a size is not an integer; at the call, if the carry is of another structure.
+        TypeError: If a size is not an integer, or dtype not floating; at the call, if the carry is
+            of another structure.
         ValueError: If a size is below 1, or epsilon not above 0; at the call, if a shape does not
             fit.
 
@@ -170,7 +171,8 @@ def create_lstm(
         As for `YatSimpleCell`.
 
     Raises:
-        TypeError: If a size is not an integer; at the call, if the carry is of another structure.
+        TypeError: If a size is not an integer, or dtype not floating; at the call, if the carry is
+            of another structure.
         ValueError: If a size is below 1, or epsilon not above 0; at the call, if a shape does not
             fit.
 
@@ -276,7 +278,8 @@ def create_gru(
         As for `YatSimpleCell`.
 
     Raises:
-        TypeError: If a size is not an integer; at the call, if the carry is of another structure.
+        TypeError: If a size is not an integer, or dtype not floating; at the call, if the carry is
+            of another structure.
         ValueError: If a size is below 1, or epsilon not above 0; at the call, if a shape does not
             fit.
 

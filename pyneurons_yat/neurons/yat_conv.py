@@ -24,9 +24,9 @@ from jax.typing import ArrayLike, DTypeLike
 
 from ..core import bind
 from ..ops import yat_conv, yat_conv_transpose
-from .conv import Size, kernel_shape, transposed
+from .conv import Size, kernel_shape, turned
 from .linear import check_sizes
-from .yat_parameters import Initializer, balanced, draw, epsilon_in_force
+from .yat_parameters import Initializer, balanced, draw, learned_epsilon
 
 
 class YatConvParams(NamedTuple):
@@ -88,7 +88,7 @@ def create(
         As for `yat_conv`.
 
     Raises:
-        TypeError: If a size is not an integer.
+        TypeError: If a size is not an integer, or dtype not floating.
         ValueError: If a size is below 1, groups do not divide the channels, or epsilon is not above
             0.
 
@@ -156,7 +156,7 @@ def apply(
         input_dilation=input_dilation,
         kernel_dilation=kernel_dilation,
         feature_group_count=feature_group_count,
-        epsilon=epsilon_in_force(epsilon, shift),
+        epsilon=learned_epsilon("YatConv", epsilon, shift),
         distance=distance,
         precision=precision,
     )
@@ -192,7 +192,7 @@ def create_transpose(
         feature_group_count: Groups of channels that do not see each other; it divides inputs and
             outputs.
         transpose_kernel: Whether the kernel is (window..., outputs / groups, inputs), with its
-            spatial axes reversed, as in `ConvTranspose`.
+            spatial axes reversed, as in `ConvTranspose`, which tells more.
         use_bias: Whether there is a bias, inside the square.
         use_alpha: Whether there is a factor per neuron.
         learnable_epsilon: Whether epsilon is learned, one per neuron, as in `YatDense`.
@@ -213,7 +213,7 @@ def create_transpose(
         As for `yat_conv_transpose`.
 
     Raises:
-        TypeError: If a size is not an integer.
+        TypeError: If a size is not an integer, or dtype not floating.
         ValueError: If a size is below 1, groups do not divide the channels, or epsilon is not above
             0.
 
@@ -231,7 +231,7 @@ def create_transpose(
     parameters = draw(
         "YatConvTranspose",
         key,
-        transposed(shape, feature_group_count) if transpose_kernel else shape,
+        shape,
         outputs,
         use_bias=use_bias,
         use_alpha=use_alpha,
@@ -242,7 +242,8 @@ def create_transpose(
         alpha_init=alpha_init,
         dtype=dtype,
     )
-    return YatConvParams(*parameters)
+    drawn = YatConvParams(*parameters)
+    return turned("YatConvTranspose", drawn, feature_group_count, transpose_kernel)
 
 
 def apply_transpose(
@@ -272,7 +273,7 @@ def apply_transpose(
         kernel_dilation=kernel_dilation,
         feature_group_count=feature_group_count,
         transpose_kernel=transpose_kernel,
-        epsilon=epsilon_in_force(epsilon, shift),
+        epsilon=learned_epsilon("YatConvTranspose", epsilon, shift),
         distance=distance,
         precision=precision,
     )

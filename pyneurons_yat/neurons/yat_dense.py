@@ -105,7 +105,7 @@ from jax.typing import ArrayLike, DTypeLike
 from ..core import bind
 from ..ops import yat
 from .linear import check_sizes
-from .yat_parameters import Initializer, balanced, draw, epsilon_in_force
+from .yat_parameters import Initializer, balanced, draw, learned_epsilon
 
 
 class YatDenseParams(NamedTuple):
@@ -164,7 +164,7 @@ def create(
         As for `yat`.
 
     Raises:
-        TypeError: If a size is not an integer.
+        TypeError: If a size is not an integer, or dtype not floating.
         ValueError: If a size is below 1, or epsilon not above 0.
 
     Example:
@@ -215,7 +215,7 @@ def apply(
         kernel,
         bias,
         alpha,
-        epsilon=epsilon_in_force(epsilon, shift),
+        epsilon=learned_epsilon("YatDense", epsilon, shift),
         distance=distance,
         precision=precision,
         out_sharding=out_sharding,

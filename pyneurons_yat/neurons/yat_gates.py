@@ -29,8 +29,8 @@ from ..ops.arguments import accumulator, check_positive, widen
 from .cell import Projected
 from .gates import blocks, gates_of, input_products
 from .initializers import yat_normal
-from .linear import Initializer, check_sizes
-from .yat_parameters import balanced, epsilon_in_force
+from .linear import Initializer, check_floating, check_sizes
+from .yat_parameters import balanced, learned_epsilon
 
 
 class YatCellParams(NamedTuple):
@@ -73,6 +73,7 @@ def create(
 ) -> YatCellParams:
     """Parameters of one block per score; a bias that gives that score is added to `bias_init`."""
     check_sizes(name, inputs=inputs, outputs=outputs)
+    check_floating(name, dtype)
     check_positive(name, epsilon=epsilon)
     gates = len(scores)
     one, two, three, four = jax.random.split(key, 4)
@@ -99,10 +100,9 @@ def project(
     name: str, params: YatCellParams, x: jax.Array, epsilon: ArrayLike, precision: Any
 ) -> Projected:
     """The products and squares that need no h, gate by gate."""
-    check_positive(name, epsilon=epsilon)
     dots = input_products(name, params, x, precision)
     wide = dots[0].dtype
-    epsilon = epsilon_in_force(epsilon, params.epsilon)
+    epsilon = learned_epsilon(name, epsilon, params.epsilon)
     lengths = _weight_squares(params.kernel, params.recurrent_kernel, wide)
 
     def each(value):

@@ -79,7 +79,8 @@ def create_layer_norm(
         dtype: The dtype of the parameters.
 
     The model takes x of shape (*B, features) and returns the same shape. Options of the call:
-    `epsilon` of the Yat score (1.0), and `where`. The epsilon of the normalisation is 1e-5.
+    `epsilon` of the Yat score (1.0), and `where`, of the norm and of the score. The epsilon of the
+    normalisation is 1e-5.
 
     Returns:
         `YatNormParams(norm, prototype, alpha, bias)`.
@@ -88,7 +89,7 @@ def create_layer_norm(
         As for the functions `layer_norm` and `yat_gate`.
 
     Raises:
-        TypeError: If a size is not an integer.
+        TypeError: If a size is not an integer, or dtype not floating.
         ValueError: If a size is below 1, or groups does not divide features.
 
     Example:
@@ -141,7 +142,7 @@ def create_batch_norm(
         dtype: The dtype of the parameters.
 
     The model takes x of shape (..., features) and returns the same shape. Option of the call:
-    `epsilon` of the Yat score (1.0). Of `observe` also `where`.
+    `epsilon` of the Yat score (1.0). Of `observe` also `where`, of the norm and of the score.
 
     Returns:
         `YatNormParams(norm, prototype, alpha, bias)`.
@@ -150,7 +151,7 @@ def create_batch_norm(
         As for the functions `batch_norm` and `yat_gate`.
 
     Raises:
-        TypeError: If a size is not an integer.
+        TypeError: If a size is not an integer, or dtype not floating.
         ValueError: If a size is below 1, or groups does not divide features.
 
     Example:
@@ -180,7 +181,7 @@ def apply_layer_norm(
     where: ArrayLike | None = None,
 ) -> jax.Array:
     """Applies `YatLayerNorm` to x (*B, features)."""
-    return _gated(params, params.norm(x, where=where), epsilon)
+    return _gated(params, params.norm(x, where=where), epsilon, where)
 
 
 def apply_batch_norm(params: YatNormParams, x: jax.Array, *, epsilon: ArrayLike = 1.0) -> jax.Array:
@@ -197,12 +198,16 @@ def observe_batch_norm(
 ) -> tuple[jax.Array, YatNormParams]:
     """Applies `YatBatchNorm` by the statistics of x, and moves the running ones."""
     normal, norm = observe(params.norm, x, where=where)
-    return _gated(params, normal, epsilon), params._replace(norm=norm)
+    return _gated(params, normal, epsilon, where), params._replace(norm=norm)
 
 
-def _gated(params: YatNormParams, x: jax.Array, epsilon: ArrayLike) -> jax.Array:
+def _gated(
+    params: YatNormParams, x: jax.Array, epsilon: ArrayLike, where: ArrayLike | None = None
+) -> jax.Array:
     _, prototype, alpha, bias = params
-    return x if prototype is None else yat_gate(x, prototype, alpha, bias, epsilon=epsilon)
+    if prototype is None:
+        return x
+    return yat_gate(x, prototype, alpha, bias, epsilon=epsilon, where=where)
 
 
 YatLayerNorm = bind("YatLayerNorm", create_layer_norm, apply_layer_norm)

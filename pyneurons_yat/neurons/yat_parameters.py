@@ -7,7 +7,9 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
 
 from ..ops import inverse_softplus
+from ..ops.arguments import accumulator, check_positive, check_real, narrow
 from .initializers import ALPHA, yat_normal
+from .linear import check_floating
 
 Initializer = Callable[..., jax.Array]
 
@@ -30,6 +32,7 @@ def draw(
     dtype: DTypeLike,
 ) -> tuple[jax.Array, jax.Array | None, jax.Array | None, jax.Array | None]:
     """A kernel of the shape; bias, alpha and the shift of epsilon, each (outputs,) or None."""
+    check_floating(layer, dtype)
     check_epsilon(layer, epsilon)
     for_kernel, for_bias, for_alpha = jax.random.split(key, 3)
     alpha = alpha_init(for_alpha, (outputs,), dtype) if use_alpha else None
@@ -44,12 +47,24 @@ def draw(
 
 def check_epsilon(layer: str, epsilon: float) -> None:
     """Refuses an epsilon that is not above 0."""
+    check_real(layer, epsilon=epsilon)
     if not epsilon > 0:
         raise ValueError(f"{layer}: epsilon must be above 0, but {epsilon} came")
 
 
-def epsilon_in_force(epsilon: ArrayLike, shift: jax.Array | None) -> ArrayLike:
-    """The epsilon of a layer: softplus(inverse_softplus(epsilon) + shift) where it is learned."""
+def learned_epsilon(layer: str, epsilon: ArrayLike, shift: jax.Array | None) -> ArrayLike:
+    """The epsilon of a layer: softplus(inverse_softplus(epsilon) + shift) where it is learned.
+
+    It is in the accumulator's dtype, since float16 has neither 1e-8 nor 1e5.
+    """
+    check_positive(layer, epsilon=epsilon)
     if shift is None:
         return epsilon
-    return jax.nn.softplus(inverse_softplus(epsilon) + shift)
+    wide = accumulator(jnp.result_type(shift))
+    return jax.nn.softplus(inverse_softplus(jnp.asarray(epsilon, wide)) + jnp.asarray(shift, wide))
+
+
+def epsilon_in_force(epsilon: ArrayLike, shift: jax.Array | None) -> ArrayLike:
+    """The learned epsilon in the dtype of its shift, for attention, whose result it promotes."""
+    value = learned_epsilon("Yat attention", epsilon, shift)
+    return value if shift is None else narrow(jnp.asarray(value), jnp.result_type(shift))

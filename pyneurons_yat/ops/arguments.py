@@ -15,9 +15,7 @@ def result_dtype(function: str, **arguments: ArrayLike | None) -> np.dtype:
     Python numbers do not promote: a bfloat16 array with a Python float stays bfloat16.
     """
     values = [value for value in arguments.values() if value is not None]
-    for name, value in arguments.items():
-        if value is not None:
-            _check_real(function, name, value)
+    check_real(function, **{k: v for k, v in arguments.items() if v is not None})
     dtype = jnp.result_type(*values)
     return dtype if jnp.issubdtype(dtype, jnp.floating) else jnp.result_type(dtype, float)
 
@@ -32,18 +30,60 @@ def dtype_of(function: str, name: str, value: ArrayLike) -> np.dtype:
     return jnp.result_type(value)
 
 
-def _check_real(function: str, name: str, value: ArrayLike) -> None:
-    dtype = dtype_of(function, name, value)
-    if not any(jnp.issubdtype(dtype, kind) for kind in (jnp.floating, jnp.integer, jnp.bool_)):
-        raise TypeError(f"{function}: {name} must be real, got dtype {dtype}")
+def check_real(function: str, **arguments: ArrayLike) -> None:
+    """Refuses what is no array and no number, or is complex."""
+    for name, value in arguments.items():
+        dtype = dtype_of(function, name, value)
+        if not any(jnp.issubdtype(dtype, kind) for kind in (jnp.floating, jnp.integer, jnp.bool_)):
+            raise TypeError(f"{function}: {name} must be real, got dtype {dtype}")
+
+
+def _known(value: ArrayLike) -> bool:
+    """Whether the value can be checked; a traced one cannot, and a device is not waited for."""
+    return isinstance(value, numbers.Real | np.ndarray)
 
 
 def check_positive(function: str, **arguments: ArrayLike) -> None:
-    """Refuses a Python or NumPy number that is not above 0. Traced values cannot be checked."""
+    """Refuses what is not real, and a Python or NumPy number that is not above 0."""
+    check_real(function, **arguments)
     for name, value in arguments.items():
-        known = isinstance(value, numbers.Real | np.ndarray)
-        if known and not np.all(np.asarray(value) > 0):
+        if _known(value) and not np.all(np.asarray(value) > 0):
             raise ValueError(f"{function}: {name} must be above 0, got {value}")
+
+
+def check_share(function: str, **arguments: ArrayLike) -> None:
+    """Refuses what is no single real number, and a Python or NumPy number outside of [0, 1]."""
+    check_real(function, **arguments)
+    check_shapes(function, (), **arguments)
+    for name, value in arguments.items():
+        if _known(value) and not 0 <= np.asarray(value) <= 1:
+            raise ValueError(f"{function}: {name} must be between 0 and 1, got {value}")
+
+
+def check_count(function: str, **arguments: int) -> None:
+    """Refuses what is not an integer of at least 1."""
+    for name, value in arguments.items():
+        if not isinstance(value, numbers.Integral) or isinstance(value, bool):
+            raise TypeError(f"{function}: {name} must be an integer, got {type(value).__name__}")
+        if value < 1:
+            raise ValueError(f"{function}: {name} must be at least 1, got {value}")
+
+
+def check_flag(function: str, **arguments: bool) -> None:
+    """Refuses what is neither True nor False."""
+    for name, value in arguments.items():
+        if not isinstance(value, bool | np.bool_):
+            raise TypeError(f"{function}: {name} must be True or False, got {value!r}")
+
+
+def check_shapes(function: str, wanted: tuple[int, ...], **arguments: ArrayLike | None) -> None:
+    """Refuses an argument that is neither a number nor of the shape wanted."""
+    for name, value in arguments.items():
+        if value is not None and np.shape(value) not in ((), wanted):
+            or_number = f"{wanted} or ()" if wanted else "()"
+            raise ValueError(
+                f"{function}: {name} must have shape {or_number}, got shape {np.shape(value)}"
+            )
 
 
 def check_product(function: str, x: ArrayLike, kernel: ArrayLike) -> tuple[int, ...]:
@@ -87,7 +127,10 @@ def check_axes(
     function: str, axis: int | Sequence[int], rank: int, *, empty: bool = False
 ) -> tuple[int, ...]:
     """Refuses what is not one or several different axes; returns them sorted, none negative."""
-    axes = (axis,) if isinstance(axis, int) else tuple(axis)
+    axes = (axis,) if isinstance(axis, numbers.Integral) else axis
+    if not isinstance(axes, Sequence) or not all(isinstance(a, numbers.Integral) for a in axes):
+        raise TypeError(f"{function}: axis must be an integer or several, got {axis!r}")
+    axes = tuple(int(one) for one in axes)
     inside = all(-rank <= one < rank for one in axes)
     positive = tuple(sorted({one % rank for one in axes})) if inside and axes else ()
     if len(positive) != len(axes) or not (axes or empty):
@@ -99,8 +142,9 @@ def check_axes(
 
 def check_mask(function: str, where: ArrayLike, shape: tuple[int, ...]) -> None:
     """Refuses a mask that is not boolean or does not broadcast to the shape."""
-    if not jnp.issubdtype(jnp.result_type(where), jnp.bool_):
-        raise TypeError(f"{function}: where must be boolean, got {jnp.result_type(where)}")
+    dtype = dtype_of(function, "where", where)
+    if not jnp.issubdtype(dtype, jnp.bool_):
+        raise TypeError(f"{function}: where must be boolean, got {dtype}")
     try:
         fits = np.broadcast_shapes(np.shape(where), shape) == shape
     except ValueError:

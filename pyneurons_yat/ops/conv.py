@@ -51,7 +51,8 @@ def conv(
               end, or mirrored without the edge itself.
             - an integer, or per spatial axis an integer or a pair (in front, behind): zeros. A
               negative number cuts entries off.
-        input_dilation: d puts d - 1 zeros between neighbours of x.
+        input_dilation: d puts d - 1 zeros between neighbours of x, S d - d + 1 entries in all; with
+            "CIRCULAR" behind the last one too, as the ring closes there, S d in all.
         kernel_dilation: d takes every d-th entry into the window.
         feature_group_count: G, which divides I and O.
         precision: as in `jax.lax.conv_general_dilated`.

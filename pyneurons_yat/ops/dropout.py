@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from .arguments import check_axes, result_dtype
+from .arguments import check_axes, check_share, result_dtype
 
 
 def dropout(
@@ -46,13 +46,9 @@ def dropout(
     Source:
         Srivastava et al., "Dropout", Journal of Machine Learning Research 15, 2014.
     """
-    if isinstance(rate, int | float) and not 0 <= rate <= 1:
-        raise ValueError(f"dropout: rate must be between 0 and 1, got {rate}")
-    if np.ndim(rate):
-        raise ValueError(f"dropout: rate must have shape (), got shape {np.shape(rate)}")
+    check_share("dropout", rate=rate)
     axes = check_axes("dropout", broadcast_axes, np.ndim(x), empty=True)
     dtype = result_dtype("dropout", x=x)
-    result_dtype("dropout", rate=rate)
     return _dropout(key, x, rate, axes=axes, dtype=dtype)
 
 

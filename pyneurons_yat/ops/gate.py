@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from .arguments import check_positive, narrow, result_dtype, widen
+from .arguments import check_mask, check_positive, check_shapes, narrow, result_dtype, widen
+from .standard import shielded
 
 
 def yat_gate(
@@ -17,6 +18,7 @@ def yat_gate(
     bias: ArrayLike | None = None,
     *,
     epsilon: ArrayLike = 1.0,
+    where: ArrayLike | None = None,
 ) -> jax.Array:
     """Multiplies each group of features by 1 plus its Yat score against a prototype.
 
@@ -33,6 +35,9 @@ def yat_gate(
         alpha: (G,) or one number, or None for 1. With 0 the result is x.
         bias: (G,) or one number, or None for 0.
         epsilon: a number above 0.
+        where: booleans that broadcast to the shape of x. Where it is False, the feature does not
+            count in the means; it is multiplied by the gain of the others, or is taken as 0 where
+            it is NaN or infinite. The score of a group without features is bias_g^2 / epsilon.
 
     Returns:
         The shape of x, and the promoted dtype of the arrays.
@@ -42,7 +47,7 @@ def yat_gate(
 
     Raises:
         ValueError: a shape does not fit, or epsilon is a number not above 0.
-        TypeError: an argument is complex or not an array.
+        TypeError: an argument is complex or not an array, or where is not boolean.
 
     Example:
         >>> import jax.numpy as jnp, pyneurons_yat as pn
@@ -55,34 +60,36 @@ def yat_gate(
         raise ValueError(
             f"yat_gate: x must have shape (*B, G K) and prototype (G, K), got {shape} and {wanted}"
         )
-    for name, value in (("alpha", alpha), ("bias", bias)):
-        if value is not None and np.shape(value) not in ((), wanted[:1]):
-            raise ValueError(
-                f"yat_gate: {name} must have shape {wanted[:1]} or (), got {np.shape(value)}"
-            )
-    if np.ndim(epsilon):
-        raise ValueError(f"yat_gate: epsilon must have shape (), got shape {np.shape(epsilon)}")
+    check_shapes("yat_gate", wanted[:1], alpha=alpha, bias=bias)
     check_positive("yat_gate", epsilon=epsilon)
+    check_shapes("yat_gate", (), epsilon=epsilon)
+    if where is not None:
+        check_mask("yat_gate", where, shape)
     dtype = result_dtype("yat_gate", x=x, prototype=prototype, alpha=alpha, bias=bias)
-    return _gate(x, prototype, alpha, bias, epsilon, dtype=dtype)
+    return _gate(x, prototype, alpha, bias, epsilon, where, dtype=dtype)
 
 
 @partial(jax.jit, static_argnames="dtype")
-def _gate(x, prototype, alpha, bias, epsilon, *, dtype):
+def _gate(x, prototype, alpha, bias, epsilon, where, *, dtype):
     gated = jax.checkpoint(partial(_gated, dtype))  # the reverse pass computes it again
-    return gated(x, prototype, alpha, bias, epsilon)
+    return gated(x, prototype, alpha, bias, epsilon, where)
 
 
-def _gated(dtype, x, prototype, alpha, bias, epsilon):
+def _gated(dtype, x, prototype, alpha, bias, epsilon, where):
     prototype = jnp.asarray(prototype)
     split = jnp.asarray(x, dtype).reshape(*np.shape(x)[:-1], *prototype.shape)
     wide, prototype = widen(split, dtype, 0), widen(prototype, dtype, split.ndim)
     rank = split.ndim - 1
     alpha, bias = (None if v is None else widen(v, dtype, rank) for v in (alpha, bias))
     epsilon = widen(epsilon, dtype, rank)
-    count = max(prototype.shape[-1], 1)
-    dot = jnp.sum(wide * prototype, -1) / count
+    seen, far, count = wide, wide - prototype, max(prototype.shape[-1], 1)
+    if where is not None:
+        where = jnp.broadcast_to(where, np.shape(x)).reshape(split.shape)
+        wide = shielded(wide, where)
+        seen, far = jnp.where(where, wide, 0), jnp.where(where, wide - prototype, 0)
+        count = jnp.maximum(jnp.sum(where, -1), 1)
+    dot = jnp.sum(seen * prototype, -1) / count
     dot = dot if bias is None else dot + bias
-    score = dot * (dot / (jnp.sum((wide - prototype) ** 2, -1) / count + epsilon))
+    score = dot * (dot / (jnp.sum(far**2, -1) / count + epsilon))
     gain = 1 + (score if alpha is None else alpha * score)
     return narrow((wide * gain[..., None]).reshape(np.shape(x)), dtype)

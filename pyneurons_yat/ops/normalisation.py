@@ -8,8 +8,18 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from .arguments import check_axes, check_mask, check_positive, narrow, result_dtype, widen
-from .standard import Options, centred, mean, normalise
+from .arguments import (
+    check_axes,
+    check_count,
+    check_mask,
+    check_positive,
+    check_real,
+    check_shapes,
+    narrow,
+    result_dtype,
+    widen,
+)
+from .standard import Options, centred, mean, mean_square, normalise
 
 
 def layer_norm(
@@ -36,7 +46,8 @@ def layer_norm(
         axis: the axis, or several.
         epsilon: a number above 0.
         where: booleans that broadcast to the shape of x. Where it is False, the number does not
-            count in mean and variance; it is normalised by those of the others.
+            count in mean and variance; it is normalised by those of the others, or is taken as 0
+            where it is NaN or infinite.
 
     Returns:
         The shape of x and the promoted dtype of x, scale and bias. Sums of bfloat16 and float16
@@ -84,7 +95,7 @@ def rms_norm(
         axis: the axis, or several.
         epsilon: a number above 0.
         where: booleans that broadcast to the shape of x. Where it is False, the number does not
-            count in the mean.
+            count in the mean; where it is NaN or infinite it is taken as 0.
 
     Returns:
         The shape of x and the promoted dtype of x and scale.
@@ -161,7 +172,8 @@ def group_norm(
             f"group_norm: x must have shape (batch, ..., C), got {shape}; name the spatial axes, "
             "which the channels are not, as axis"
         )
-    if groups < 1 or shape[-1] % groups:
+    check_count("group_norm", groups=groups)
+    if shape[-1] % groups:
         raise ValueError(f"group_norm: groups must divide the {shape[-1]} channels, got {groups}")
     last = (len(shape) - 1,)
     return _normalised("group_norm", x, scale, bias, epsilon, where, axes, last, groups=groups)
@@ -218,7 +230,7 @@ def batch_norm(
     last = check_axes("batch_norm", -1, np.ndim(x))
     if (mean is None) != (variance is None):
         raise ValueError("batch_norm: mean and variance must come together, or neither")
-    if mean is None:
+    if mean is None or variance is None:
         axes = tuple(range(np.ndim(x) - 1))
         return _normalised("batch_norm", x, scale, bias, epsilon, where, axes, last, axis_name)
     if where is not None or axis_name is not None:
@@ -227,8 +239,10 @@ def batch_norm(
             "mean and variance are given"
         )
     check_positive("batch_norm", epsilon=epsilon)
-    _check_shapes("batch_norm", np.shape(x)[-1:], scale=scale, bias=bias)
-    _check_shapes("batch_norm", np.shape(x)[-1:], mean=mean, variance=variance)
+    check_shapes("batch_norm", (), epsilon=epsilon)
+    check_real("batch_norm", mean=mean, variance=variance)
+    each = {"scale": scale, "bias": bias, "mean": mean, "variance": variance}
+    check_shapes("batch_norm", np.shape(x)[-1:], **each)
     dtype = result_dtype("batch_norm", x=x, scale=scale, bias=bias)
     return _given(x, mean, variance, scale, bias, epsilon, dtype=dtype)
 
@@ -277,14 +291,6 @@ def moments(
 _again = partial(jax.checkpoint, prevent_cse=False)
 
 
-def _check_shapes(function, wanted, **arrays):
-    for name, value in arrays.items():
-        if value is not None and np.shape(value) not in ((), wanted):
-            raise ValueError(
-                f"{function}: {name} must have shape {wanted} or (), got {np.shape(value)}"
-            )
-
-
 def _normalised(
     function, x, scale, bias, epsilon, where, axes, kept, axis_name=None, *, groups=1, centre=True
 ):
@@ -292,8 +298,8 @@ def _normalised(
     shape = np.shape(x)
     dtype = result_dtype(function, x=x, scale=scale, bias=bias)
     check_positive(function, epsilon=epsilon)
-    _check_shapes(function, tuple(shape[a] for a in kept), scale=scale, bias=bias)
-    _check_shapes(function, (), epsilon=epsilon)
+    check_shapes(function, tuple(shape[a] for a in kept), scale=scale, bias=bias)
+    check_shapes(function, (), epsilon=epsilon)
     if where is not None:
         check_mask(function, where, shape)
     options = Options(axes, centre, axis_name)
@@ -364,7 +370,7 @@ def _channel_moments(x, where, *, axis_name, dtype):
     def both(x, where):
         first, rest = centred(options, x, where)
         offset = mean(options, rest, where)
-        variance = mean(options, jnp.square(rest - offset), where)
+        variance = mean_square(options, rest - offset, where)
         return (first + offset).reshape(x.shape[-1:]), variance.reshape(x.shape[-1:])
 
     return both(x, where)

@@ -4,6 +4,7 @@ import numbers
 from collections.abc import Sequence
 from typing import Any
 
+from .arguments import check_count, check_flag
 from .windows import Pairs, Windows, dilated_sizes, extents, padded_sizes, window_counts
 
 Shape = tuple[int, ...]
@@ -28,7 +29,8 @@ def forward_windows(
 ) -> Windows:
     """The windows of a convolution of x (*B, S..., I) with kernel (W..., I / G, O)."""
     rank = spatial_rank(function, x, kernel)
-    groups = _count(function, "feature_group_count", feature_group_count)
+    check_count(function, feature_group_count=feature_group_count)
+    groups = int(feature_group_count)
     _check_channels(function, x, kernel, groups, (groups * kernel[-2], kernel[-1]))
     windows = Windows(
         kernel[:-2],
@@ -58,7 +60,9 @@ def transposed_windows(
 ) -> Windows:
     """The windows of a transposed convolution, which slide by one over an input between zeros."""
     rank = spatial_rank(function, x, kernel)
-    groups = _count(function, "feature_group_count", feature_group_count)
+    check_count(function, feature_group_count=feature_group_count)
+    groups = int(feature_group_count)
+    check_flag(function, transpose_kernel=transpose_kernel)
     if transpose_kernel:
         channels = kernel[-1], groups * kernel[-2]
     else:
@@ -75,6 +79,8 @@ def transposed_windows(
     )
     extra = _steps(function, "output_padding", output_padding, rank, least=0)
     sizes = x[-rank - 1 : -1]
+    if 0 in sizes:
+        raise ValueError(f"{function}: the spatial axes of x must not be empty, got shape {x}")
     windows = _pad_transposed(function, windows, sizes, padding, extra)
     check_fit(function, windows, sizes)
     return windows
@@ -120,18 +126,16 @@ def _check_channels(function, x, kernel, groups, channels):
         )
 
 
-def _count(function, name, value):
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool):
-        raise TypeError(f"{function}: {name} must be an integer, got {type(value).__name__}")
-    if value < 1:
-        raise ValueError(f"{function}: {name} must be at least 1, got {value}")
-    return int(value)
+def _several(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray)
 
 
 def _integers(value: Any) -> bool:
-    if isinstance(value, str | numbers.Number) or not isinstance(value, Sequence):
-        return False
-    return all(isinstance(v, numbers.Integral) and not isinstance(v, bool) for v in value)
+    return _several(value) and all(_integer(v) for v in value)
+
+
+def _integer(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def _steps(function, name, value, rank, least=1):
@@ -155,7 +159,7 @@ def _pairs(function: str, padding: Any, rank: int, names: Sequence[str]) -> Pair
     if isinstance(padding, str):
         raise ValueError(wanted)
     entries = (padding,) * rank if isinstance(padding, numbers.Integral) else padding
-    if isinstance(padding, bool) or not isinstance(entries, Sequence):
+    if isinstance(padding, bool) or not _several(entries):
         raise TypeError(wanted)
     pairs = [(entry, entry) if isinstance(entry, numbers.Integral) else entry for entry in entries]
     if not all(_integers(pair) for pair in pairs):

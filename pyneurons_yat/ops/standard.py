@@ -38,27 +38,42 @@ def _count(options, like, where):
     return max(int(size) * mapped, 1)
 
 
+def _kept(x, where):
+    """Where x is taken as it is: where it counts, or is finite."""
+    return where | jnp.isfinite(x)
+
+
+def shielded(x, where):
+    """x, and 0 for what is masked and not finite: its gradient of 0, times it, would be NaN."""
+    return x if where is None else jnp.where(_kept(x, where), x, 0)
+
+
 def mean(options, value, where):
     """The mean over the normalised axes of what is not masked."""
     counted = value if where is None else jnp.where(where, value, 0)
     return _total(options, counted) / _count(options, value, where)
 
 
+def mean_square(options, value, where):
+    """The mean of the squares; what is masked goes first, since the slope of its square is huge."""
+    return mean(options, jnp.square(value if where is None else jnp.where(where, value, 0)), where)
+
+
 def centred(options, x, where):
     """A first, rounded mean, and x less that. What it is does not matter: it has no gradient."""
-    wide = widen(x, x.dtype, 0)
+    wide = shielded(widen(x, x.dtype, 0), where)
     first = jax.lax.stop_gradient(mean(options, wide, where))
     return first, wide - first
 
 
 def _standard(options, x, epsilon, where):
     """The numbers with mean 0 and variance 1, and the factor that made the variance so."""
-    wide = widen(x, x.dtype, 0)
+    wide = shielded(widen(x, x.dtype, 0), where)
     if options.centre:
         _, wide = centred(options, x, where)
         wide = wide - mean(options, wide, where)
-    factor = jax.lax.rsqrt(mean(options, jnp.square(wide), where) + epsilon)
-    return wide * factor, factor
+    factor = jax.lax.rsqrt(mean_square(options, wide, where) + epsilon)
+    return shielded(wide * factor, where), factor
 
 
 def _backward(options, residuals, gradient):
@@ -70,6 +85,7 @@ def _backward(options, residuals, gradient):
     shared = standard * along + (_total(options, inner) if options.centre else 0)
     shared = shared if where is None else jnp.where(where, shared, 0)
     dx = factor * (inner - shared / _count(options, inner, where))
+    dx = dx if where is None else jnp.where(_kept(x, where), dx, 0)
     return (
         narrow(dx, x.dtype),
         None if scale is None else sum_to(gradient * standard, scale),

@@ -70,14 +70,16 @@ def window_counts(windows: Windows, sizes: tuple[int, ...]) -> tuple[int, ...]:
 
 def oriented(windows: Windows, kernel: jax.Array) -> jax.Array:
     """The kernel as (W..., I / G, O), as the convolution reads it."""
-    if not windows.transpose_kernel:
-        return kernel
-    *size, outputs, inputs = kernel.shape  # outputs of one group
-    groups = windows.groups
+    return exchanged(kernel, windows.groups) if windows.transpose_kernel else kernel
+
+
+def exchanged(kernel: jax.Array, groups: int) -> jax.Array:
+    """A kernel (W..., I / G, O) as (W..., O / G, I), its spatial axes reversed; or the way back."""
+    *size, one, other = kernel.shape  # the channels of one group, and of all
     kernel = jnp.flip(kernel, tuple(range(len(size))))
-    kernel = kernel.reshape(*size, outputs, groups, inputs // groups)
+    kernel = kernel.reshape(*size, one, groups, other // groups)
     kernel = jnp.swapaxes(kernel, -3, -1)
-    return kernel.reshape(*size, inputs // groups, groups * outputs)
+    return kernel.reshape(*size, other // groups, groups * one)
 
 
 def correlate(windows: Windows, x: jax.Array, kernel: jax.Array, precision: Any) -> jax.Array:

@@ -56,10 +56,10 @@ def yat(
             `jax.lax.dot_general`. Needed when I is sharded, which "direct" does not support.
 
     Returns:
-        (*B, O), in the promoted dtype of the arrays; Python numbers do not promote, integers
-        become the default float. Products and sums of bfloat16 and float16 are accumulated in
-        float32. A float16 or bfloat16 result that is out of range is the largest finite
-        number.
+        (*B, O), in the promoted dtype of x, kernel, bias and alpha; Python numbers do not
+        promote, integers become the default float. Products and sums of bfloat16 and float16 are
+        accumulated in float32. A float16 or bfloat16 result that is out of range is the largest
+        finite number.
 
     Accuracy:
         Let u be the rounding unit of the product: 6e-8 in float32, 1e-16 in float64, 5e-4
@@ -137,7 +137,7 @@ def yat_scores(
         out_sharding: the sharding of the result, for meshes with explicit axes.
 
     Returns:
-        (*B, T, S), in the promoted dtype of the arrays.
+        (*B, T, S), in the promoted dtype of query, key, bias and alpha.
 
     Gradient:
         In query, key, bias, alpha and epsilon, as for `yat`.
@@ -188,7 +188,7 @@ class _Options(NamedTuple):
 
 def _check(function, options, shape, epsilon, **arrays):
     """What both functions check alike. Returns the dtype of the result."""
-    dtype = result_dtype(function, **arrays, epsilon=epsilon)
+    dtype = result_dtype(function, **arrays)
     check_choice(function, "distance", options.distance, tuple(DISTANCES))
     check_positive(function, epsilon=epsilon)
     check_spread(function, shape, bias=arrays["bias"], alpha=arrays["alpha"], epsilon=epsilon)

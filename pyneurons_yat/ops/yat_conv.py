@@ -51,7 +51,8 @@ def yat_conv(
         strides: the steps between windows; one integer or one per spatial axis, as the dilations.
         padding: "SAME", "VALID", "CAUSAL" (1 spatial axis), "CIRCULAR", "REFLECT", an integer, or
             per spatial axis an integer or a pair; as for `conv`, which tells the details.
-        input_dilation: d puts d - 1 zeros between neighbours of x.
+        input_dilation: d puts d - 1 zeros between neighbours of x, and with "CIRCULAR" behind the
+            last one too.
         kernel_dilation: d takes every d-th entry into the window.
         feature_group_count: G, which divides I and O. A group has a distance of its own.
         epsilon: one number or (O,), above 0.
@@ -61,13 +62,14 @@ def yat_conv(
         precision: as in `jax.lax.conv_general_dilated`.
 
     Returns:
-        (*B, S'..., O), in the promoted dtype of the arrays; integers become the default float.
-        Products and sums of bfloat16 and float16 are accumulated in float32. A float16 or bfloat16
-        result that is out of range is the largest finite number.
+        (*B, S'..., O), in the promoted dtype of x, kernel, bias and alpha; integers become the
+        default float. Products and sums of bfloat16 and float16 are accumulated in float32. A
+        float16 or bfloat16 result that is out of range is the largest finite number.
 
     Accuracy:
-        As for `yat`, with the patch for x: the expanded distance is off by about
-        u (|patch| + |w|)^2, and is held at 0 from below.
+        As for `yat`, with the patch for x. For a window of K entries the expanded distance is off
+        by at most (K I / G + 4) u (|patch| + |w|)^2; usually by about u (|patch| + |w|)^2, but
+        large windows come nearer to the bound. It is held at 0 from below.
 
     Gradient:
         In x, kernel, bias, alpha and epsilon, as for `yat`, each patch's share added to the
@@ -147,7 +149,7 @@ def yat_conv_transpose(
         precision: as in `jax.lax.conv_general_dilated`.
 
     Returns:
-        (*B, S'..., O), in the promoted dtype of the arrays, as for `yat_conv`.
+        (*B, S'..., O), in the promoted dtype of x, kernel, bias and alpha, as for `yat_conv`.
 
     Gradient:
         In x, kernel, bias, alpha and epsilon, as for `yat_conv`.
@@ -191,7 +193,7 @@ class _Options(NamedTuple):
 
 def _checked(function, options, x, kernel, bias, alpha, epsilon):
     shape = output_shape(options.windows, np.shape(x), np.shape(kernel))
-    dtype = result_dtype(function, x=x, kernel=kernel, bias=bias, alpha=alpha, epsilon=epsilon)
+    dtype = result_dtype(function, x=x, kernel=kernel, bias=bias, alpha=alpha)
     check_choice(function, "distance", options.distance, tuple(DISTANCES))
     check_positive(function, epsilon=epsilon)
     check_spread(function, shape, bias=bias, alpha=alpha, epsilon=epsilon)

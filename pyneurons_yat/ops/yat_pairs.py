@@ -36,8 +36,9 @@ def yat_pairs(
         epsilon: as bias; above 0.
 
     Returns:
-        (*B), in the promoted dtype of the arrays. Sums of bfloat16 and float16 are accumulated in
-        float32; a result of theirs that is out of range is the largest finite number.
+        (*B), in the promoted dtype of x, y, bias and alpha. Sums of bfloat16 and float16 are
+        accumulated in float32; a result of theirs that is out of range is the largest finite
+        number.
 
     Gradient:
         In x, y, bias, alpha and epsilon. With r = (x . y + bias) / (|x - y|^2 + epsilon) and g the
@@ -65,7 +66,7 @@ def yat_pairs(
         raise ValueError(
             f"yat_pairs: x and y must have the same shape (*B, I), got {shape} and {np.shape(y)}"
         )
-    dtype = result_dtype("yat_pairs", x=x, y=y, bias=bias, alpha=alpha, epsilon=epsilon)
+    dtype = result_dtype("yat_pairs", x=x, y=y, bias=bias, alpha=alpha)
     check_positive("yat_pairs", epsilon=epsilon)
     check_spread("yat_pairs", shape[:-1], bias=bias, alpha=alpha, epsilon=epsilon)
     return _call(x, y, bias, alpha, epsilon, dtype=dtype)

@@ -66,6 +66,20 @@ def test_a_transposed_kernel_has_its_ends_exchanged_and_flipped(layer):
     np.testing.assert_allclose(model(x), pn.replace(plain, "kernel", kernel)(x), 1e-5, 1e-6)
 
 
+@pytest.mark.parametrize("layer", [pn.ConvTranspose, pn.YatConvTranspose], ids=lambda la: la.name)
+@pytest.mark.parametrize("groups", [1, 2])
+def test_one_key_draws_one_function_whichever_way_the_kernel_stands(layer, groups):
+    options = {"feature_group_count": groups}
+    if layer is pn.YatConvTranspose:
+        options["epsilon"] = 1000.0  # so large that it counts in the weights' variance
+    turned, plain = (
+        layer(key(), 4, 6, (3, 2), transpose_kernel=flag, **options) for flag in (True, False)
+    )
+    assert turned.kernel.shape == (3, 2, 6 // groups, 4)
+    x = np.random.default_rng(0).normal(size=(4, 3, 4))
+    np.testing.assert_allclose(turned(x), plain(x), 1e-5, 1e-6)
+
+
 def test_initial_scales():
     """Plain layers keep the variance of unit inputs, whichever way the kernel stands."""
     x = jax.random.normal(jax.random.key(1), (16, 12, 64))
@@ -75,6 +89,16 @@ def test_initial_scales():
         pn.Conv(key(), 64, 32, 3, feature_group_count=4, **inner),
         pn.ConvTranspose(key(), 64, 32, 3, padding=0, use_bias=False),
         pn.ConvTranspose(key(), 64, 32, 3, padding=0, use_bias=False, transpose_kernel=True),
+        pn.ConvTranspose(
+            key(),
+            64,
+            32,
+            3,
+            padding=0,
+            use_bias=False,
+            transpose_kernel=True,
+            feature_group_count=4,
+        ),
     ):
         assert abs(float(model(x).var()) - 1) < 0.1
     y = pn.YatConv(key(), 64, 32, 3, padding="VALID")(x)
@@ -120,6 +144,7 @@ def test_low_precision(layer, dtype):
     ("arguments", "options", "error", "message"),
     [
         ((4.0, 6, 3), {}, TypeError, "inputs must be an integer"),
+        ((True, 6, 3), {}, TypeError, "inputs must be an integer"),
         ((4, 0, 3), {}, ValueError, "outputs must be at least 1"),
         ((4, 6, 0), {}, ValueError, r"kernel_size\[0\] must be at least 1"),
         ((4, 6, (3, 1.5)), {}, TypeError, r"kernel_size\[1\] must be an integer"),
@@ -134,6 +159,12 @@ def test_low_precision(layer, dtype):
 def test_sizes_that_make_no_layer(layer, arguments, options, error, message):
     with pytest.raises(error, match=f"^{layer.name}: {message}"):
         layer(key(), *arguments, **options)
+
+
+@pytest.mark.parametrize("layer", [pn.ConvTranspose, pn.YatConvTranspose], ids=lambda la: la.name)
+def test_a_transposed_kernel_is_a_flag(layer):
+    with pytest.raises(TypeError, match=f"^{layer.name}: transpose_kernel must be True or False"):
+        layer(key(), 4, 6, 3, transpose_kernel="no")
 
 
 @yat_layer

@@ -104,6 +104,9 @@ def test_one_row(layer):
 def test_ids_must_be_integers(layer, ids):
     with pytest.raises(TypeError, match=r"ids must be integers.*call attend\(model, query\)"):
         made(layer)(ids)
+    for wrong in ([1, 2], None):
+        with pytest.raises(TypeError, match=f"{layer.name}: ids must be an array or a number"):
+            made(layer)(wrong)
 
 
 @both

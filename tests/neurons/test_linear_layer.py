@@ -80,11 +80,41 @@ def test_gradient():
 @pytest.mark.parametrize("layer", [pn.Linear, pn.YatDense])
 @pytest.mark.parametrize(
     ("sizes", "error"),
-    [((0, 2), ValueError), ((3, -1), ValueError), ((3.0, 2), TypeError), (("3", 2), TypeError)],
+    [
+        ((0, 2), ValueError),
+        ((3, -1), ValueError),
+        ((3.0, 2), TypeError),
+        (("3", 2), TypeError),
+        ((True, 2), TypeError),
+    ],
 )
 def test_wrong_sizes(layer, sizes, error):
     with pytest.raises(error, match=f"{layer.name}: (in|out)puts must be"):
         layer(jax.random.key(0), *sizes)
+
+
+@pytest.mark.parametrize(
+    ("layer", "sizes"),
+    [
+        (pn.Linear, (3, 2)),
+        (pn.YatDense, (3, 2)),
+        (pn.Conv, (3, 2, 1)),
+        (pn.ConvTranspose, (3, 2, 1)),
+        (pn.YatConv, (3, 2, 1)),
+        (pn.YatConvTranspose, (3, 2, 1)),
+        (pn.Embed, (3, 2)),
+        (pn.YatEmbed, (3, 2)),
+        (pn.SimpleCell, (3, 2)),
+        (pn.LSTMCell, (3, 2)),
+        (pn.GRUCell, (3, 2)),
+        (pn.YatLSTMCell, (3, 2)),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_parameters_must_be_floating(layer, sizes):
+    for dtype in (int, bool, jnp.complex64):
+        with pytest.raises(TypeError, match=f"{layer.name}: dtype must be floating"):
+            layer(jax.random.key(0), *sizes, dtype=dtype)
 
 
 @pytest.mark.parametrize("layer", [pn.Linear, pn.YatDense])

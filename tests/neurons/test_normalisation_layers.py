@@ -150,6 +150,66 @@ def test_masked_numbers_do_not_count():
     close(after.mean, known.mean, 1e-6)
 
 
+@pytest.mark.parametrize("layer", [pn.BatchNorm, lambda n, **o: pn.YatBatchNorm(None, n, **o)])
+def test_a_channel_moves_what_it_has_numbers_for(layer):
+    model = layer(3, momentum=0.5, **({} if layer is pn.BatchNorm else {"use_yat": False}))
+    x = np.array([[1.0, 4.0, np.nan], [3.0, np.nan, np.nan]])
+    y, after = pn.observe(model, x, where=~np.isnan(x))
+    after = getattr(after, "norm", after)
+    close(after.mean, [1.0, 2.0, 0.0], 1e-6)  # halfway from 0 to 2, to 4, to nothing
+    close(after.variance, [1.5, 1.0, 1.0], 1e-6)  # halfway from 1 to 2; 1 number has no variance
+    close(y[:, 0], [-1.0, 1.0], 1e-4)
+
+
+BAD_MASK = np.array([[1, 0, 1, 1, 1, 1], [1, 1, 1, 0, 1, 1], [0, 1, 1, 1, 0, 1]], bool)
+
+
+@pytest.mark.parametrize("forward_mode", [False, True])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -1e38])
+@pytest.mark.parametrize(
+    "op",
+    [
+        lambda x, s, where: pn.layer_norm(x, s, where=where),
+        lambda x, s, where: pn.group_norm(x, 2, s, where=where),
+        lambda x, s, where: pn.batch_norm(x, s, where=where),
+        lambda x, s, where: sum(pn.moments(x, where=where)) * s,
+        lambda x, s, where: pn.yat_gate(x, s.reshape(2, 3), where=where),
+    ],
+    ids=["layer", "group", "batch", "moments", "gate"],
+)
+def test_what_stands_under_the_mask_does_not_reach_the_others(op, bad, forward_mode):
+    def total(x, scale):
+        y = op(x, scale, BAD_MASK)
+        weights = jnp.cos(jnp.arange(y.size, dtype=y.dtype)).reshape(y.shape)
+        return jnp.sum(jnp.where(BAD_MASK, y * weights, 0))
+
+    scale = jnp.asarray(SCALE, jnp.float32)
+    with pn.forward_mode(forward_mode):
+        took = jax.jit(jax.value_and_grad(total, (0, 1)))
+        known, got = (
+            took(jnp.asarray(np.where(BAD_MASK, X[0, :3], v), jnp.float32), scale)
+            for v in (1.0, bad)
+        )
+    for one, other in zip(jax.tree.leaves(got), jax.tree.leaves(known), strict=True):
+        assert np.isfinite(one).all()
+        masked = ~BAD_MASK if np.ndim(one) == 2 else False
+        close(np.where(masked, 0, one), np.where(masked, 0, other), 1e-4, 1e-4)
+
+
+@pytest.mark.parametrize("layer", [pn.YatLayerNorm, pn.YatBatchNorm], ids=lambda la: la.name)
+def test_a_mask_holds_for_the_norm_and_for_the_gate(layer):
+    plain = pn.LayerNorm if layer is pn.YatLayerNorm else pn.BatchNorm
+    model, x = layer(jax.random.key(0), 6, groups=2), np.where(BAD_MASK, X[0, :3], np.nan)
+    y, wanted = (pn.observe(m, x, where=BAD_MASK)[0] for m in (model, plain(6)))
+    np.testing.assert_array_equal(y, wanted)  # untrained
+    trained = pn.replace(model, "alpha", jnp.ones(2))
+    filled = np.where(BAD_MASK, X[0, :3], 7.0)
+    one, other = (pn.observe(trained, v, where=BAD_MASK)[0] for v in (x, filled))
+    close(np.where(BAD_MASK, one, 0), np.where(BAD_MASK, other, 0), 1e-6, 1e-6)
+    alone = pn.yat_gate(X[0, 0, :2], np.ones((1, 2)))
+    close(pn.yat_gate(X[0, 0, :3], np.ones((1, 3)), where=np.arange(3) < 2)[:2], alone, 1e-6)
+
+
 def test_statistics_are_no_parameters():
     model = pn.BatchNorm(3)
     params, stats = pn.partition(model, "params", "batch_stats")
@@ -244,6 +304,14 @@ def test_layers_of_training_inside_sequential_and_fit():
     np.testing.assert_array_equal(trained(x), trained(x))
 
 
+def test_an_axis_may_be_any_integer():
+    np.testing.assert_array_equal(pn.layer_norm(X, axis=np.int64(-1)), pn.layer_norm(X))
+
+
+def bare(features):
+    return pn.BatchNorm(features, use_scale=False, use_bias=False)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -260,6 +328,27 @@ def test_layers_of_training_inside_sequential_and_fit():
         (lambda: pn.group_norm(X, 2, axis=-1), ValueError, "name the spatial axes"),
         (lambda: pn.batch_norm(X, mean=jnp.zeros(6)), ValueError, "must come together"),
         (lambda: pn.observe(pn.BatchNorm(6), X[:1, 0]), ValueError, "at least 2 numbers"),
+        (lambda: pn.observe(pn.BatchNorm(6), X[:0], where=True), ValueError, "at least 2 numbers"),
+        (lambda: pn.observe(bare(1), X), ValueError, "mean must have shape"),
+        (lambda: bare(1)(X), ValueError, "mean must have shape"),
+        (lambda: bare(6)(X, epsilon=np.ones((5, 4, 6))), ValueError, "epsilon must have shape"),
+        (lambda: pn.observe(bare(6), X, momentum=2.0), ValueError, "momentum must be between 0"),
+        (lambda: pn.observe(bare(6), X, momentum=np.nan), ValueError, "momentum must be between"),
+        (lambda: pn.observe(bare(6), X, momentum=None), TypeError, "momentum must be an array or"),
+        (lambda: pn.observe(bare(6), X, momentum=jnp.ones(6)), ValueError, "momentum must have"),
+        (lambda: pn.batch_norm(X, mean=1j, variance=1.0), TypeError, "mean must be real"),
+        (lambda: pn.layer_norm(X, epsilon=1j), TypeError, "epsilon must be real"),
+        (lambda: pn.layer_norm(X, epsilon=None), TypeError, "epsilon must be an array or a number"),
+        (lambda: pn.layer_norm(X, where=[True] * 6), TypeError, "where must be an array"),
+        (lambda: pn.layer_norm(X, axis=None), TypeError, "axis must be an integer or several"),
+        (lambda: pn.layer_norm(X, axis=1.0), TypeError, "axis must be an integer or several"),
+        (lambda: pn.layer_norm(X, axis="a"), TypeError, "axis must be an integer or several"),
+        (lambda: pn.group_norm(X, 2.0), TypeError, "groups must be an integer, got float"),
+        (lambda: pn.group_norm(X, "2"), TypeError, "groups must be an integer, got str"),
+        (lambda: pn.LayerNorm(True), TypeError, "features must be an integer, but a bool"),
+        (lambda: pn.LayerNorm(4, dtype=int), TypeError, "dtype must be floating"),
+        (lambda: pn.BatchNorm(4, dtype=jnp.complex64), TypeError, "dtype must be floating"),
+        (lambda: pn.yat_gate(X, jnp.ones((2, 3)), where=jnp.ones(5) > 0), ValueError, "where must"),
         (lambda: pn.Dropout(1.5), ValueError, "rate must be between 0 and 1"),
         (lambda: pn.observe(pn.Dropout(0.5), X), TypeError, "needs a key"),
         (lambda: pn.dropout(jax.random.key(0), X, 0.5, broadcast_axes=3), ValueError, "axis"),

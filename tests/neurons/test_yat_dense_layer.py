@@ -120,6 +120,36 @@ def test_the_epsilon_in_force_is_positive_for_any_shift(shift):
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
 
 
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
+@pytest.mark.parametrize("epsilon", [1e-8, 0.3, 1e5])
+def test_a_learned_epsilon_keeps_its_digits_in_low_precision(dtype, epsilon):
+    options = {"dtype": dtype, "epsilon": epsilon}
+    fixed, learned = (
+        pn.YatDense(jax.random.key(0), 3, 5, learnable_epsilon=flag, **options)
+        for flag in (False, True)
+    )
+    x = jnp.asarray(X, dtype)
+    assert learned(x).dtype == dtype
+    np.testing.assert_array_equal(learned(x), fixed(x))
+    at_0 = jax.tree.map(jnp.zeros_like, learned)  # where 0 / epsilon is NaN if that is 0
+    gradient = jax.grad(lambda m: m(0 * x, distance="direct").astype(float).sum())(at_0)
+    assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
+
+
+@pytest.mark.parametrize("epsilon", [0.0, -1.0, np.float64(-1), None, 1j])
+@pytest.mark.parametrize("learned", [False, True])
+@pytest.mark.parametrize(
+    ("layer", "sizes"),
+    [(pn.YatDense, ()), (pn.YatConv, (1,)), (pn.YatConvTranspose, (1,)), (pn.YatEmbed, ())],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_an_epsilon_of_the_call_is_checked(layer, sizes, learned, epsilon):
+    model = layer(jax.random.key(0), 3, 3, *sizes, learnable_epsilon=learned)
+    options = {"attend": True} if layer is pn.YatEmbed else {}
+    with pytest.raises((ValueError, TypeError), match=f"^{layer.name}: epsilon must be"):
+        model(np.ones((2, 3)), epsilon=epsilon, **options)
+
+
 def test_gradient_of_the_learnable_epsilon():
     model = dense(learnable_epsilon=True, epsilon=0.3)
     gradient = jax.grad(lambda m: m(X).sum())(model).epsilon

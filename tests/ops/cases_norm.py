@@ -37,8 +37,8 @@ def _moments(x):
     return (mean + 3 * variance).astype(x.dtype)
 
 
-def _yat_gate(x, prototype, alpha, bias, epsilon):
-    return ops.yat_gate(x, prototype, alpha, bias, epsilon=epsilon)
+def _yat_gate(x, prototype, alpha, bias, epsilon, **options):
+    return ops.yat_gate(x, prototype, alpha, bias, epsilon=epsilon, **options)
 
 
 def _dropout(x):
@@ -84,4 +84,7 @@ def cases():
     yield Case("moments", _moments, truth_norm.mean_plus_variance, ((3, 4),), rule=False)
     gate, edges = ((2, 6), (2, 3), (2,), (), ()), (((0, 2), (2, 1), (2,), (2,), ()),)
     yield Case("yat_gate", _yat_gate, truth_norm.yat_gate, gate, edges, rule=False)
+    mask = {"where": np.arange(6) % 4 != 1}
+    masked = functools.partial(_yat_gate, **mask), functools.partial(truth_norm.yat_gate, **mask)
+    yield whole("yat_gate-masked", *masked, gate, rule=False)
     yield Case("dropout", _dropout, _dropout_truth, ((3, 4),), (((0,),),), rule=False)

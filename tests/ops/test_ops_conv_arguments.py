@@ -89,10 +89,11 @@ X, KERNEL = (2, 6, 5, 4), (3, 3, 4, 6)
         (X, KERNEL, {"padding": ((1, 1, 1), 0)}, ValueError, "padding must be"),
         (X, KERNEL, {"padding": 0.5}, TypeError, "padding must be"),
         (X, KERNEL, {"padding": (1, "SAME")}, TypeError, "padding must be"),
+        (X, KERNEL, {"padding": b"ab"}, TypeError, "padding must be"),
+        (X, KERNEL, {"padding": (b"ab", b"ab")}, TypeError, "padding must be"),
+        (X, KERNEL, {"strides": b"ab"}, TypeError, "strides must be"),
         (X, KERNEL, {"padding": -2}, ValueError, "the window spans 3 entries of spatial axis 0"),
         (X, KERNEL, {"padding": 0, "kernel_dilation": 3}, ValueError, "the window spans 7 entries"),
-        ((2, 0, 5, 4), KERNEL, {"padding": "CIRCULAR"}, ValueError, "spatial axis 0, which is emp"),
-        ((2, 6, 0, 4), KERNEL, {}, ValueError, "the window spans 3 entries of spatial axis 1"),
         (X, KERNEL, {"bias": np.ones(4)}, ValueError, r"bias must have shape \(\) or \(6,\)"),
         (X, KERNEL, {"bias": 1j}, TypeError, "bias must be real"),
         (X, KERNEL, {"bias": "1"}, TypeError, "bias must be an array"),
@@ -111,12 +112,19 @@ def test_every_convolution_refuses_the_same(x, kernel, options, error, message):
         ({"padding": "CAUSAL"}, "CAUSAL padding is for 1 spatial axis, got 2"),
         ({"padding": "REFLECT", "kernel_dilation": 6}, r"REFLECT padding of \(6, 6\) needs more"),
         ({"input_dilation": 0}, "input_dilation must be"),
+        (
+            {"x": (2, 0, 5, 4), "padding": "CIRCULAR"},
+            "CIRCULAR padding of spatial axis 0",
+        ),
+        ({"x": (2, 6, 0, 4)}, "the window spans 3 entries of spatial axis 1"),
     ],
 )
 def test_forward_convolutions_refuse(options, message):
+    options = {"x": X, **options}
+    x = np.ones(options.pop("x"))
     for op in FORWARD:
         with pytest.raises(ValueError, match=f"^{op.__name__}: {message}"):
-            op(np.ones(X), np.ones(KERNEL), **options)
+            op(x, np.ones(KERNEL), **options)
 
 
 @pytest.mark.parametrize(
@@ -133,6 +141,15 @@ def test_transposed_convolutions_refuse(options, message):
     for op in TRANSPOSED:
         with pytest.raises(ValueError, match=f"^{op.__name__}: .*{message}"):
             op(np.ones(X), np.ones(KERNEL), **options)
+
+
+def test_transposed_convolutions_want_entries_and_a_flag():
+    for op in TRANSPOSED:
+        with pytest.raises(ValueError, match=f"^{op.__name__}: the spatial axes of x must not be"):
+            op(np.ones((0, 4)), np.ones((3, 4, 6)), strides=2)
+        for wrong in ("no", 1, None):
+            with pytest.raises(TypeError, match=f"^{op.__name__}: transpose_kernel must be True"):
+                op(np.ones(X), np.ones(KERNEL), transpose_kernel=wrong)
 
 
 @pytest.mark.parametrize("op", [ops.yat_conv, ops.yat_conv_transpose], ids=lambda op: op.__name__)

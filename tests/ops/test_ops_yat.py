@@ -141,6 +141,12 @@ def test_python_numbers_do_not_promote_and_integers_become_floats():
     x, kernel = jnp.ones((2, 3), jnp.bfloat16), jnp.ones((3, 1), jnp.bfloat16)
     assert ops.yat(x, kernel, 0.5, 2.0, epsilon=1e-3).dtype == jnp.bfloat16
     assert ops.yat(x, kernel, jnp.ones(1, jnp.float32)).dtype == jnp.float32
+    for epsilon in (np.float64(1e-3), np.ones((), np.float32), jnp.ones((), jnp.float32)):
+        assert ops.yat(x, kernel, epsilon=epsilon).dtype == jnp.bfloat16
+        assert ops.yat_scores(x, kernel.T, epsilon=epsilon).dtype == jnp.bfloat16
+        assert ops.yat_pairs(x, x, epsilon=epsilon).dtype == jnp.bfloat16
+        for op in (ops.yat_conv, ops.yat_conv_transpose):
+            assert op(x, kernel[None], epsilon=epsilon).dtype == jnp.bfloat16
     whole = ops.yat(np.array([[1, 2]]), np.array([[1], [1]]), 1, 2, epsilon=1)
     assert whole.dtype == jnp.result_type(float)
     assert whole.tolist() == [[2 * 4.0**2 / (1 + 1)]]

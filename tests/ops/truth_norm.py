@@ -49,16 +49,19 @@ def mean_plus_variance(x):
     return np.mean(x, axes) + 3 * np.var(x, axes)
 
 
-def yat_gate(x, prototype, alpha=1.0, bias=0.0, epsilon=1.0):
+def yat_gate(x, prototype, alpha=1.0, bias=0.0, epsilon=1.0, where=True):
     """Group after group, feature after feature."""
     x, prototype = np.asarray(x, np.float64), np.asarray(prototype, np.float64)
     alpha, bias = (np.broadcast_to(v, prototype.shape[:1]) for v in (alpha, bias))
     y = x.copy()
     size = prototype.shape[1]
+    where = np.broadcast_to(where, x.shape)
     for g, p in enumerate(prototype):
         part = x[..., g * size : (g + 1) * size]
-        dot = (part * p).sum(-1) / max(size, 1) + bias[g]
-        distance = ((part - p) ** 2).sum(-1) / max(size, 1)
+        mask = where[..., g * size : (g + 1) * size]
+        count = np.maximum(mask.sum(-1), 1)
+        dot = (part * p * mask).sum(-1) / count + bias[g]
+        distance = ((part - p) ** 2 * mask).sum(-1) / count
         gain = 1 + alpha[g] * dot**2 / (distance + epsilon)
         y[..., g * size : (g + 1) * size] = part * gain[..., None]
     return y
