@@ -18,7 +18,7 @@ from ..ops import (
 from ..ops.arguments import check_choice
 from ..ops.graphs import check_graph
 from .linear import Initializer, Linear, check_sizes, lecun_normal
-from .yat_parameters import balanced, check_epsilon, epsilon_in_force
+from .yat_parameters import balanced, check_epsilon, learned_epsilon
 
 
 class YatGraphAttentionParams(NamedTuple):
@@ -153,7 +153,7 @@ def apply(
             f"YatGraphAttention: where must have shape {jnp.shape(graph.senders)}, one entry per "
             f"edge, but {jnp.shape(where)} came"
         )
-    epsilon = epsilon_in_force(epsilon, params.epsilon)
+    epsilon = learned_epsilon("YatGraphAttention", epsilon, params.epsilon)
 
     def score(_: Any, sent: Any, received: Any) -> Any:
         query, key = received["query"], sent["key"]

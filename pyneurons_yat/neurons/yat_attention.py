@@ -23,7 +23,7 @@ from .attention import (
 )
 from .linear import Initializer, Linear
 from .multi_head_attention import projections
-from .yat_parameters import check_epsilon, epsilon_in_force
+from .yat_parameters import check_epsilon, learned_epsilon
 
 
 class YatAttentionParams(NamedTuple):
@@ -263,7 +263,8 @@ def responding(
     precision: Any,
 ) -> Callable[..., jax.Array]:
     """The attention of queries, keys and values, its weights dropped or not."""
-    scoring = scoring._replace(epsilon=epsilon_in_force(scoring.epsilon, params.epsilon))
+    epsilon = learned_epsilon("attention", scoring.epsilon, params.epsilon)
+    scoring = scoring._replace(epsilon=epsilon)
     if not dropout:
         options = {"block_size": block_size, "precision": precision}
         return partial(yat_attention, bias=bias, mask=mask, **scoring._asdict(), **options)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
 
 from ..ops import inverse_softplus
-from ..ops.arguments import accumulator, check_positive, check_real, narrow
+from ..ops.arguments import accumulator, check_positive, check_real
 from .initializers import ALPHA, yat_normal
 from .linear import check_floating
 
@@ -62,9 +62,3 @@ def learned_epsilon(layer: str, epsilon: ArrayLike, shift: jax.Array | None) -> 
         return epsilon
     wide = accumulator(jnp.result_type(shift))
     return jax.nn.softplus(inverse_softplus(jnp.asarray(epsilon, wide)) + jnp.asarray(shift, wide))
-
-
-def epsilon_in_force(epsilon: ArrayLike, shift: jax.Array | None) -> ArrayLike:
-    """The learned epsilon in the dtype of its shift, for attention, whose result it promotes."""
-    value = learned_epsilon("Yat attention", epsilon, shift)
-    return value if shift is None else narrow(jnp.asarray(value), jnp.result_type(shift))

@@ -88,10 +88,10 @@ def yat_attention(
         precision: as in `jax.lax.dot_general`.
 
     Returns:
-        (*B, T, N, V), in the promoted dtype of the arrays; Python numbers do not promote. Products
-        and sums of bfloat16 and float16 are accumulated in float32. A query that sees no key gives
-        0. An infinite score counts as the largest finite number, and for softermax of power 1 as
-        that number to the power 0.75, which leaves room for sums.
+        (*B, T, N, V), in the promoted dtype of the arrays; Python numbers and epsilon do not
+        promote. Products and sums of bfloat16 and float16 are accumulated in float32. A query that
+        sees no key gives 0. An infinite score counts as the largest finite number, and for
+        softermax of power 1 as that number to the power 0.75, which leaves room for sums.
 
     Accuracy:
         As for `yat`, the expanded distance loses what is small beside |q|^2 + |k|^2. One key near a

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from .arguments import check_choice, check_positive, dtype_of, result_dtype
+from .arguments import check_choice, check_positive, check_real, dtype_of, result_dtype
 from .attention_scores import Options
 from .distance import DISTANCES
 
@@ -49,8 +49,7 @@ def check_attention(function: str, inputs: Inputs, bounds: Bounds) -> np.dtype:
             f"{function}: mask must be boolean, got {jnp.result_type(bounds.mask)}; pass an "
             "additive mask as bias"
         )
-    if inputs.epsilon is None:
-        raise TypeError(f"{function}: epsilon must be a number or an array, got None")
+    check_real(function, epsilon=inputs.epsilon)
     for name in ("shift", "alpha", "epsilon", "power", "scale"):
         _check_per_head(function, name, getattr(inputs, name), heads)
     known = {name: getattr(inputs, name) for name in ("epsilon", "power", "scale")}
@@ -62,7 +61,7 @@ def check_attention(function: str, inputs: Inputs, bounds: Bounds) -> np.dtype:
     ):
         if lengths is not None:
             _check_whole(function, name, lengths, batch)
-    return result_dtype(function, **inputs._asdict())
+    return result_dtype(function, **inputs._replace(epsilon=None)._asdict())
 
 
 def check_shapes(function: str, inputs: Inputs) -> None:

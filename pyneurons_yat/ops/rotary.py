@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from .arguments import accumulator, check_positive, result_dtype
+from .arguments import accumulator, check_flag, check_positive, result_dtype
 
 
 def rotary(
@@ -75,8 +75,7 @@ def rotary(
     check_positive("rotary", base=base)
     if np.shape(base) != ():
         raise ValueError(f"rotary: base must be one number, got shape {np.shape(base)}")
-    if not isinstance(interleaved, bool | np.bool_):
-        raise TypeError(f"rotary: interleaved must be True or False, got {interleaved!r}")
+    check_flag("rotary", interleaved=interleaved)
     _check_shapes(np.shape(x), positions, offset)
     size = _size(np.shape(x)[-1], size)
     return _rotary(x, positions, offset, base, size=size, interleaved=interleaved, dtype=dtype)

@@ -324,6 +324,15 @@ def test_an_empty_sequence_in_training(layer):
     assert y.shape == model(jnp.zeros((2, 0, 8))).shape == (2, 0, 3)
 
 
+@pytest.mark.parametrize("layer", [YAT, pn.YatSelfAttention], ids=lambda one: one.name)
+def test_a_learned_epsilon_decides_no_dtype_and_stays_above_0(layer):
+    options = {"learnable_epsilon": True} if layer is YAT else {}
+    model = made(layer, dtype=jnp.float16, **options)
+    assert model(X.astype(np.float16)).dtype == jnp.float16
+    with pytest.raises(ValueError, match=r"epsilon must be above 0, got -1.0"):
+        model(X, epsilon=-1.0)
+
+
 def test_a_block_size_that_is_none_is_refused_in_training_too():
     with pytest.raises(ValueError, match="block_size must be a whole number"):
         pn.observe(made(YAT), X, key=jax.random.key(1), dropout=0.1, block_size=-3)
