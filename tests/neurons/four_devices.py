@@ -8,6 +8,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jax.sharding import PartitionSpec as P
 
 import pyneurons_yat as pn
@@ -60,8 +61,24 @@ def loss(call, model, x):
     return jnp.sum(y**2), y
 
 
+def trains(mesh, size):
+    """The history of `fit` is the one without a mesh."""
+    network = pn.sequential(pn.YatDense(KEY, 8, 6), pn.BatchNorm(6), pn.Linear(KEY, 6, 2))
+    x, y = draw(20, 8), draw(20, 2)
+    options = {"epochs": 2, "batch_size": size, "key": KEY, "progress": False, "validation": (x, y)}
+    wanted = pn.fit(optax.sgd(0.1), network, x, y, **options)[1]
+    with jax.set_mesh(mesh):
+        network = jax.device_put(network, P())
+        x, y = options["validation"] = jax.device_put((x, y), FIRST)
+        got = pn.fit(optax.sgd(0.1), network, x, y, **options)[1]
+    for name in ("loss", "validation_loss"):
+        np.testing.assert_allclose(got[name], wanted[name], 1e-5)
+
+
 def main():
     mesh = jax.make_mesh((4,), ("data",))
+    for size in (8, 6):  # a multiple of the devices and not
+        trains(mesh, size)
     for name, (call, model, x, spec) in CASES.items():
         f = jax.value_and_grad(partial(loss, call), has_aux=True)
         wanted = jax.jit(f)(model, x)
