@@ -96,7 +96,7 @@ def test_what_lies_beyond_the_key_lengths_reaches_nothing(weigh):
         ({"mask": [[True] * 3] * 4}, TypeError, "mask must be an array or a number, got list"),
         ({"key_value_seq_lengths": [3]}, TypeError, "key_value_seq_lengths must be an array"),
         ({"query_offset": None}, TypeError, "query_offset must be an array"),
-        ({"epsilon": None}, TypeError, "epsilon must be a number"),
+        ({"epsilon": None}, TypeError, "epsilon must be an array or a number"),
         ({"is_causal": None}, TypeError, "is_causal must be True or False"),
         ({"block_size": True}, ValueError, "block_size must be a whole number"),
         ({"local_window_size": True}, ValueError, "local_window_size must be a whole number"),
