@@ -76,6 +76,7 @@ def trains(mesh, size):
 
 
 def main():
+    jax.config.update("jax_disable_most_optimizations", True)  # small programs, each run once
     mesh = jax.make_mesh((4,), ("data",))
     for size in (8, 6):  # a multiple of the devices and not
         trains(mesh, size)
