@@ -15,8 +15,7 @@ from jax.typing import ArrayLike, DTypeLike
 from ..core import Model, observe, sequential
 from ..core.observe import split_key
 from ..ops import rotary
-from ..ops.arguments import narrow
-from .linear import check_sizes
+from ..ops.arguments import check_sizes, narrow
 
 Projection = Callable[..., Model]
 Call = Callable[[Any, Any], tuple[Any, Any]]

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from ..ops.arguments import widen
+from ..ops.arguments import check_sizes, widen
 from .cell import Projected, bind_cell
 from .gates import (
     Function,
@@ -18,7 +18,7 @@ from .gates import (
     zero_pair,
     zeros,
 )
-from .linear import Initializer, check_floating, check_sizes, lecun_normal
+from .linear import Initializer, check_floating, lecun_normal
 
 
 class CellParams(NamedTuple):

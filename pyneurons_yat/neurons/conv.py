@@ -9,9 +9,9 @@ from jax.typing import DTypeLike
 
 from ..core import bind
 from ..ops import conv, conv_transpose
-from ..ops.arguments import check_flag
+from ..ops.arguments import check_flag, check_sizes
 from ..ops.windows import exchanged
-from .linear import check_floating, check_sizes, lecun_normal
+from .linear import check_floating, lecun_normal
 
 Initializer = Callable[..., jax.Array]
 Size = int | Sequence[int]

@@ -11,9 +11,9 @@ from jax.typing import ArrayLike, DTypeLike
 
 from ..core import Model, bind
 from ..ops import linear, yat
-from ..ops.arguments import dtype_of
+from ..ops.arguments import check_sizes, dtype_of
 from ..ops.sharding import follow
-from .linear import Initializer, check_floating, check_sizes
+from .linear import Initializer, check_floating
 from .yat_parameters import balanced, draw, learned_epsilon
 
 rows_of_unit_length = jax.nn.initializers.variance_scaling(1.0, "fan_in", "normal", out_axis=0)

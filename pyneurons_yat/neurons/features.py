@@ -24,7 +24,7 @@ from jax.typing import DTypeLike
 from ..core import bind
 from ..ops import quadrature as plans
 from ..ops import yat_features
-from .linear import check_sizes
+from ..ops.arguments import check_sizes
 
 TAILS = ("cosine", "positive", "none")
 

@@ -15,9 +15,9 @@ from ..ops import (
     segment_softmax,
     yat_pairs,
 )
-from ..ops.arguments import check_choice
+from ..ops.arguments import check_choice, check_sizes
 from ..ops.graphs import check_graph
-from .linear import Initializer, Linear, check_sizes, lecun_normal
+from .linear import Initializer, Linear, lecun_normal
 from .yat_parameters import balanced, check_epsilon, learned_epsilon
 
 

@@ -1,6 +1,5 @@
 """Linear: the affine layer."""
 
-import numbers
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -10,6 +9,7 @@ from jax.typing import DTypeLike
 
 from ..core import bind
 from ..ops import linear
+from ..ops.arguments import check_sizes
 
 Initializer = Callable[..., jax.Array]
 
@@ -71,15 +71,6 @@ def create(
 def apply(params: LinearParams, x: jax.Array, *, precision: Any = None) -> jax.Array:
     """Applies `Linear` to x (*B, inputs)."""
     return linear(x, params.kernel, params.bias, precision=precision)
-
-
-def check_sizes(layer: str, **sizes: int) -> None:
-    """Refuses a size that is not a positive integer."""
-    for name, size in sizes.items():
-        if not isinstance(size, numbers.Integral) or isinstance(size, bool):
-            raise TypeError(f"{layer}: {name} must be an integer, but a {type(size).__name__} came")
-        if size < 1:
-            raise ValueError(f"{layer}: {name} must be at least 1, but {size} came")
 
 
 def check_floating(layer: str, dtype: DTypeLike) -> None:

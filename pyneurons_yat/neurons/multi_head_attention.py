@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
 
 from ..core import Model, bind
+from ..ops.arguments import check_sizes
 from ..ops.attention_weights import (
     dot_product_attention,
     dot_product_attention_weights,
@@ -25,7 +26,7 @@ from .attention import (
     infer,
     training,
 )
-from .linear import Linear, check_sizes
+from .linear import Linear
 
 
 class MultiHeadAttentionParams(NamedTuple):

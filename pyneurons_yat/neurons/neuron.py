@@ -11,7 +11,7 @@ import numpy as np
 
 from ..core import bind, compose
 from ..ops import binary, vector
-from .linear import check_sizes
+from ..ops.arguments import check_sizes
 
 PHI = (1 + 5**0.5) / 2
 

@@ -10,8 +10,8 @@ from jax.typing import ArrayLike, DTypeLike
 
 from ..core import bind
 from ..ops import batch_norm, group_norm, layer_norm, moments, rms_norm
-from ..ops.arguments import check_mask, check_shapes, check_share
-from .linear import check_floating, check_sizes
+from ..ops.arguments import check_mask, check_shapes, check_share, check_sizes
+from .linear import check_floating
 
 
 class NormParams(NamedTuple):

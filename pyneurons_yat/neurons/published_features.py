@@ -11,8 +11,8 @@ from jax.typing import DTypeLike
 from ..core import bind
 from ..ops import anchor_features, maclaurin_features, radial_features
 from ..ops import quadrature as plans
+from ..ops.arguments import check_sizes
 from .features import buffers, check_kernel, share, turns
-from .linear import check_sizes
 
 
 class AnchorFeaturesParams(NamedTuple):

@@ -10,9 +10,9 @@ from jax.typing import ArrayLike
 from ..core import Layer, bind
 from ..core.observe import split_key
 from ..ops import dropout as drop
+from ..ops.arguments import check_sizes
 from .attention import check_dropout
 from .cells import GRUCell, LSTMCell, SimpleCell
-from .linear import check_sizes
 from .scan_cell import Settings, drive
 
 Merge = Callable[[jax.Array, jax.Array], jax.Array]

@@ -14,7 +14,7 @@ from ..core import Model
 from ..core.model import noting, signature, static_for
 from ..core.observe import observe_layer
 from ..core.reparam import Reparametrised
-from ..ops.arguments import as_index
+from ..ops.arguments import as_index, check_sizes
 from ..ops.recurrence import held, zeros_like
 from ..ops.sharding import placed_like
 from .cell import (
@@ -26,7 +26,6 @@ from .cell import (
     parameter_dtype,
     transformed,
 )
-from .linear import check_sizes
 
 
 def scan_cell(

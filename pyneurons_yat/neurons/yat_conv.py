@@ -24,8 +24,8 @@ from jax.typing import ArrayLike, DTypeLike
 
 from ..core import bind
 from ..ops import yat_conv, yat_conv_transpose
+from ..ops.arguments import check_sizes
 from .conv import Size, kernel_shape, turned
-from .linear import check_sizes
 from .yat_parameters import Initializer, balanced, draw, learned_epsilon
 
 

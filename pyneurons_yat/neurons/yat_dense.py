@@ -104,7 +104,7 @@ from jax.typing import ArrayLike, DTypeLike
 
 from ..core import bind
 from ..ops import yat
-from .linear import check_sizes
+from ..ops.arguments import check_sizes
 from .yat_parameters import Initializer, balanced, draw, learned_epsilon
 
 

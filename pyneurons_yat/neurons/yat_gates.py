@@ -25,11 +25,11 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
 
-from ..ops.arguments import accumulator, check_positive, widen
+from ..ops.arguments import accumulator, check_positive, check_sizes, widen
 from .cell import Projected
 from .gates import blocks, gates_of, input_products
 from .initializers import yat_normal
-from .linear import Initializer, check_floating, check_sizes
+from .linear import Initializer, check_floating
 from .yat_parameters import balanced, learned_epsilon
 
 

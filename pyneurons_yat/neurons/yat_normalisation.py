@@ -20,7 +20,7 @@ from jax.typing import ArrayLike, DTypeLike
 
 from ..core import Model, bind, observe
 from ..ops import yat_gate
-from .linear import check_sizes
+from ..ops.arguments import check_sizes
 from .normalisation import BatchNorm, LayerNorm
 
 

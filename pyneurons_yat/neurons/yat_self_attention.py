@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
 
 from ..core import bind
+from ..ops.arguments import check_sizes
 from ..ops.attention_weights import spread
 from .attention import (
     AttentionCache,
@@ -19,7 +20,7 @@ from .attention import (
     three,
     training,
 )
-from .linear import Linear, check_sizes
+from .linear import Linear
 from .yat_attention import Scoring, YatAttentionParams, responding
 from .yat_parameters import check_epsilon
 

@@ -60,13 +60,13 @@ def check_share(function: str, **arguments: ArrayLike) -> None:
             raise ValueError(f"{function}: {name} must be between 0 and 1, got {value}")
 
 
-def check_count(function: str, **arguments: int) -> None:
-    """Refuses what is not an integer of at least 1."""
-    for name, value in arguments.items():
-        if not isinstance(value, numbers.Integral) or isinstance(value, bool):
-            raise TypeError(f"{function}: {name} must be an integer, got {type(value).__name__}")
-        if value < 1:
-            raise ValueError(f"{function}: {name} must be at least 1, got {value}")
+def check_sizes(function: str, **sizes: int) -> None:
+    """Refuses a size that is not a positive integer."""
+    for name, size in sizes.items():
+        if not isinstance(size, numbers.Integral) or isinstance(size, bool):
+            raise TypeError(f"{function}: {name} must be an integer, got {type(size).__name__}")
+        if size < 1:
+            raise ValueError(f"{function}: {name} must be at least 1, got {size}")
 
 
 def check_flag(function: str, **arguments: bool) -> None:

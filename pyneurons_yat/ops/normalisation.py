@@ -10,11 +10,11 @@ from jax.typing import ArrayLike
 
 from .arguments import (
     check_axes,
-    check_count,
     check_mask,
     check_positive,
     check_real,
     check_shapes,
+    check_sizes,
     narrow,
     result_dtype,
     widen,
@@ -172,7 +172,7 @@ def group_norm(
             f"group_norm: x must have shape (batch, ..., C), got {shape}; name the spatial axes, "
             "which the channels are not, as axis"
         )
-    check_count("group_norm", groups=groups)
+    check_sizes("group_norm", groups=groups)
     if shape[-1] % groups:
         raise ValueError(f"group_norm: groups must divide the {shape[-1]} channels, got {groups}")
     last = (len(shape) - 1,)

@@ -4,7 +4,7 @@ import numbers
 from collections.abc import Sequence
 from typing import Any
 
-from .arguments import check_count, check_flag
+from .arguments import check_flag, check_sizes
 from .windows import Pairs, Windows, dilated_sizes, extents, padded_sizes, window_counts
 
 Shape = tuple[int, ...]
@@ -29,7 +29,7 @@ def forward_windows(
 ) -> Windows:
     """The windows of a convolution of x (*B, S..., I) with kernel (W..., I / G, O)."""
     rank = spatial_rank(function, x, kernel)
-    check_count(function, feature_group_count=feature_group_count)
+    check_sizes(function, feature_group_count=feature_group_count)
     groups = int(feature_group_count)
     _check_channels(function, x, kernel, groups, (groups * kernel[-2], kernel[-1]))
     windows = Windows(
@@ -60,7 +60,7 @@ def transposed_windows(
 ) -> Windows:
     """The windows of a transposed convolution, which slide by one over an input between zeros."""
     rank = spatial_rank(function, x, kernel)
-    check_count(function, feature_group_count=feature_group_count)
+    check_sizes(function, feature_group_count=feature_group_count)
     groups = int(feature_group_count)
     check_flag(function, transpose_kernel=transpose_kernel)
     if transpose_kernel:

@@ -345,7 +345,7 @@ def bare(features):
         (lambda: pn.layer_norm(X, axis="a"), TypeError, "axis must be an integer or several"),
         (lambda: pn.group_norm(X, 2.0), TypeError, "groups must be an integer, got float"),
         (lambda: pn.group_norm(X, "2"), TypeError, "groups must be an integer, got str"),
-        (lambda: pn.LayerNorm(True), TypeError, "features must be an integer, but a bool"),
+        (lambda: pn.LayerNorm(True), TypeError, "features must be an integer, got bool"),
         (lambda: pn.LayerNorm(4, dtype=int), TypeError, "dtype must be floating"),
         (lambda: pn.BatchNorm(4, dtype=jnp.complex64), TypeError, "dtype must be floating"),
         (lambda: pn.yat_gate(X, jnp.ones((2, 3)), where=jnp.ones(5) > 0), ValueError, "where must"),
