@@ -232,8 +232,8 @@ def _ready(inputs, bounds, dtype):
     """Arrays in their dtypes, parameters in that of sums, and zeros beyond the key lengths."""
 
     def cast(name, x):
-        narrow = name in ("query", "key", "value", "bias")
-        return None if x is None else jnp.asarray(x, dtype if narrow else accumulator(dtype))
+        is_array = name in ("query", "key", "value", "bias")
+        return None if x is None else jnp.asarray(x, dtype if is_array else accumulator(dtype))
 
     inputs = Inputs(**{name: cast(name, x) for name, x in inputs._asdict().items()})
     lengths = _int32(bounds.key_lengths)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from .arguments import check_choice, check_positive, check_real, dtype_of, result_dtype
+from .arguments import check_choice, check_positive, dtype_of, result_dtype
 from .attention_scores import Options
 from .distance import DISTANCES
 
@@ -49,11 +49,11 @@ def check_attention(function: str, inputs: Inputs, bounds: Bounds) -> np.dtype:
             f"{function}: mask must be boolean, got {jnp.result_type(bounds.mask)}; pass an "
             "additive mask as bias"
         )
-    check_real(function, epsilon=inputs.epsilon)
     for name in ("shift", "alpha", "epsilon", "power", "scale"):
         _check_per_head(function, name, getattr(inputs, name), heads)
-    known = {name: getattr(inputs, name) for name in ("epsilon", "power", "scale")}
-    check_positive(function, **{k: v for k, v in known.items() if v is not None})
+    given = {"power": inputs.power, "scale": inputs.scale}  # or else None
+    given = {name: value for name, value in given.items() if value is not None}
+    check_positive(function, epsilon=inputs.epsilon, **given)
     _check_whole(function, "query_offset", bounds.offset, ())
     for name, lengths in (
         ("query_seq_lengths", bounds.query_lengths),

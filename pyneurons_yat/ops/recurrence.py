@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .arguments import accumulator
+from .arguments import accumulator, check_sizes
 from .modes import custom_gradient
 from .sharding import as_rows
 
@@ -101,10 +101,7 @@ def _check_static(update, unroll):
             f"recurrence: update must be hashable, got a {type(update).__name__}; define it as a "
             "function of a module, or as a frozen dataclass with __call__"
         ) from None
-    if not isinstance(unroll, int | np.integer):
-        raise TypeError(f"recurrence: unroll must be an integer, got {unroll!r}")
-    if unroll < 1:
-        raise ValueError(f"recurrence: unroll must be at least 1, got {unroll}")
+    check_sizes("recurrence", unroll=unroll)
 
 
 def _check(carry, kernel, offsets, inputs, where):
