@@ -1,10 +1,10 @@
 """What a model is: layers, models, how they are made, combined, taken apart and called."""
 
 from .bind import bind, identity
+from .calls import observe
 from .capture import capture, name
 from .compose import compose
 from .model import Box, Layer, Model, count
-from .observe import observe
 from .parametrise import OnLeaves, Parametrise, Pattern, matching, parametrise
 from .paths import replace
 from .reparam import reparam

@@ -6,9 +6,9 @@ from typing import Any, overload
 
 from multipledispatch import Dispatcher
 
-from .keywords import positionals_of
 from .model import Layer, Model
 from .paths import normalise
+from .signatures import positionals_of
 
 Function = Callable[..., Any]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import jax
 
-from .keywords import keywords_of, naming_options
 from .model import Layer, Model, models, noting, signature, static_for
+from .signatures import keywords_of, naming_options
 
 
 def observe(

@@ -16,8 +16,8 @@ from jax.ad_checkpoint import checkpoint_name
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
 from jax.tree_util import keystr, tree_flatten_with_path
 
+from .calls import observe_layer
 from .model import Around, AroundObserve, Layer, Model
-from .observe import observe_layer
 from .parametrise import is_parametrised
 
 Found = list[tuple[str, jax.Array]]

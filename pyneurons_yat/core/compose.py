@@ -10,8 +10,8 @@ from typing import Any, overload
 
 from multipledispatch import Dispatcher
 
+from .calls import observe_layer, split_key, takes_key, with_key
 from .model import Around, AroundObserve, Layer, Model
-from .observe import observe_layer, split_key, takes_key, with_key
 from .sequential import sequential
 
 Function = Callable[..., Any]

@@ -17,9 +17,9 @@ from jax.tree_util import (
     tree_flatten_with_path,
 )
 
-from .keywords import Wrapping, keywords_of, listed, naming_options, route, together
 from .paths import children, has_place
 from .pickling import by_name
+from .signatures import Wrapping, keywords_of, listed, naming_options, route, together
 
 for kind in (jax.custom_jvp, jax.custom_vjp, type(jax.jit(by_name))):
     copyreg.pickle(kind, by_name)

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import keystr, tree_flatten_with_path
 
+from .calls import observe_inputs, split_key
 from .model import Layer, Model
-from .observe import observe_inputs, split_key
 from .repeat import Repeated
 
 Pattern = str | Callable[[str, Any], bool]

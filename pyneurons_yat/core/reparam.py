@@ -6,11 +6,11 @@ from typing import Any, overload
 
 import jax
 
-from .keywords import Wrapping, keywords_of, positionals_of
+from .calls import observe_layer, split_key, takes_key, with_key
 from .model import Around, AroundObserve, Layer, Model
-from .observe import observe_layer, split_key, takes_key, with_key
 from .parametrise import Parametrise
 from .roles import leaves_with_roles
+from .signatures import Wrapping, keywords_of, positionals_of
 
 Function = Callable[..., Any]
 

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from .keywords import Wrapping, positionals_of
+from .calls import observe_inputs
 from .model import Around, Layer, Model
-from .observe import observe_inputs
+from .signatures import Wrapping, positionals_of
 
 Policy = Callable[..., bool]
 

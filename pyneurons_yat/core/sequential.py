@@ -7,10 +7,10 @@ from dataclasses import replace as with_fields
 from typing import Any
 
 from .bind import identity
-from .keywords import Wrapping, keywords_of
+from .calls import observe, split_key
 from .model import Layer, Model, noting
-from .observe import observe, split_key
 from .paths import within
+from .signatures import Wrapping, keywords_of
 
 Function = Callable[..., Any]
 

@@ -7,8 +7,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from .calls import observe_layer
 from .model import Around, AroundObserve, Layer, Model
-from .observe import observe_layer
 from .paths import find, normalise, replace, within
 
 Function = Callable[..., Any]

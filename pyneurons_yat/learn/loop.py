@@ -14,8 +14,7 @@ from ..core import Model
 from ..ops.sharding import rows_of
 from .history import History
 from .losses import mse
-from .progress import Bar
-from .step import (
+from .objective import (
     Loss,
     Recipe,
     call_loss,
@@ -29,6 +28,7 @@ from .step import (
     update,
     validated,
 )
+from .progress import Bar
 
 if TYPE_CHECKING:  # importing optax takes longer than all of this package: only who trains pays
     import optax

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..core import Model, merge, observe, partition
-from ..core.observe import with_key
+from ..core.calls import with_key
 
 if TYPE_CHECKING:  # importing optax takes longer than all of this package: only who trains pays
     import optax

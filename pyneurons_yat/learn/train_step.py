@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.core import Tracer
-from jax.tree_util import keystr
 
 from ..core import Model, merge, partition
-from .step import (
+from .loss_scale import LossScale, largest_scale
+from .objective import (
     Loss,
     Recipe,
     check_key,
@@ -26,48 +25,6 @@ from .step import (
 
 if TYPE_CHECKING:
     import optax
-
-LARGEST_SCALE = 2.0**60
-
-
-class LossScale(NamedTuple):
-    """The factor that keeps small gradients of float16 above 0, adjusted as training goes.
-
-    The loss is multiplied by it and the gradient divided again, in at least float32: so the
-    optimiser sees it. A step whose gradient is not finite is left out and halves it; `period`
-    finite steps in a row double it, up to what the dtype of the loss holds: 2^15 in float16.
-
-    Parameters should be float32 and computed with in float16, by `reparam(model, cast(float16))`:
-    float16 parameters do not move by less than about a thousandth of their size.
-
-    Example:
-        >>> import pyneurons_yat as pn
-        >>> float(pn.LossScale.create().scale)
-        32768.0
-    """
-
-    scale: jax.Array
-    period: jax.Array
-    steps: jax.Array
-
-    @classmethod
-    def create(cls, scale: float = 2.0**15, period: int = 2000) -> "LossScale":
-        """A scale to start from, and after how many good steps in a row it doubles."""
-        if not 0 < scale < float("inf") or not isinstance(period, Integral) or period < 1:
-            raise ValueError(
-                "LossScale: scale must be a finite number above 0 and period an integer of at "
-                f"least 1, but {scale} and {period} came"
-            )
-        return cls(jnp.float32(scale), jnp.int32(period), jnp.int32(0))
-
-    def adjusted(self, finite: jax.Array, largest: float = LARGEST_SCALE) -> "LossScale":
-        """The scale after a step whose gradient was finite, or was not; doubled up to `largest`."""
-        steps = jnp.where(finite, self.steps + 1, 0)
-        doubles = steps >= self.period
-        doubled = jnp.maximum(self.scale, jnp.minimum(2 * self.scale, largest))
-        kept = jnp.where(doubles, doubled, self.scale)
-        scale = jnp.where(finite, kept, self.scale / 2)
-        return LossScale(scale, self.period, jnp.where(doubles, 0, steps))
 
 
 class TrainState(NamedTuple):
@@ -190,7 +147,7 @@ def _take(recipe: Recipe, parts: int, state: TrainState, batch: Any) -> tuple[Tr
     if scale is not None:
         finite = jnp.all(jnp.stack([jnp.isfinite(g).all() for g in jax.tree.leaves(gradient)]))
         moved = jax.tree.map(partial(_chosen, finite), moved, (params, opt_state, rest))
-        scale = scale.adjusted(finite, _largest_scale(values[0].dtype))
+        scale = scale.adjusted(finite, largest_scale(values[0].dtype))
     params, opt_state, rest = moved
     state = TrainState(merge(params, rest), opt_state, step + 1, key, scale)
     return state, dict(zip(names(recipe), values, strict=True))
@@ -206,17 +163,13 @@ def _chosen(finite: jax.Array, new: Any, old: Any) -> Any:
 
 def _wide(tree: Any) -> Any:
     """Leaves in at least float32."""
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf, _wider(leaf)), tree)
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, wider(leaf)), tree)
 
 
-def _wider(leaf: Any) -> Any:
+def wider(leaf: Any) -> Any:
+    """The dtype of a leaf, or float32 where that is wider."""
     dtype = jnp.result_type(leaf)
     return dtype if dtype.itemsize >= 4 else jnp.dtype(jnp.float32)
-
-
-def _largest_scale(dtype: Any) -> float:
-    """The largest power of two that a loss of this dtype can be multiplied by, within bounds."""
-    return min(LARGEST_SCALE, 2.0 ** (int(jnp.finfo(dtype).maxexp) - 1))
 
 
 def _check_call(state: Any, batch: Any) -> None:
@@ -267,55 +220,3 @@ def _split(parts: int, x: Any, y: Any, key: Any) -> tuple[Any, Any, Any]:
 
     x, y = jax.tree.map(split, (x, y))
     return x, y, None if key is None else jax.random.split(key, parts)
-
-
-def moving_average(average: Model, model: Model, decay: Any = 0.999) -> Model:
-    """An exponential moving average of models, one step on.
-
-        average = decay * average + (1 - decay) * model
-
-    Args:
-        average: The average so far; at first the model itself.
-        model: The model after a step.
-        decay: A number between 0 and 1.
-
-    Returns:
-        A model: leaves of the role "params" averaged, in at least float32, and in the dtype that
-        they have in `average`; all others those of `model`. Small steps need an average of float32:
-        in half precision, a step below half a percent or so of a number is rounded away.
-
-    Gradient:
-        Plain autodiff.
-
-    Raises:
-        ValueError: If the two differ in structure or in the shape of an averaged leaf, or decay is
-            no number between 0 and 1.
-
-    Example:
-        >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
-        >>> model = pn.Linear(jax.random.key(0), 2, 1)
-        >>> average = pn.moving_average(model, pn.replace(model, "bias", jnp.ones(1)), 0.9)
-        >>> [round(float(b), 4) for b in average.bias]
-        [0.1]
-    """
-    if jax.tree.structure(average) != jax.tree.structure(model):
-        raise ValueError("moving_average: average and model must have the same structure")
-    if jnp.shape(decay) != () or not (isinstance(decay, Tracer) or 0 <= decay <= 1):
-        raise ValueError(
-            f"moving_average: decay must be one number between 0 and 1, but {decay!r} came"
-        )
-    (old, _), (new, rest) = (partition(tree, "params", ...) for tree in (average, model))
-    return merge(jax.tree_util.tree_map_with_path(partial(_nearer, 1 - decay), old, new), rest)
-
-
-def _nearer(share: Any, path: Any, old: Any, new: Any) -> jax.Array:
-    """A share of the way from the old leaf to the new one, in the dtype of the old one."""
-    old, new = jnp.asarray(old), jnp.asarray(new)
-    if old.shape != new.shape:
-        raise ValueError(
-            f"moving_average: {keystr(path)} must have the same shape in average and model, but "
-            f"{old.shape} and {new.shape} came"
-        )
-    wide = _wider(old)
-    start = old.astype(wide)
-    return (start + jnp.asarray(share, wide) * (new.astype(wide) - start)).astype(old.dtype)

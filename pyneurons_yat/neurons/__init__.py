@@ -1,30 +1,69 @@
 """Layers: create/apply pairs, bound."""
 
-from .attention import AttentionCache, attention_cache, decode
-from .cell import bind_cell, initial_carry
-from .cells import GRUCell, LSTMCell, SimpleCell
-from .conv import Conv, ConvTranspose
-from .dropout import Dropout
-from .embed import Embed, YatEmbed, attend
-from .features import YatFeatures
-from .graph import GraphConv, YatGraphConv
-from .graph_attention import YatGraphAttention
-from .initializers import yat_normal
-from .linear import Linear
-from .multi_head_attention import MultiHeadAttention
-from .neuron import PHI, Binary, Neuron, Vector, apply, bias, create, param, weight
-from .normalisation import BatchNorm, GroupNorm, LayerNorm, RMSNorm
-from .parametrisations import mask, spectral_norm, weight_norm
-from .published_features import AnchorFeatures, MaclaurinFeatures, RadialFeatures
-from .rnn import GRU, LSTM, RNN
-from .scan_cell import scan_cell
-from .transforms import cast, drop_connect, positive, quantize, stop, ternary, unit_norm
-from .yat_attention import YatMultiHeadAttention
-from .yat_cells import YatGRUCell, YatLSTMCell, YatSimpleCell
-from .yat_conv import YatConv, YatConvTranspose
-from .yat_dense import YatDense, YatNMN
-from .yat_normalisation import YatBatchNorm, YatLayerNorm
-from .yat_self_attention import YatSelfAttention
+from .attention import (
+    AttentionCache,
+    MultiHeadAttention,
+    YatMultiHeadAttention,
+    YatSelfAttention,
+    attention_cache,
+    decode,
+)
+from .convolution import Conv, ConvTranspose, YatConv, YatConvTranspose
+from .dense import (
+    PHI,
+    Binary,
+    Embed,
+    Linear,
+    Neuron,
+    Vector,
+    YatDense,
+    YatEmbed,
+    YatNMN,
+    apply,
+    attend,
+    bias,
+    create,
+    param,
+    weight,
+    yat_normal,
+)
+from .graphs import GraphConv, YatGraphAttention, YatGraphConv
+from .linear_attention import AnchorFeatures, MaclaurinFeatures, RadialFeatures, YatFeatures
+from .normalization import (
+    BatchNorm,
+    Dropout,
+    GroupNorm,
+    LayerNorm,
+    RMSNorm,
+    YatBatchNorm,
+    YatLayerNorm,
+)
+from .parameters import (
+    cast,
+    drop_connect,
+    mask,
+    positive,
+    quantize,
+    spectral_norm,
+    stop,
+    ternary,
+    unit_norm,
+    weight_norm,
+)
+from .recurrent import (
+    GRU,
+    LSTM,
+    RNN,
+    GRUCell,
+    LSTMCell,
+    SimpleCell,
+    YatGRUCell,
+    YatLSTMCell,
+    YatSimpleCell,
+    bind_cell,
+    initial_carry,
+    scan_cell,
+)
 
 __all__ = [
     "AnchorFeatures",

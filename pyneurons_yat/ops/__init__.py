@@ -1,37 +1,42 @@
 """What numbers do: arrays in, arrays out."""
 
 from . import vjp
-from .attention import yat_attention, yat_attention_weights
-from .conv import conv, conv_transpose
+from .attention import rotary, yat_attention, yat_attention_weights
+from .convolution import conv, conv_transpose, yat_conv, yat_conv_transpose
+from .dense import linear, yat, yat_pairs, yat_scores
 from .dropout import dropout
-from .feature_maps import anchor_features, maclaurin_features, radial_features, yat_features
-from .gate import yat_gate
-from .graph_batches import (
+from .gradients import forward_mode
+from .graphs import (
+    GraphsTuple,
     PaddingMasks,
     add_self_loops,
     batch_graphs,
+    degree_weights,
+    make_graph,
+    message_passing,
     node_graphs,
     pad_graph,
     padding_masks,
+    propagate,
+    segment_reduce,
+    segment_softermax,
+    segment_softmax,
     unbatch_graphs,
 )
-from .graphs import GraphsTuple, make_graph, message_passing
-from .linear import linear
-from .linear_attention import LinearState, linear_attention, linear_attention_step, linear_state
-from .modes import forward_mode
-from .normalisation import batch_norm, group_norm, layer_norm, moments, rms_norm
-from .propagate import degree_weights, propagate
+from .linear_attention import (
+    LinearState,
+    anchor_features,
+    linear_attention,
+    linear_attention_step,
+    linear_state,
+    maclaurin_features,
+    radial_features,
+    yat_features,
+)
+from .normalization import batch_norm, group_norm, layer_norm, moments, rms_norm, yat_gate
 from .recurrence import recurrence
-from .rotary import rotary
-from .segment import segment_reduce
-from .segment_softmax import segment_softermax, segment_softmax
-from .softermax import softermax
-from .softplus import inverse_softplus
-from .squash import score_tanh, soft_tanh, softer_sigmoid
-from .threshold import abs, binary, relu, relu1, relun, vector
-from .yat import yat, yat_scores
-from .yat_conv import yat_conv, yat_conv_transpose
-from .yat_pairs import yat_pairs
+from .softermax import inverse_softplus, score_tanh, soft_tanh, softer_sigmoid, softermax
+from .straight_through import abs, binary, relu, relu1, relun, vector
 
 __all__ = [
     "GraphsTuple",

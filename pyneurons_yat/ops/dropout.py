@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from .arguments import check_axes, check_share, result_dtype
+from .checks import check_axes, check_share
+from .dtypes import result_dtype
 
 
 def dropout(

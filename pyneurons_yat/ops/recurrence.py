@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .arguments import accumulator, check_sizes
-from .modes import custom_gradient
+from .checks import check_sizes
+from .dtypes import accumulator
+from .gradients import custom_gradient
 from .sharding import as_rows
 
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from .arguments import result_dtype
+from .dtypes import result_dtype
 
 
 def identity(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:

@@ -12,10 +12,11 @@ import jax.numpy as jnp
 from jax.core import Tracer
 from jax.typing import ArrayLike, DTypeLike
 
-from ..core import Model, observe, sequential
-from ..core.observe import split_key
-from ..ops import rotary
-from ..ops.arguments import check_sizes, narrow
+from ...core import Model, observe, sequential
+from ...core.calls import split_key
+from ...ops import rotary
+from ...ops.checks import check_sizes
+from ...ops.dtypes import narrow
 
 Projection = Callable[..., Model]
 Call = Callable[[Any, Any], tuple[Any, Any]]

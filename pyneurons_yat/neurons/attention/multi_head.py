@@ -8,14 +8,11 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
 
-from ..core import Model, bind
-from ..ops.arguments import check_sizes
-from ..ops.attention_weights import (
-    dot_product_attention,
-    dot_product_attention_weights,
-    dropped_attention,
-)
-from .attention import (
+from ...core import Model, bind
+from ...ops.attention import dot_product_attention, dot_product_attention_weights, dropped_attention
+from ...ops.checks import check_sizes
+from ..dense import Linear
+from .heads import (
     AttentionCache,
     Positions,
     Projection,
@@ -26,7 +23,6 @@ from .attention import (
     infer,
     training,
 )
-from .linear import Linear
 
 
 class MultiHeadAttentionParams(NamedTuple):

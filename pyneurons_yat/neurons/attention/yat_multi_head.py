@@ -8,10 +8,11 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
 
-from ..core import Model, bind
-from ..ops import yat_attention, yat_attention_weights
-from ..ops.attention_weights import dropped_attention
-from .attention import (
+from ...core import Model, bind
+from ...ops import yat_attention, yat_attention_weights
+from ...ops.attention import dropped_attention
+from ..dense import Initializer, Linear, check_epsilon, learned_epsilon
+from .heads import (
     AttentionCache,
     Positions,
     Projection,
@@ -21,9 +22,7 @@ from .attention import (
     infer,
     training,
 )
-from .linear import Initializer, Linear
-from .multi_head_attention import projections
-from .yat_parameters import check_epsilon, learned_epsilon
+from .multi_head import projections
 
 
 class YatAttentionParams(NamedTuple):

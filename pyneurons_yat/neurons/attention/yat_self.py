@@ -6,10 +6,11 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
 
-from ..core import bind
-from ..ops.arguments import check_sizes
-from ..ops.attention_weights import spread
-from .attention import (
+from ...core import bind
+from ...ops.attention import spread
+from ...ops.checks import check_sizes
+from ..dense import Linear, check_epsilon
+from .heads import (
     AttentionCache,
     Positions,
     Projection,
@@ -20,9 +21,7 @@ from .attention import (
     three,
     training,
 )
-from .linear import Linear
-from .yat_attention import Scoring, YatAttentionParams, responding
-from .yat_parameters import check_epsilon
+from .yat_multi_head import Scoring, YatAttentionParams, responding
 
 
 def create(

@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from ..core import bind
-from ..ops import conv, conv_transpose
-from ..ops.arguments import check_flag, check_sizes
-from ..ops.windows import exchanged
-from .linear import check_floating, lecun_normal
+from ...core import bind
+from ...ops import conv, conv_transpose
+from ...ops.checks import check_flag, check_sizes
+from ...ops.convolution import exchanged
+from ..dense import check_floating, lecun_normal
 
 Initializer = Callable[..., jax.Array]
 Size = int | Sequence[int]

@@ -22,11 +22,11 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
 
-from ..core import bind
-from ..ops import yat_conv, yat_conv_transpose
-from ..ops.arguments import check_sizes
-from .conv import Size, kernel_shape, turned
-from .yat_parameters import Initializer, balanced, draw, learned_epsilon
+from ...core import bind
+from ...ops import yat_conv, yat_conv_transpose
+from ...ops.checks import check_sizes
+from ..dense import Initializer, balanced, draw, learned_epsilon
+from .convolution import Size, kernel_shape, turned
 
 
 class YatConvParams(NamedTuple):

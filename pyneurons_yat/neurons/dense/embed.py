@@ -9,10 +9,10 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike, DTypeLike
 
-from ..core import Model, bind
-from ..ops import linear, yat
-from ..ops.arguments import check_sizes, dtype_of
-from ..ops.sharding import follow
+from ...core import Model, bind
+from ...ops import linear, yat
+from ...ops.checks import check_sizes, dtype_of
+from ...ops.sharding import follow
 from .linear import Initializer, check_floating
 from .yat_parameters import balanced, draw, learned_epsilon
 

@@ -56,7 +56,7 @@ def yat_normal(
         w ~ normal(0, s),    s = (a + epsilon / I) / 3,    a = (4 / (sqrt(3) alpha))^2
 
     The weights' variance does not fall with the number of inputs, as a linear layer's does, since a
-    Yat neuron divides by |x - w|^2. `pyneurons_yat.neurons.initializers` derives the formula.
+    Yat neuron divides by |x - w|^2. `pyneurons_yat.neurons.dense.initializers` derives the formula.
 
     Letters: I inputs, the product of all axes but the last; a the mean square of activations that
     the layers settle at: 1 for alpha = 4 / sqrt(3), the initial alpha of `YatDense`, 16/3 for alpha

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from ..core import bind
-from ..ops import linear
-from ..ops.arguments import check_sizes
+from ...core import bind
+from ...ops import linear
+from ...ops.checks import check_sizes
 
 Initializer = Callable[..., jax.Array]
 

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from ..core import bind, compose
-from ..ops import binary, vector
-from ..ops.arguments import check_sizes
+from ...core import bind, compose
+from ...ops import binary, vector
+from ...ops.checks import check_sizes
 
 PHI = (1 + 5**0.5) / 2
 

@@ -102,9 +102,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
 
-from ..core import bind
-from ..ops import yat
-from ..ops.arguments import check_sizes
+from ...core import bind
+from ...ops import yat
+from ...ops.checks import check_sizes
 from .yat_parameters import Initializer, balanced, draw, learned_epsilon
 
 

@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
 
-from ..ops import inverse_softplus
-from ..ops.arguments import accumulator, check_positive, check_real
+from ...ops import inverse_softplus
+from ...ops.checks import check_positive, check_real
+from ...ops.dtypes import accumulator
 from .initializers import ALPHA, yat_normal
 from .linear import check_floating
 

@@ -25,10 +25,10 @@ from typing import Any
 
 from jax.typing import ArrayLike
 
-from ..core import bind
-from ..ops import propagate
-from ..ops.graphs import check_graph
-from . import linear, yat_dense
+from ...core import bind
+from ...ops import propagate
+from ...ops.graphs import check_graph
+from ..dense import linear, yat_dense
 
 
 def apply_linear(

@@ -7,18 +7,11 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
 
-from ..core import Model, bind
-from ..ops import (
-    message_passing,
-    segment_reduce,
-    segment_softermax,
-    segment_softmax,
-    yat_pairs,
-)
-from ..ops.arguments import check_choice, check_sizes
-from ..ops.graphs import check_graph
-from .linear import Initializer, Linear, lecun_normal
-from .yat_parameters import balanced, check_epsilon, learned_epsilon
+from ...core import Model, bind
+from ...ops import message_passing, segment_reduce, segment_softermax, segment_softmax, yat_pairs
+from ...ops.checks import check_choice, check_sizes
+from ...ops.graphs import check_graph
+from ..dense import Initializer, Linear, balanced, check_epsilon, learned_epsilon, lecun_normal
 
 
 class YatGraphAttentionParams(NamedTuple):

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
-from ..core import bind
-from ..ops import anchor_features, maclaurin_features, radial_features
-from ..ops import quadrature as plans
-from ..ops.arguments import check_sizes
-from .features import buffers, check_kernel, share, turns
+from ...core import bind
+from ...ops import anchor_features, maclaurin_features, radial_features
+from ...ops.checks import check_sizes
+from ...ops.linear_attention import quadrature as plans
+from .yat_features import buffers, check_kernel, share, turns
 
 
 class AnchorFeaturesParams(NamedTuple):

@@ -21,10 +21,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
-from ..core import bind
-from ..ops import quadrature as plans
-from ..ops import yat_features
-from ..ops.arguments import check_sizes
+from ...core import bind
+from ...ops import yat_features
+from ...ops.checks import check_sizes
+from ...ops.linear_attention import quadrature as plans
 
 TAILS = ("cosine", "positive", "none")
 

@@ -6,8 +6,8 @@ from typing import Any
 import jax
 from jax.typing import ArrayLike
 
-from ..core import Layer, Model
-from ..ops import dropout
+from ...core import Layer, Model
+from ...ops import dropout
 
 
 class DropoutLayer(Layer):

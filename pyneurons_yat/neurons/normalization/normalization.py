@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike, DTypeLike
 
-from ..core import bind
-from ..ops import batch_norm, group_norm, layer_norm, moments, rms_norm
-from ..ops.arguments import check_mask, check_shapes, check_share, check_sizes
-from .linear import check_floating
+from ...core import bind
+from ...ops import batch_norm, group_norm, layer_norm, moments, rms_norm
+from ...ops.checks import check_mask, check_shapes, check_share, check_sizes
+from ..dense import check_floating
 
 
 class NormParams(NamedTuple):

@@ -18,10 +18,10 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
 
-from ..core import Model, bind, observe
-from ..ops import yat_gate
-from ..ops.arguments import check_sizes
-from .normalisation import BatchNorm, LayerNorm
+from ...core import Model, bind, observe
+from ...ops import yat_gate
+from ...ops.checks import check_sizes
+from .normalization import BatchNorm, LayerNorm
 
 
 class YatNormParams(NamedTuple):
@@ -67,7 +67,7 @@ def create_layer_norm(
 
     The Yat score takes means over the features of a group; the function `yat_gate` gives it in
     full. alpha is 0 at first, so an untrained layer is a LayerNorm. Why the score is a gain and
-    not the output: `pyneurons_yat.neurons.yat_normalisation`.
+    not the output: `pyneurons_yat.neurons.normalization.yat_normalization`.
 
     Args:
         key: A PRNG key, for the prototype.

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core import Layer, Parametrise, Pattern, bind, parametrise
+from ...core import Layer, Parametrise, Pattern, bind, parametrise
 from .transforms import lengths, unit
 
 

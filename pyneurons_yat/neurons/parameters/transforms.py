@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from ..core import OnLeaves, Pattern, matching
-from ..ops import dropout, vjp
+from ...core import OnLeaves, Pattern, matching
+from ...ops import dropout, vjp
 
 
 def cast(dtype: DTypeLike, pattern: Pattern = "*") -> OnLeaves:

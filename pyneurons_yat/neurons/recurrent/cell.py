@@ -10,13 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
-from ..core import Layer, Model, bind
-from ..core.keywords import Wrapping, keywords_of, together
-from ..core.model import Around
-from ..core.observe import split_key, with_key
-from ..core.reparam import Reparametrised
-from ..ops import recurrence
-from ..ops.recurrence import total
+from ...core import Layer, Model, bind
+from ...core.calls import split_key, with_key
+from ...core.model import Around
+from ...core.reparam import Reparametrised
+from ...core.signatures import Wrapping, keywords_of, together
+from ...ops import recurrence
+from ...ops.recurrence import total
 
 Function = Callable[..., Any]
 

@@ -6,7 +6,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from ..ops.arguments import check_sizes, widen
+from ...ops.checks import check_sizes
+from ...ops.dtypes import widen
+from ..dense import Initializer, check_floating, lecun_normal
 from .cell import Projected, bind_cell
 from .gates import (
     Function,
@@ -18,7 +20,6 @@ from .gates import (
     zero_pair,
     zeros,
 )
-from .linear import Initializer, check_floating, lecun_normal
 
 
 class CellParams(NamedTuple):

@@ -7,10 +7,11 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from ..ops.arguments import accumulator, check_product, result_dtype
-from ..ops.distance import product
-from ..ops.sharding import as_rows
-from .linear import Initializer
+from ...ops.checks import check_product
+from ...ops.dense import product
+from ...ops.dtypes import accumulator, result_dtype
+from ...ops.sharding import as_rows
+from ..dense import Initializer
 
 Function = Callable[[jax.Array], jax.Array]
 

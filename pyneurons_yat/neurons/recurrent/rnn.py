@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from ..core import Layer, bind
-from ..core.observe import split_key
-from ..ops import dropout as drop
-from ..ops.arguments import check_sizes
-from .attention import check_dropout
+from ...core import Layer, bind
+from ...core.calls import split_key
+from ...ops import dropout as drop
+from ...ops.checks import check_sizes
+from ..attention import check_dropout
 from .cells import GRUCell, LSTMCell, SimpleCell
 from .scan_cell import Settings, drive
 

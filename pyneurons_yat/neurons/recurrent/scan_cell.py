@@ -10,13 +10,14 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from ..core import Model
-from ..core.model import noting, signature, static_for
-from ..core.observe import observe_layer
-from ..core.reparam import Reparametrised
-from ..ops.arguments import as_index, check_sizes
-from ..ops.recurrence import held, zeros_like
-from ..ops.sharding import placed_like
+from ...core import Model
+from ...core.calls import observe_layer
+from ...core.model import noting, signature, static_for
+from ...core.reparam import Reparametrised
+from ...ops.checks import check_sizes
+from ...ops.dtypes import as_index
+from ...ops.recurrence import held, zeros_like
+from ...ops.sharding import placed_like
 from .cell import (
     Hoisted,
     check_carry,

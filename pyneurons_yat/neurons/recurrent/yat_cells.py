@@ -6,13 +6,12 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
 
-from ..ops import soft_tanh, softer_sigmoid
+from ...ops import soft_tanh, softer_sigmoid
+from ..dense import Initializer, balanced
 from . import yat_gates
 from .cell import Projected, bind_cell
 from .gates import Function, remember, zero_pair, zeros
-from .linear import Initializer
 from .yat_gates import YatCellParams, score
-from .yat_parameters import balanced
 
 # ------------------------------------------------------------------------------------- simple
 
@@ -37,7 +36,7 @@ def create_simple(
         d = x.v + h.u,    h' = soft_tanh(alpha (d + b) / sqrt(D + epsilon)),
 
     one neuron of weights v and u per output; D is the squared distance of [x, h] from [v, u].
-    `pyneurons_yat.neurons.yat_gates` says why it is the root. |h| <= 1 always.
+    `pyneurons_yat.neurons.recurrent.yat_gates` says why it is the root. |h| <= 1 always.
 
     Args:
         key: A PRNG key.
@@ -140,8 +139,8 @@ def create_lstm(
         c' = f c + i g
         h' = o soft_tanh(c')
 
-    with a block of neurons for each of i, f, g, o; `pyneurons_yat.neurons.yat_gates` has the
-    formulas. |h| <= 1 always, while c may grow by up to 1 per step.
+    with a block of neurons for each of i, f, g, o; `pyneurons_yat.neurons.recurrent.yat_gates` has
+    the formulas. |h| <= 1 always, while c may grow by up to 1 per step.
 
     Args:
         key: A PRNG key.
@@ -250,7 +249,7 @@ def create_gru(
 
     Each neuron of n has its own r, with which it scales all of h: its d is x.v + r h.u and its
     distance has r^2 |h|^2. So one product with h is enough, as in a GRU whose reset comes after the
-    product. |h| <= 1 always; `pyneurons_yat.neurons.yat_gates` has the formulas.
+    product. |h| <= 1 always; `pyneurons_yat.neurons.recurrent.yat_gates` has the formulas.
 
     Args:
         key: A PRNG key.

@@ -25,12 +25,11 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
 
-from ..ops.arguments import accumulator, check_positive, check_sizes, widen
+from ...ops.checks import check_positive, check_sizes
+from ...ops.dtypes import accumulator, widen
+from ..dense import Initializer, balanced, check_floating, learned_epsilon, yat_normal
 from .cell import Projected
 from .gates import blocks, gates_of, input_products
-from .initializers import yat_normal
-from .linear import Initializer, check_floating
-from .yat_parameters import balanced, learned_epsilon
 
 
 class YatCellParams(NamedTuple):

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from .arguments import check_choice, check_positive, dtype_of, result_dtype
-from .attention_scores import Options
-from .distance import DISTANCES
+from ..checks import check_choice, check_positive, dtype_of
+from ..dense import DISTANCES
+from ..dtypes import result_dtype
+from .scores import Options
 
 NORMALIZERS = ("softmax", "softermax")
 FARTHEST = 2**30  # places from a query to a key; a wider window has no limit

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from .attention_scores import Limits, Options, both, visible
+from .scores import Limits, Options, both, visible
 
 BLOCK_QUERIES = 512  # half as many where a window cuts blocks
 BLOCK_KEYS = 256

@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .arguments import narrow, widen
-from .attention_arguments import pair_of
+from ..dtypes import narrow, widen
+from .arguments import pair_of
 
 Weigh = Callable[..., jax.Array]
 

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from .arguments import widen
-from .attention_arguments import Bounds, Inputs
-from .attention_scores import Arrays, Limits
+from ..dtypes import widen
+from .arguments import Bounds, Inputs
+from .scores import Arrays, Limits
 
 
 class Stride(NamedTuple):

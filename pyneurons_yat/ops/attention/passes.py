@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from .arguments import sum_to
-from .attention_blocks import (
+from ..dtypes import sum_to
+from ..softermax import safe_log
+from .blocks import (
     Block,
     add,
     add_heads,
@@ -27,7 +28,7 @@ from .attention_blocks import (
     put,
     put_heads,
 )
-from .attention_scores import (
+from .scores import (
     SOFTERMAX_EPSILON,
     Arrays,
     Limits,
@@ -45,7 +46,6 @@ from .attention_scores import (
     weighted,
     yat_score,
 )
-from .power import safe_log
 
 
 class Rows(NamedTuple):

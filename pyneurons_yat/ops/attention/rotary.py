@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from .arguments import accumulator, check_flag, check_positive, result_dtype
+from ..checks import check_flag, check_positive
+from ..dtypes import accumulator, result_dtype
 
 
 def rotary(

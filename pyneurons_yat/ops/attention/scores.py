@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from .distance import direct_distance
-from .power import safe_log, scaled_power
-from .softermax import softermax
+from ..dense import direct_distance
+from ..softermax import safe_log, scaled_power, softermax
 
 SOFTERMAX_EPSILON = 1e-12  # the default of ops.softermax
 

@@ -7,21 +7,13 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from .arguments import accumulator, narrow
-from .attention_arguments import Bounds, Inputs, check_attention, check_options
-from .attention_layout import (
-    Stride,
-    join_heads,
-    lay_out,
-    lay_out_bounds,
-    lay_out_queries,
-    restore,
-    widen_all,
-)
-from .attention_passes import Rows, backward, forward
-from .attention_scores import Options, all_outputs, all_weights
-from .modes import custom_gradient
-from .sharding import on_automatic_axes
+from ..dtypes import accumulator, narrow
+from ..gradients import custom_gradient
+from ..sharding import on_automatic_axes
+from .arguments import Bounds, Inputs, check_attention, check_options
+from .layout import Stride, join_heads, lay_out, lay_out_bounds, lay_out_queries, restore, widen_all
+from .passes import Rows, backward, forward
+from .scores import Options, all_outputs, all_weights
 
 
 def yat_attention(

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from .arguments import check_spread, result_dtype, widen
+from ..checks import check_spread
+from ..dtypes import result_dtype, widen
 from .padding import Padding, Steps, forward_windows, output_shape, transposed_windows
 from .windows import correlate
 

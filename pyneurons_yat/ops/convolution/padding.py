@@ -4,7 +4,7 @@ import numbers
 from collections.abc import Sequence
 from typing import Any
 
-from .arguments import check_flag, check_sizes
+from ..checks import check_flag, check_sizes
 from .windows import Pairs, Windows, dilated_sizes, extents, padded_sizes, window_counts
 
 Shape = tuple[int, ...]

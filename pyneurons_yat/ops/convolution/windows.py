@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from .arguments import accumulator
-from .sharding import on_automatic_axes
+from ..dtypes import accumulator
+from ..sharding import on_automatic_axes
 
 Pairs = tuple[tuple[int, int], ...]
 

@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from .arguments import check_choice, check_positive, check_spread, result_dtype, widen
-from .distance import DISTANCES, direct_distance
+from ..checks import check_choice, check_positive, check_spread
+from ..dense import DISTANCES, Product, direct_distance, respond
+from ..dtypes import result_dtype, widen
+from ..sharding import on_automatic_axes
 from .padding import Padding, Steps, forward_windows, output_shape, transposed_windows
-from .response import Product, respond
-from .sharding import on_automatic_axes
 from .windows import Windows, correlate, oriented, patches, window_sums
 
 

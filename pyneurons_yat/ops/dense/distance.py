@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from .arguments import accumulator, widen
+from ..dtypes import accumulator, widen
 
 UNROLL = 8  # features per step of the loop in `direct_distance`
 

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from .arguments import check_product, check_spread, result_dtype, widen
+from ..checks import check_product, check_spread
+from ..dtypes import result_dtype, widen
 from .distance import product
 
 

@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from .arguments import check_positive, check_spread, narrow, result_dtype, sum_to, widen
-from .modes import custom_gradient
+from ..checks import check_positive, check_spread
+from ..dtypes import narrow, result_dtype, sum_to, widen
+from ..gradients import custom_gradient
 
 
 def yat_pairs(

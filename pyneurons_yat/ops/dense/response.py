@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from .arguments import narrow, sum_to, widen
-from .modes import custom_gradient
+from ..dtypes import narrow, sum_to, widen
+from ..gradients import custom_gradient
 
 
 class Product(NamedTuple):

@@ -8,14 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from .arguments import (
-    check_choice,
-    check_positive,
-    check_product,
-    check_spread,
-    result_dtype,
-    widen,
-)
+from ..checks import check_choice, check_positive, check_product, check_spread
+from ..dtypes import result_dtype, widen
 from .distance import DISTANCES, product
 from .response import Product, respond
 

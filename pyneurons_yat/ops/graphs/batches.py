@@ -12,7 +12,7 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from .arguments import as_index
+from ..dtypes import as_index
 from .graphs import check_graph
 
 

@@ -15,8 +15,9 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from .arguments import as_index, check_choice
-from .segment import REDUCTIONS, segment_reduce
+from ..checks import check_choice
+from ..dtypes import as_index
+from .segments import REDUCTIONS, segment_reduce
 
 ENDS = ("senders", "receivers")
 

@@ -9,9 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from .arguments import as_index, check_choice, narrow, result_dtype, widen
+from ..checks import check_choice
+from ..dtypes import as_index, narrow, result_dtype, widen
 from .graphs import check_graph, take
-from .segment import check_segments, segment_reduce
+from .segments import check_segments, segment_reduce
 
 NORMALIZATIONS = ("symmetric", "mean", "sum")
 

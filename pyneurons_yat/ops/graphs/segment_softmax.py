@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from .arguments import check_positive, check_spread, saturate, sum_to, widen
-from .modes import custom_gradient
-from .power import ignored, nonnegative, safe_log, scaled_power
-from .segment import check_segments, of_entry, segment_sum, softmax_shares, taking_part
+from ..checks import check_positive, check_spread
+from ..dtypes import saturate, sum_to, widen
+from ..gradients import custom_gradient
+from ..softermax import ignored, nonnegative, safe_log, scaled_power
+from .segments import check_segments, of_entry, segment_sum, softmax_shares, taking_part
 
 
 def segment_softmax(

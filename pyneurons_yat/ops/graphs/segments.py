@@ -13,13 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from .arguments import (
-    as_index,
-    check_choice,
-    narrow,
-    result_dtype,
-    widen,
-)
+from ..checks import check_choice
+from ..dtypes import as_index, narrow, result_dtype, widen
 
 REDUCTIONS = ("sum", "mean", "max", "min", "softmax")
 

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from .arguments import accumulator, narrow, result_dtype
+from ..dtypes import accumulator, narrow, result_dtype
 
 
 def yat_features(

@@ -9,19 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from .arguments import accumulator, narrow, result_dtype
-from .linear_sums import (
-    Options,
-    add,
-    backward,
-    by_token,
-    causal_pass,
-    forward,
-    nothing,
-    split_heads,
-)
-from .modes import custom_gradient
-from .sharding import on_automatic_axes
+from ..dtypes import accumulator, narrow, result_dtype
+from ..gradients import custom_gradient
+from ..sharding import on_automatic_axes
+from .sums import Options, add, backward, by_token, causal_pass, forward, nothing, split_heads
 
 
 class LinearState(NamedTuple):

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .arguments import accumulator, narrow
+from ..dtypes import accumulator, narrow
 
 
 class Options(NamedTuple):

@@ -8,18 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from .arguments import (
-    check_axes,
-    check_mask,
-    check_positive,
-    check_real,
-    check_shapes,
-    check_sizes,
-    narrow,
-    result_dtype,
-    widen,
-)
-from .standard import Options, centred, mean, mean_square, normalise
+from ..checks import check_axes, check_mask, check_positive, check_real, check_shapes, check_sizes
+from ..dtypes import narrow, result_dtype, widen
+from .standardize import Options, centred, mean, mean_square, normalise
 
 
 def layer_norm(

@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .arguments import narrow, sum_to, widen
-from .modes import custom_gradient
+from ..dtypes import narrow, sum_to, widen
+from ..gradients import custom_gradient
 
 
 class Options(NamedTuple):

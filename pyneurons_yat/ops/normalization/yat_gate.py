@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from .arguments import check_mask, check_positive, check_shapes, narrow, result_dtype, widen
-from .standard import shielded
+from ..checks import check_mask, check_positive, check_shapes
+from ..dtypes import narrow, result_dtype, widen
+from .standardize import shielded
 
 
 def yat_gate(

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .arguments import widen
+from ..dtypes import widen
 
 
 def nonnegative(x: jax.Array, where: jax.Array | None = None) -> jax.Array:

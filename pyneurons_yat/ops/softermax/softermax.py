@@ -8,17 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from .arguments import (
-    check_axes,
-    check_mask,
-    check_positive,
-    check_spread,
-    result_dtype,
-    saturate,
-    sum_to,
-    widen,
-)
-from .modes import custom_gradient
+from ..checks import check_axes, check_mask, check_positive, check_spread
+from ..dtypes import result_dtype, saturate, sum_to, widen
+from ..gradients import custom_gradient
 from .power import ignored, nonnegative, safe_log, scaled_power
 
 

@@ -1,4 +1,7 @@
-"""Functions that squash one score at a time: softermax's relatives."""
+"""Functions that squash one score at a time: softermax's relatives.
+
+And the inverse of softplus, for parameters that must stay positive.
+"""
 
 from functools import partial
 
@@ -7,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from .arguments import check_positive, check_spread, result_dtype, saturate, sum_to, widen
-from .modes import custom_gradient
+from ..checks import check_positive, check_spread
+from ..dtypes import result_dtype, saturate, sum_to, widen
+from ..gradients import custom_gradient
 from .power import ignored, nonnegative, safe_log, scaled_power
 
 
@@ -121,6 +125,31 @@ def soft_tanh(x: ArrayLike, n: ArrayLike = 1.0) -> jax.Array:
         (-0.75, 0.75)
     """
     return _squash("soft_tanh", x, n)
+
+
+def inverse_softplus(y: ArrayLike) -> jax.Array:
+    """The number whose softplus is y: a start value for a parameter that softplus keeps positive.
+
+        inverse_softplus(y) = log(exp(y) - 1) = y + log(1 - exp(-y))
+
+    The second form neither overflows for large y nor cancels for small.
+
+    Args:
+        y: Above 0, any shape. 0 gives -inf, a negative number NaN.
+
+    Returns:
+        An array of the shape of y.
+
+    Gradient:
+        1 / (1 - exp(-y)), by plain autodiff.
+
+    Example:
+        >>> import jax, pyneurons_yat as pn
+        >>> round(float(jax.nn.softplus(pn.inverse_softplus(0.25))), 6)
+        0.25
+    """
+    y = jnp.asarray(y)
+    return y + jnp.log(-jnp.expm1(-y))
 
 
 def _squash(name: str, x: ArrayLike, n: ArrayLike) -> jax.Array:

@@ -8,8 +8,8 @@ import pytest
 
 import pyneurons_yat as pn
 from pyneurons_yat.ops import yat_attention_weights as yat_weights
-from pyneurons_yat.ops.attention_weights import dot_product_attention_weights as dot_weights
-from pyneurons_yat.ops.attention_weights import dropped_attention
+from pyneurons_yat.ops.attention import dot_product_attention_weights as dot_weights
+from pyneurons_yat.ops.attention import dropped_attention
 
 DRAW = np.random.default_rng(0)
 X = DRAW.normal(size=(2, 5, 8))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import pyneurons_yat as pn
-from pyneurons_yat.neurons.yat_conv import YatConvParams
+from pyneurons_yat.neurons.convolution.yat_convolution import YatConvParams
 
 
 def peers():

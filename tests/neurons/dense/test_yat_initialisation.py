@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import pyneurons_yat as pn
-from pyneurons_yat.neurons import initializers
+from pyneurons_yat.neurons.dense import initializers
 
 WIDTH, DEPTH = 256, 20
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import pyneurons_yat as pn
-from pyneurons_yat.ops import quadrature
+from pyneurons_yat.ops.linear_attention import quadrature
 
 SETTINGS = [(0.0, 0.5), (0.0, 2.0), (1.0, 0.5), (1.0, 2.0), (4.0, 0.5), (4.0, 2.0)]
 MAPS = [pn.YatFeatures, pn.AnchorFeatures, pn.MaclaurinFeatures, pn.RadialFeatures]

@@ -9,7 +9,7 @@ import pytest
 import truth_attention
 
 from pyneurons_yat import ops
-from pyneurons_yat.ops.attention_blocks import over_heads
+from pyneurons_yat.ops.attention.blocks import over_heads
 
 B, T, S, N, K, H, V = 2, 7, 7, 4, 2, 3, 2
 

@@ -1,0 +1,21 @@
+"""Transforms of parameters, for `reparam`.
+
+`transforms` are functions of the parameters alone; `parametrizations` have parameters or state of
+their own.
+"""
+
+from .parametrizations import mask, spectral_norm, weight_norm
+from .transforms import cast, drop_connect, positive, quantize, stop, ternary, unit_norm
+
+__all__ = [
+    "cast",
+    "drop_connect",
+    "mask",
+    "positive",
+    "quantize",
+    "spectral_norm",
+    "stop",
+    "ternary",
+    "unit_norm",
+    "weight_norm",
+]

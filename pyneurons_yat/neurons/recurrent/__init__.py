@@ -1,0 +1,26 @@
+"""Recurrent cells, and what drives them over a sequence.
+
+Data meets `rnn` first, which stacks cells; `scan_cell` drives one over time; `cell` says what a
+cell is. `cells` and `yat_cells` are the cells, made of `gates` and `yat_gates`.
+"""
+
+from .cell import bind_cell, initial_carry
+from .cells import GRUCell, LSTMCell, SimpleCell
+from .rnn import GRU, LSTM, RNN
+from .scan_cell import scan_cell
+from .yat_cells import YatGRUCell, YatLSTMCell, YatSimpleCell
+
+__all__ = [
+    "GRU",
+    "GRUCell",
+    "LSTM",
+    "LSTMCell",
+    "RNN",
+    "SimpleCell",
+    "YatGRUCell",
+    "YatLSTMCell",
+    "YatSimpleCell",
+    "bind_cell",
+    "initial_carry",
+    "scan_cell",
+]
