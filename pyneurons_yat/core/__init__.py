@@ -9,7 +9,7 @@ from .parametrise import OnLeaves, Parametrise, Pattern, matching, parametrise
 from .paths import replace
 from .reparam import reparam
 from .repeat import repeat
-from .roles import freeze, grad, merge, partition, select, value_and_grad
+from .roles import freeze, frozen_models, grad, merge, partition, select, value_and_grad
 from .sequential import sequential
 from .streams import streams
 from .summary import summary
@@ -30,6 +30,7 @@ __all__ = [
     "count",
     "explode",
     "freeze",
+    "frozen_models",
     "grad",
     "identity",
     "implode",

@@ -38,17 +38,43 @@ HOLE = Hole()
 
 def leaves_with_roles(tree: Any) -> list[tuple[str, Any, str]]:
     """Path, leaf and role of every leaf, in the order of `jax.tree.leaves`."""
-    rules = [
-        (path + below, role) for path, model in models(tree) for below, role in model.layer.roles
-    ]
+    rules = _rules(tree)
     pairs = [(keystr(keys), leaf) for keys, leaf in tree_flatten_with_path(tree)[0]]
-    return [(path, leaf, _role(path, leaf, rules)) for path, leaf in pairs]
+    return [(path, leaf, _declared(path, rules) or _usual(leaf)) for path, leaf in pairs]
 
 
-def _role(path: str, leaf: Any, rules: list[tuple[str, str]]) -> str:
-    for place, role in rules:
-        if within(path, place):
-            return role
+def frozen_models(tree: Any) -> set[str]:
+    """The paths of the models in a tree that are frozen: they compute in training as in inference.
+
+    A model is frozen if the role of its own place is `"frozen"`, which counts for models without
+    leaves too, or if it has leaves and each of them has this role.
+
+    Args:
+        tree: A model or any pytree.
+
+    Returns:
+        Paths as `models(tree)` yields them; the path of the tree itself is empty.
+    """
+    rules, leaves = _rules(tree), leaves_with_roles(tree)
+    found = set()
+    for path, _ in models(tree):
+        below = {role for leaf, _, role in leaves if within(leaf, path)}
+        if below == {"frozen"} or _declared(path, rules) == "frozen":
+            found.add(path)
+    return found
+
+
+def _rules(tree: Any) -> list[tuple[str, str]]:
+    """Places and the roles declared for them, those that go before the others first."""
+    pairs = [(path, model.layer.roles) for path, model in models(tree)]
+    return [(path + below, role) for path, roles in pairs for below, role in roles]
+
+
+def _declared(path: str, rules: list[tuple[str, str]]) -> str | None:
+    return next((role for place, role in rules if within(path, place)), None)
+
+
+def _usual(leaf: Any) -> str:
     dtype = getattr(leaf, "dtype", type(leaf))
     return "params" if jnp.issubdtype(dtype, jnp.inexact) else "buffers"
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import pytest
 
 import pyneurons_yat as pn
+from pyneurons_yat.core import frozen_models
 
 
 class Norm(NamedTuple):
@@ -75,3 +76,18 @@ def test_an_observe_with_a_positional_key_is_refused():
 
     with pytest.raises(TypeError, match="in the observe of Noisy key must be keyword-only"):
         pn.bind("Noisy", create, apply, observe)
+
+
+def test_frozen_models_are_those_under_a_rule_or_with_frozen_leaves_alone(network):
+    part = pn.sequential({"norm": pn.BatchNorm(4), "drop": pn.Dropout(0.5), "act": jax.nn.relu})
+    model = pn.sequential({"first": network[0], "part": part})
+    assert frozen_models(model) == set()
+    assert frozen_models(pn.freeze(model, "['part']")) == {
+        "['part']", "['part']['norm']", "['part']['drop']", "['part']['act']",
+    }  # fmt: skip
+    kernel = pn.freeze(model, "['first'].kernel")
+    assert frozen_models(kernel) == set()
+    assert frozen_models(pn.freeze(kernel, "['first'].bias")) == {"['first']"}
+    assert "" in frozen_models(pn.freeze(model))
+    assert frozen_models({"a": pn.freeze(part), "b": part}) >= {"['a']", "['a']['drop']"}
+    assert frozen_models({"b": part}) == set()
