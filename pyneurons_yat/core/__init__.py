@@ -1,7 +1,7 @@
 """What a model is: layers, models, how they are made, combined, taken apart and called."""
 
 from .bind import bind, identity
-from .calls import observe
+from .calls import inference
 from .capture import capture, name
 from .compose import compose
 from .model import Box, Layer, Model, count
@@ -11,9 +11,11 @@ from .reparam import reparam
 from .repeat import repeat
 from .roles import freeze, frozen_models, grad, merge, partition, select, value_and_grad
 from .sequential import sequential
+from .signatures import options_of
 from .streams import streams
 from .summary import summary
 from .tie import tie
+from .training import observe, training
 from .trees import concat, explode, implode, split, stack, unstack
 
 __all__ = [
@@ -34,10 +36,12 @@ __all__ = [
     "grad",
     "identity",
     "implode",
+    "inference",
     "matching",
     "merge",
     "name",
     "observe",
+    "options_of",
     "parametrise",
     "partition",
     "reparam",
@@ -50,6 +54,7 @@ __all__ = [
     "streams",
     "summary",
     "tie",
+    "training",
     "unstack",
     "value_and_grad",
 ]

@@ -8,7 +8,7 @@ from multipledispatch import Dispatcher
 
 from .model import Layer, Model
 from .paths import normalise
-from .signatures import positionals_of
+from .signatures import taken_by
 
 Function = Callable[..., Any]
 
@@ -106,7 +106,7 @@ def _named(
 
 def _refuse_positional_key(name: str, observe: Function) -> None:
     """Refuses `observe(params, x, key=None)`, which would never be handed a key."""
-    if "key" in positionals_of(observe)[2:]:
+    if "key" in taken_by(observe).positionals[2:]:
         raise TypeError(
             f"bind: in the observe of {name} key must be keyword-only: observe(params, x, *, key)"
         )

@@ -7,6 +7,7 @@ checkpoint and cond that they lie in. What holds no marked value is evaluated as
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as with_fields
 from functools import partial
 from typing import Any
 
@@ -16,8 +17,7 @@ from jax.ad_checkpoint import checkpoint_name
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
 from jax.tree_util import keystr, tree_flatten_with_path
 
-from .calls import observe_layer
-from .model import Around, AroundObserve, Layer, Model
+from .model import Around, Model, map_models
 from .parametrise import is_parametrised
 
 Found = list[tuple[str, jax.Array]]
@@ -115,7 +115,7 @@ def _gathered(found: Found) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Labelled(Around):
-    """Inference of a model whose output is marked with its path."""
+    """The `apply` of a model whose output is marked with its path."""
 
     label: str
 
@@ -123,31 +123,18 @@ class Labelled(Around):
         return name(self.layer.apply(params, *args, **options), self.label)
 
 
-@dataclass(frozen=True)
-class LabelledObserve(AroundObserve, Labelled):
-    """Training-time call of a model whose output is marked with its path."""
-
-    def __call__(self, params: Any, *args: Any, key: Any = None, **options: Any) -> Any:
-        y, params = observe_layer(self.layer, params, *args, key=key, **options)
-        return name(y, self.label), params
-
-
 def _labelled(model: Model, path: str) -> Model:
     """The model with every model in it, but not itself, marking its output with its path."""
-    pairs, structure = tree_flatten_with_path(
-        model, is_leaf=lambda node: isinstance(node, Model) and node is not model
-    )
-    nodes = [_marking(node, path + keystr(keys)) for keys, node in pairs]
-    return jax.tree.unflatten(structure, nodes)
+    params = map_models(_marking, model.params, path)
+    return Model(model.layer, params, model.static)
 
 
-def _marking(node: Any, path: str) -> Any:
-    if not isinstance(node, Model) or is_parametrised(node):
-        return node
-    layer, inner = node.layer, _labelled(node, path)
-    seen = None if layer.observe is None else LabelledObserve(layer, path)
-    marked = Layer(layer.name, layer.create, Labelled(layer, path), seen, layer.roles)
-    return Model(marked, inner.params, node.static)
+def _marking(path: str, model: Model) -> Model:
+    if is_parametrised(model):
+        return model
+    layer, inner = model.layer, _labelled(model, path)
+    marked = with_fields(layer, apply=Labelled(layer, path), observe=None)
+    return Model(marked, inner.params, model.static)
 
 
 # ------------------------------------------------------------------- evaluation with more outputs

@@ -10,8 +10,8 @@ from typing import Any, overload
 
 from multipledispatch import Dispatcher
 
-from .calls import observe_layer, split_key, takes_key, with_key
-from .model import Around, AroundObserve, Layer, Model
+from .calls import split_key, with_key
+from .model import Around, Layer, Model
 from .sequential import sequential
 
 Function = Callable[..., Any]
@@ -19,30 +19,19 @@ Function = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Composed(Around):
-    """Inference of `compose`: the layer, then the functions."""
+    """The `apply` of `compose`: the layer, then the functions; those that take a key get one."""
 
     functions: tuple[Function, ...]
 
-    def __call__(self, params: Any, *args: Any, **options: Any) -> Any:
-        y = self.layer.apply(params, *args, **options)
-        for function in self.functions:
-            y = function(y)
-        return y
-
-
-@dataclass(frozen=True)
-class ComposedObserve(AroundObserve, Composed):
-    """Training-time call of `compose`; a function that takes a key receives one."""
-
-    def __call__(self, params: Any, *args: Any, key: Any = None, **options: Any) -> tuple[Any, Any]:
+    def __call__(self, params: Any, *args: Any, key: Any = None, **options: Any) -> Any:
         first, *keys = split_key(key, 1 + len(self.functions))
-        y, params = observe_layer(self.layer, params, *args, key=first, **options)
+        y = with_key(self.layer.apply, first)(params, *args, **options)
         for function, one in zip(self.functions, keys, strict=True):
             y = with_key(function, one)(y)
-        return y, params
+        return y
 
-    def differs(self) -> bool:
-        return super().differs() or any(map(takes_key, self.functions))
+    def drawing(self) -> tuple[Function, ...]:
+        return self.functions
 
 
 @overload
@@ -66,7 +55,7 @@ def compose(*args: Any, **keywords: Any) -> Any:
         model: A model; the parameters stay as they are, unless a part has parameters of its own:
             then it is `sequential(model, *parts)`.
         functions: Functions of one argument. One that takes a keyword `key` receives a key in
-            `observe`.
+            training.
         doc: What `help` shows for the new layer; by default the docstring of `layer.create`.
 
     Returns:
@@ -104,8 +93,7 @@ def _compose_named(name: str, layer: Layer, *functions: Function, doc: str | Non
                 f"compose: {name} wants plain functions after its layer, but a "
                 f"{type(function).__name__} came; put models one after another with sequential"
             )
-    apply, seen = Composed(layer, functions), ComposedObserve(layer, functions)
-    return Layer(name, layer.create, apply, seen, layer.roles, doc)
+    return Layer(name, layer.create, Composed(layer, functions), None, layer.roles, doc)
 
 
 @_compose.register(Layer, [Callable])

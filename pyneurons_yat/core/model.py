@@ -5,10 +5,13 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from dataclasses import replace as with_fields
+from functools import cached_property
 from operator import attrgetter
 from typing import Any, NamedTuple, NoReturn
 
 import jax
+import jax.numpy as jnp
 from jax.tree_util import (
     GetAttrKey,
     SequenceKey,
@@ -19,7 +22,17 @@ from jax.tree_util import (
 
 from .paths import children, has_place
 from .pickling import by_name
-from .signatures import Wrapping, keywords_of, listed, naming_options, route, together
+from .signatures import (
+    Parameter,
+    Wrapping,
+    listed,
+    options_in,
+    options_told,
+    route,
+    taken_by,
+    takes_key,
+    with_options,
+)
 
 for kind in (jax.custom_jvp, jax.custom_vjp, type(jax.jit(by_name))):
     copyreg.pickle(kind, by_name)
@@ -37,6 +50,15 @@ class Box(NamedTuple):
     """
 
     value: Any
+
+
+class _LayerSignature:
+    """The signature of a layer, which the class does not have."""
+
+    def __get__(self, layer: Any, owner: type) -> inspect.Signature:
+        if layer is None:
+            raise AttributeError("__signature__")
+        return layer.signature()
 
 
 @dataclass(frozen=True)
@@ -75,29 +97,46 @@ class Layer(Wrapping):
         object.__setattr__(self, "__doc__", self.doc or inspect.getdoc(self.create))
 
     def __call__(self, *args: Any, **keywords: Any) -> "Model":
-        """Creates a model: each keyword goes to `create` or `apply` or both, where it is named."""
-        created, static = route(self, keywords)
+        """Creates a model: each argument goes to `create` or `apply` or both, where it is named."""
+        created, static = route(self, args, keywords)
         if len(args) == 1 and isinstance(args[0], Box):
             params = _unboxed(self, args[0], created.keys() - dict(static).keys())
         else:
+            _check_call(self, args, created)
             with noting("while creating {}".format, self.name):
                 params = self.create(*args, **created)
         _check_roles(self, params)
         return Model(self, params, static)
 
-    def keywords(self) -> tuple[set[str], bool]:
-        """The keywords of all its functions together."""
-        return together(self.create, self.apply, self.observe)
+    __signature__ = _LayerSignature()
+
+    def signature(self) -> inspect.Signature:
+        """What making a model takes: the arguments of `create`, and the options of the call."""
+        options = [p for f in _functions(self) for p in options_in(f) if p.name != "key"]
+        return with_options(taken_by(self.create).signature, options).replace(
+            return_annotation=Model
+        )
+
+    @cached_property
+    def options(self) -> tuple[frozenset[str], bool]:
+        """The options that may be static configuration, and whether any may."""
+        taken = [taken_by(function) for function in _functions(self)]
+        names = frozenset().union(*(one.keywords for one in taken)) - {"key"}
+        return names, any(one.anything for one in taken)
+
+    @cached_property
+    def taken(self) -> tuple[frozenset[str], bool]:
+        """The options that `apply` takes, and whether it takes any."""
+        taken = taken_by(self.apply)
+        return taken.keywords, taken.anything
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields: what is computed from them is computed again."""
+        return {name: self.__dict__[name] for name in (*self.__dataclass_fields__, "__doc__")}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Layer":
         """The layer itself: it is a value, and a copied function would not be equal."""
         return self
-
-    def defines_observe(self) -> bool:
-        """Whether training differs from inference in the layer itself, not in what it holds."""
-        if isinstance(self.observe, Around):
-            return self.observe.differs()
-        return self.observe is not None
 
     def parts(self, parameters: Any) -> tuple[Any, ...]:
         """What iterating over a model of this layer yields."""
@@ -108,28 +147,80 @@ class Layer(Wrapping):
         return parameters[index]
 
 
+def _functions(layer: Layer) -> list[Callable[..., Any]]:
+    """The functions of a layer whose options may be static, those that it is built around too."""
+    found = [layer.apply, *([] if layer.observe is None else [layer.observe])]
+    inner = _functions(layer.apply.layer) if isinstance(layer.apply, Around) else []
+    return [*found, *inner]
+
+
+class Parametrization(Layer):
+    """The layer of a model that stands in the place of an array, its value."""
+
+
 @dataclass(frozen=True)
 class Around(Wrapping):
-    """A function of a layer that is built around another layer and takes what that layer takes."""
+    """The `apply` of a layer that is built around another: it takes what that layer takes."""
 
     layer: Layer
 
-    def keywords(self) -> tuple[set[str], bool]:
-        """The keywords of the inner layer's `apply`."""
-        return keywords_of(self.layer.apply)
+    def signature(self) -> inspect.Signature:
+        """That of the inner layer's `apply`; it takes a key if something in it takes one."""
+        inner = taken_by(self.layer.apply).signature
+        return with_options(inner, [KEY] if any(map(takes_key, self.drawing())) else [])
 
-    def differs(self) -> bool:
-        """Whether, as an `observe`, it does more than pass the call on."""
-        return self.layer.defines_observe()
+    def drawing(self) -> tuple[Callable[..., Any], ...]:
+        """The functions beside the inner layer that may take a key."""
+        return ()
+
+    def in_training(self, layer: Callable[..., Layer], stepping: Callable[..., Any]) -> "Around":
+        """The same, built around the inner layer in training."""
+        return with_fields(self, layer=layer(self.layer))
 
 
-class AroundObserve(Around):
-    """An `observe` built around another layer: it takes a key beside what that layer takes."""
+KEY = Parameter("key", Parameter.KEYWORD_ONLY, default=None)
 
-    def keywords(self) -> tuple[set[str], bool]:
-        """The keywords of the inner layer's training-time call, and `key`."""
-        names, takes_any = keywords_of(self.layer.observe or self.layer.apply)
-        return names | {"key"}, takes_any
+
+def _check_call(layer: Layer, args: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+    """Refuses arguments that `create` does not take, and what is no key where a key is wanted."""
+    signature, wants_key = taken_by(layer.create).signature, takes_first_key(layer)
+    told = f"the call is {layer.name}{_brief(layer)}"
+    try:
+        given = signature.bind(*args, **keywords).arguments
+    except TypeError as error:
+        if args and is_key(args[0]) and not wants_key and signature.parameters:
+            told = f"it draws nothing, so it takes no key; {told}"
+        elif args and wants_key and not is_key(args[0]):
+            told = f"the first argument is a key, such as jax.random.key(0); {told}"
+        raise TypeError(f"{layer.name}: {error}; {told}") from None
+    if wants_key and not is_key(given["key"]):
+        came = given["key"]
+        came = repr(came) if isinstance(came, int | float) else f"a {type(came).__name__}"
+        raise TypeError(
+            f"{layer.name}: key must be a PRNG key such as jax.random.key(0), got {came}; {told}"
+        )
+
+
+def takes_first_key(layer: Layer) -> bool:
+    """Whether the first argument of a layer is a PRNG key."""
+    return next(iter(taken_by(layer.create).signature.parameters), "") == "key"
+
+
+def is_key(value: Any) -> bool:
+    """Whether a value is a PRNG key, or several, of either kind."""
+    dtype = getattr(value, "dtype", None)
+    if dtype is None:
+        return False
+    return jnp.issubdtype(dtype, jax.dtypes.prng_key) or dtype == jnp.uint32
+
+
+def _brief(layer: Layer) -> str:
+    """The names of the arguments of a layer's call."""
+    stars = {Parameter.VAR_POSITIONAL: "*", Parameter.VAR_KEYWORD: "**"}
+    parameters = layer.signature().parameters.values()
+    named = [stars.get(p.kind, "") + p.name for p in parameters if p.kind is not p.KEYWORD_ONLY]
+    options = [f"{p.name}=..." for p in parameters if p.kind is p.KEYWORD_ONLY]
+    return f"({', '.join([*named, *options])})"
 
 
 def _unboxed(layer: Layer, box: Box, unused: set[str]) -> Any:
@@ -226,12 +317,18 @@ class Model:
         return Model, (self.layer, self.params, self.static)
 
     def __call__(self, *args: Any, **options: Any) -> Any:
-        """Applies the model: inference, without state or randomness of its own."""
+        """Applies the model: inference, unless `training` of a function calls it."""
         layer = self.layer
-        given = {**static_for(layer.apply, self), **options}
-        place = noting(signature, self)
-        with jax.named_scope(layer.name), place, naming_options(layer.apply, options):
-            return layer.apply(self.params, *args, **given)
+        names, anything = layer.taken
+        static = {name: value for name, value in self.static if anything or name in names}
+        try:
+            with jax.named_scope(layer.name):
+                return layer.apply(self.params, *args, **{**static, **options})
+        except Exception as error:
+            if told := options_told(layer.apply, options, error):
+                error.add_note(told)
+            error.add_note(signature(self))
+            raise
 
     def __iter__(self) -> Iterator[Any]:
         """Yields the parts of a sequential model; of any other, its parameters, once."""
@@ -257,14 +354,6 @@ class Model:
         static = ", ".join(f"{name}={value!r}" for name, value in self.static)
         head = f"{self.layer.name}{f'({static})' if static else ''}  {count(self):,} parameters"
         return "\n".join([head, *(f"  {path:{width}}  {leaf}" for path, leaf in lines)])
-
-
-def static_for(function: Callable[..., Any], model: Model) -> dict[str, Any]:
-    """The static configuration of a model that one of its layer's functions takes."""
-    if model.layer.observe is None:
-        return dict(model.static)
-    names, anything = keywords_of(function)
-    return {name: value for name, value in model.static if anything or name in names}
 
 
 @dataclass(frozen=True)
@@ -320,6 +409,16 @@ def models(tree: Any, path: str = "") -> Iterator[tuple[str, Model]]:
     for keys, node in pairs:
         if isinstance(node, Model):
             yield from models(node, path + keystr(keys))
+
+
+def map_models(function: Callable[[str, Model], Any], tree: Any, path: str = "") -> Any:
+    """The tree with `function(path, model)` in the place of each of its outermost models."""
+    pairs, structure = tree_flatten_with_path(tree, is_leaf=lambda node: isinstance(node, Model))
+    nodes = [
+        function(path + keystr(keys), node) if isinstance(node, Model) else node
+        for keys, node in pairs
+    ]
+    return jax.tree.unflatten(structure, nodes)
 
 
 def count(tree: Any) -> int:

@@ -9,15 +9,13 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import keystr, tree_flatten_with_path
 
-from .calls import observe_inputs, split_key
-from .model import Layer, Model
+from .calls import split_key
+from .model import Layer, Model, Parametrization
 from .repeat import Repeated
+from .signatures import takes_key
+from .training import observe
 
 Pattern = str | Callable[[str, Any], bool]
-
-
-class Parametrisation(Layer):
-    """The layer of a model that stands in the place of an array, its value."""
 
 
 @dataclass(frozen=True)
@@ -61,20 +59,18 @@ class Parametrise:
         owned = {i for i, node in enumerate(nodes) if self.owns(node)}
         return _mapped(lambda node: node(), owned, params, self.owns)
 
-    def observed(self, params: Any, key: Any) -> Any:
-        """The parameters after the training-time call of each of these models."""
+    def stepped(self, params: Any, *, key: Any = None) -> tuple[Any, Any]:
+        """In training: the parameters with the values of these models, and with them moved."""
+        key = key if takes_key(self.layer.observe) else None
         nodes, structure = jax.tree.flatten(params, is_leaf=self.owns)
         each = zip(nodes, split_key(key, len(nodes)), _copies(params, self.owns), strict=True)
-        moved = [_observed(*one) if self.owns(one[0]) else one[0] for one in each]
-        return jax.tree.unflatten(structure, moved)
+        both = [_observed(*one) if self.owns(one[0]) else (one[0], one[0]) for one in each]
+        values, moved = ([pair[i] for pair in both] for i in (0, 1))
+        return jax.tree.unflatten(structure, values), jax.tree.unflatten(structure, moved)
 
     def owns(self, node: Any) -> bool:
         """Whether a node is a model that this transform put there."""
         return isinstance(node, Model) and node.layer == self.layer
-
-    def differs(self) -> bool:
-        """Whether the models move in training."""
-        return self.layer.defines_observe()
 
 
 def parametrise(layer: Layer, pattern: Pattern) -> Parametrise:
@@ -138,12 +134,12 @@ def parametrise(layer: Layer, pattern: Pattern) -> Parametrise:
     if not isinstance(layer, Layer):
         raise TypeError(f"parametrise: layer must be a Layer, but a {type(layer).__name__} came")
     fields = (layer.name, layer.create, layer.apply, layer.observe, layer.roles, layer.doc)
-    return Parametrise(Parametrisation(*fields), pattern)
+    return Parametrise(Parametrization(*fields), pattern)
 
 
 def is_parametrised(node: Any) -> bool:
     """Whether a node is a model that stands in the place of an array."""
-    return isinstance(node, Model) and isinstance(node.layer, Parametrisation)
+    return isinstance(node, Model) and isinstance(node.layer, Parametrization)
 
 
 def matching(pattern: Pattern, params: Any) -> set[int]:
@@ -188,12 +184,12 @@ def _over(function: Callable[..., Any], axes: int) -> Callable[..., Any]:
     return function
 
 
-def _observed(node: Model, key: Any, axes: int) -> Model:
-    """The model after its training-time call, or all its copies."""
+def _observed(node: Model, key: Any, axes: int) -> tuple[Any, Model]:
+    """Value and model after its training-time call, or those of all its copies."""
     if key is None:
-        return _over(lambda node: observe_inputs(node)[1], axes)(node)
+        return _over(observe, axes)(node)
     keys = jax.random.split(key, jax.tree.leaves(node)[0].shape[:axes]) if axes else key
-    return _over(lambda node, key: observe_inputs(node, key=key)[1], axes)(node, keys)
+    return _over(lambda node, key: observe(node, key=key), axes)(node, keys)
 
 
 def _copies(tree: Any, stop: Callable[[Any], bool], axes: int = 0) -> list[int]:

@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from inspect import Signature, signature
 from numbers import Integral
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from .calls import observe_inputs
-from .model import Around, Layer, Model
-from .signatures import Wrapping, positionals_of
+from .calls import is_given
+from .model import Layer, Model, takes_first_key
+from .signatures import Wrapping
+from .training import observe
 
 Policy = Callable[..., bool]
 
@@ -29,64 +31,77 @@ class CreateRepeated(Wrapping):
     n: int
 
     def __call__(self, *args: Any, **keywords: Any) -> Repeated:
-        first, *_ = [*positionals_of(self.layer.create), ""]
-        if first == "key" and args:
-            keys = jax.random.split(args[0], self.n)
-            return Repeated(jax.vmap(lambda key: self.layer(key, *args[1:], **keywords))(keys))
-        if first == "key" and "key" in keywords:
-            return self(keywords.pop("key"), *args, **keywords)
-        return Repeated(jax.vmap(lambda _: self.layer(*args, **keywords), axis_size=self.n)(None))
+        layer, n = self.layer, self.n
+        if not takes_first_key(layer):
+            one = jax.vmap(lambda _: layer(*args, **keywords), axis_size=n)
+            return Repeated(one(None))
+        key, args = (args[0], args[1:]) if args else (keywords.pop("key"), args)
+        keys = jax.random.split(key, n)
+        return Repeated(jax.vmap(lambda key: layer(key, *args, **keywords))(keys))
 
-    def keywords(self) -> tuple[set[str], bool]:
-        return set(), True
-
-    def positionals(self) -> list[str]:
-        return positionals_of(self.layer.create)
+    def signature(self) -> Signature:
+        return self.layer.signature()
 
 
 @dataclass(frozen=True)
-class ApplyRepeated(Around):
-    """Inference of `repeat`: a scan over the copies."""
+class ApplyRepeated(Wrapping):
+    """The `apply` of `repeat`: a scan over the copies."""
 
     remat: bool | Policy
 
     def __call__(self, params: Repeated, x: Any, *args: Any, **options: Any) -> Any:
-        def step(x: Any, model: Model) -> tuple[Any, None]:
-            return unchanged(x, model(x, *args, **options)), None
+        def copy(x: Any, model: Model) -> tuple[Any, None]:
+            return model(x, *args, **options), None
 
-        return jax.lax.scan(self.checkpointed(step), x, params.each)[0]
+        return self.scanned(copy, x, params.each)[0]
 
-    def checkpointed(self, step: Callable[..., Any]) -> Callable[..., Any]:
-        """The step, whose values the reverse pass computes again where that is asked for."""
-        if self.remat is False:
-            return step
-        policy = None if self.remat is True else self.remat
-        return jax.checkpoint(step, policy=policy, prevent_cse=False)
+    def scanned(self, copy: Callable[[Any, Any], tuple[Any, Any]], x: Any, each: Any) -> Any:
+        """A scan over the copies, whose insides the reverse pass computes again where asked."""
 
-    def keywords(self) -> tuple[set[str], bool]:
-        return set(), False
+        def step(x: Any, this: Any) -> tuple[Any, Any]:
+            y, more = copy(x, this)
+            return unchanged(x, y), more
+
+        if self.remat is not False:
+            policy = None if self.remat is True else self.remat
+            step = jax.checkpoint(step, policy=policy, prevent_cse=False)
+        return jax.lax.scan(step, x, each)
+
+    def signature(self) -> Signature:
+        return signature(_of_the_call)
 
 
 @dataclass(frozen=True)
-class ObserveRepeated(ApplyRepeated):
-    """Training-time call of `repeat`: every copy has a key of its own, and may move."""
+class TrainRepeated(Wrapping):
+    """The `observe` of `repeat`: every copy is in training, with a key of its own."""
+
+    apply: ApplyRepeated
 
     def __call__(
         self, params: Repeated, x: Any, *args: Any, key: Any = None, **options: Any
     ) -> tuple[Any, Repeated]:
-        size = len(jax.tree.leaves(params)[0])
-        keys = None if key is None else jax.random.split(key, size)
+        leaves, structure = jax.tree.flatten(params.each)
+        keys = jax.random.split(key, len(leaves[0])) if is_given(key) else None
+        places: list[int] = []
 
-        def step(x: Any, this: Any) -> tuple[Any, Model]:
-            model, key = this
-            y, model = observe_inputs(model, x, *args, key=key, **options)
-            return unchanged(x, y), model
+        def copy(x: Any, this: Any) -> tuple[Any, list[Any]]:
+            model, one = this
+            y, moved = observe(model, x, *args, key=key if one is None else one, **options)
+            pairs = list(zip(jax.tree.leaves(model), jax.tree.leaves(moved), strict=True))
+            places[:] = [i for i, (before, after) in enumerate(pairs) if after is not before]
+            return y, [pairs[i][1] for i in places]
 
-        x, each = jax.lax.scan(self.checkpointed(step), x, (params.each, keys))
-        return x, Repeated(each)
+        x, moved = self.apply.scanned(copy, x, (params.each, keys))
+        for place, leaf in zip(places, moved, strict=True):
+            leaves[place] = leaf
+        return x, Repeated(jax.tree.unflatten(structure, leaves))
 
-    def keywords(self) -> tuple[set[str], bool]:
-        return {"key"}, False
+    def signature(self) -> Signature:
+        return signature(_in_training)
+
+
+def _of_the_call(params: Repeated, x: Any, /, *args: Any) -> Any: ...
+def _in_training(params: Repeated, x: Any, /, *args: Any, key: Any = None) -> Any: ...
 
 
 def unchanged(x: Any, y: Any) -> Any:
@@ -158,5 +173,6 @@ def repeat(layer: Layer, n: int, *, remat: bool | Policy = False) -> Layer:
         raise TypeError(f"repeat: n must be an integer, but a {type(n).__name__} came")
     if n < 1:
         raise ValueError(f"repeat: n must be at least 1, but {n} came")
-    apply, seen = ApplyRepeated(layer, remat), ObserveRepeated(layer, remat)
-    return Repeat(f"{n} {layer.name}", CreateRepeated(layer, int(n)), apply, seen, doc=layer.doc)
+    apply = ApplyRepeated(remat)
+    create, observe = CreateRepeated(layer, int(n)), TrainRepeated(apply)
+    return Repeat(f"{n} {layer.name}", create, apply, observe, doc=layer.doc)

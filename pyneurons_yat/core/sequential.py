@@ -4,15 +4,18 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from dataclasses import replace as with_fields
+from inspect import Signature
 from typing import Any
 
 from .bind import identity
-from .calls import observe, split_key
 from .model import Layer, Model, noting
 from .paths import within
-from .signatures import Wrapping, keywords_of
+from .signatures import Parameter, Wrapping, taken_by, with_options
 
 Function = Callable[..., Any]
+
+
+PARAMS = Parameter("params", Parameter.POSITIONAL_ONLY)
 
 
 @dataclass(frozen=True)
@@ -24,8 +27,11 @@ class Applied(Wrapping):
     def __call__(self, params: Any, *args: Any, **options: Any) -> Any:
         return self.function(*args, **options)
 
-    def keywords(self) -> tuple[set[str], bool]:
-        return keywords_of(self.function)
+    def signature(self) -> Signature:
+        taken = taken_by(self.function)
+        own = [p for p in taken.signature.parameters.values() if p.name not in taken.keywords]
+        options = [taken.signature.parameters[name] for name in sorted(taken.keywords)]
+        return with_options(Signature([PARAMS, *own]), options)
 
 
 class Sequential(Layer):
@@ -55,9 +61,6 @@ class Sequential(Layer):
         if roles == part.layer.roles:
             return part
         return Model(with_fields(part.layer, roles=roles), part.params, part.static)
-
-    def defines_observe(self) -> bool:
-        return False
 
 
 def sequential(*parts: Any) -> Model:
@@ -135,14 +138,4 @@ def _run(parts: Any, x: Any) -> Any:
     return x
 
 
-def _run_observed(parts: Any, x: Any, *, key: Any = None) -> tuple[Any, Any]:
-    items = _items(parts)
-    moved = []
-    for (place, part), one in zip(items, split_key(key, len(items)), strict=True):
-        with noting("in part {!r} of Sequential".format, place):
-            x, part = observe(part, x, key=one)
-        moved.append((place, part))
-    return x, OrderedDict(moved) if isinstance(parts, dict) else tuple(part for _, part in moved)
-
-
-SEQUENTIAL = Sequential("Sequential", identity, _run, _run_observed)
+SEQUENTIAL = Sequential("Sequential", identity, _run)

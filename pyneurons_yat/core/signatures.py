@@ -1,99 +1,162 @@
-"""Keywords: which function takes which, and where those of a layer's call go."""
+"""Signatures: which function takes which arguments, and where those of a layer's call go."""
 
 import inspect
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any, NamedTuple, TypeVar
+from weakref import WeakKeyDictionary
 
 OPTIONS = "options of the call: "
 
+Function = Callable[..., Any]
+Decorated = TypeVar("Decorated", bound=Function)
+Parameter = inspect.Parameter
+
 
 class Wrapping:
-    """A function object made from other functions, which tells itself what keywords it takes."""
+    """A function object made from other functions, which tells itself what it takes."""
 
-    def keywords(self) -> tuple[set[str], bool]:
-        """What `keywords_of` tells of this function."""
+    def signature(self) -> inspect.Signature:
+        """What `inspect.signature` tells of this function."""
         raise NotImplementedError
 
-    def positionals(self) -> list[str]:
-        """What `positionals_of` tells of this function."""
-        return []
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """The signature, where `inspect` looks for it."""
+        return self.signature()
 
 
-def keywords_of(function: Callable[..., Any] | None) -> tuple[set[str], bool]:
-    """The keyword-only parameters that a function names, and whether it takes any keyword.
+class Taken(NamedTuple):
+    """What a function takes.
 
-    `None` names nothing. The `key` of a function of one other argument, `f(x, key=None)`, counts
-    too: there it can only be a PRNG key.
+    Attributes:
+        signature: Its signature; without parameters if it does not tell.
+        keywords: The keyword-only parameters. The `key` of a function of one other argument,
+            `f(x, key=None)`, counts too: there it can only be a PRNG key.
+        anything: Whether it takes any keyword.
+        positionals: The parameters that may be given by position or by name, in order.
     """
-    if isinstance(function, Wrapping):
-        return function.keywords()
-    parameters = _parameters(function)
-    names = {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
-    names |= {p.name for p in parameters[1:2] if p.name == "key" and p.default is None}
-    return names, any(p.kind is p.VAR_KEYWORD for p in parameters)
+
+    signature: inspect.Signature
+    keywords: frozenset[str]
+    anything: bool
+    positionals: tuple[str, ...]
 
 
-def together(*functions: Callable[..., Any] | None) -> tuple[set[str], bool]:
-    """What `keywords_of` tells of several functions, joined."""
-    named, takes_any = zip(*map(keywords_of, functions), strict=True)
-    return set().union(*named), any(takes_any)
+_known: WeakKeyDictionary[Any, Taken] = WeakKeyDictionary()
 
 
-def _parameters(function: Callable[..., Any] | None) -> list[inspect.Parameter]:
-    if function is None:
-        return []
+def taken_by(function: Function | None) -> Taken:
+    """What a function takes; `None` takes nothing. A function is looked at once."""
     try:
-        return list(inspect.signature(function).parameters.values())
+        return _known[function]
+    except (KeyError, TypeError):  # not seen yet, or not to be kept
+        pass
+    taken = _taken(function)
+    with suppress(TypeError):
+        _known[function] = taken
+    return taken
+
+
+def _taken(function: Function | None) -> Taken:
+    try:
+        signature = inspect.signature(function) if function else inspect.Signature()
     except (TypeError, ValueError):  # a builtin that does not tell its signature
-        return []
+        signature = inspect.Signature()
+    parameters = list(signature.parameters.values())
+    keywords = {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
+    keywords |= {p.name for p in parameters[1:2] if p.name == "key" and p.default is None}
+    anything = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    positionals = (p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)
+    return Taken(signature, frozenset(keywords), anything, tuple(positionals))
 
 
-def positionals_of(function: Callable[..., Any]) -> list[str]:
-    """The parameters of a function that may be given by position or by name, in order."""
-    if isinstance(function, Wrapping):
-        return function.positionals()
-    return [p.name for p in _parameters(function) if p.kind is p.POSITIONAL_OR_KEYWORD]
+def takes_key(function: Function | None) -> bool:
+    """Whether a function names a keyword `key`."""
+    return "key" in taken_by(function).keywords
 
 
-def route(
-    layer: Any, keywords: dict[str, Any]
-) -> tuple[dict[str, Any], tuple[tuple[str, Any], ...]]:
-    """Sends each keyword of a layer's call to `create`, to the static configuration, or to both.
+def with_options(signature: inspect.Signature, more: Iterable[Parameter]) -> inspect.Signature:
+    """A signature with more keyword-only parameters, in the place of its `**options` if any."""
+    own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    names = {p.name for p in own}
+    new = {p.name: p for p in more if p.name not in names}
+    rest = [p for p in new.values() if p.kind is p.VAR_KEYWORD][:1]
+    named = [p.replace(kind=p.KEYWORD_ONLY) for p in new.values() if p.kind is not p.VAR_KEYWORD]
+    return signature.replace(parameters=[*own, *named, *rest])
 
-    A function with `**keywords` takes what no other function names.
+
+def options_in(function: Function | None) -> list[Parameter]:
+    """The keyword-only parameters of a function, and its `**options` if it has them."""
+    kinds = Parameter.KEYWORD_ONLY, Parameter.VAR_KEYWORD
+    return [p for p in taken_by(function).signature.parameters.values() if p.kind in kinds]
+
+
+def options_of(
+    *functions: Function, without: Iterable[str] = ()
+) -> Callable[[Decorated], Decorated]:
+    """Declares what the `**options` of a function are: keyword-only parameters of others.
+
+    A function that passes options through need not name them. `inspect.signature`, `help`, tab
+    completion, `bind` and errors see them all the same.
+
+    Args:
+        *functions: Whose keyword-only parameters the options are.
+        without: Names of those that are not passed through.
+
+    Returns:
+        A decorator, which only sets `__signature__`. What the function itself names goes first.
+
+    Example:
+        >>> import inspect, pyneurons_yat as pn
+        >>> @pn.options_of(pn.softermax, without=["where"])
+        ... def scores(params, x, **options):
+        ...     return pn.softermax(x @ params, **options)
+        >>> list(inspect.signature(scores).parameters)
+        ['params', 'x', 'n', 'epsilon']
     """
-    create, create_open = keywords_of(layer.create)
-    create |= set(positionals_of(layer.create))
-    apply, apply_open = together(layer.apply, layer.observe)
-    apply -= {"key"}
-    unknown = [] if create_open or apply_open else [k for k in keywords if k not in create | apply]
+    left_out = set(without)
+
+    def declare(function: Decorated) -> Decorated:
+        passed = [p for f in functions for p in options_in(f) if p.name not in left_out]
+        signature = with_options(inspect.signature(function), passed)
+        function.__signature__ = signature  # pyright: ignore[reportFunctionMemberAccess]
+        return function
+
+    return declare
+
+
+def route(layer: Any, args: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[Any, Any]:
+    """Sends the arguments of a layer's call to `create`, to the static configuration, or to both.
+
+    What both name goes to both. A function with `**options` takes what no other function names.
+    """
+    create, static_names, anything = taken_by(layer.create), *layer.options
+    names = create.keywords | set(create.positionals)
+    known = names | static_names
+    unknown = [] if create.anything or anything else [k for k in keywords if k not in known]
     if unknown:
         raise TypeError(
             f"{layer.name}: unexpected keyword {', '.join(map(repr, unknown))}; "
-            f"create takes {listed(create)}, apply takes {listed(apply)}"
+            f"create takes {listed(names)}, apply takes {listed(static_names)}"
         )
-    created = {k: v for k, v in keywords.items() if k in create or (create_open and k not in apply)}
-    static = {k: v for k, v in keywords.items() if k in apply or (apply_open and k not in create)}
+    created = {
+        name: value
+        for name, value in keywords.items()
+        if name in names or (create.anything and name not in static_names)
+    }
+    positional = dict(zip(create.positionals, args, strict=False))
+    static = {
+        name: value
+        for name, value in {**positional, **keywords}.items()
+        if name in static_names or (anything and name in keywords and name not in names)
+    }
     for name, value in static.items():
         _refuse_unhashable(layer, name, value)
     return created, tuple(sorted(static.items()))
 
 
-@contextmanager
-def naming_options(function: Callable[..., Any], options: dict[str, Any]) -> Iterator[None]:
-    """Adds to Python's error of an unknown option a note of those that the function takes."""
-    try:
-        yield
-    except TypeError as error:
-        names, told = keywords_of(function)[0], getattr(error, "__notes__", ())
-        unknown = any(f"unexpected keyword argument {name!r}" in str(error) for name in options)
-        if names and unknown and not any(note.startswith(OPTIONS) for note in told):
-            error.add_note(OPTIONS + listed(names))
-        raise
-
-
-def listed(names: set[str]) -> str:
+def listed(names: Iterable[str]) -> str:
     """Names for a message."""
     return ", ".join(sorted(names)) or "no keywords"
 
@@ -103,7 +166,17 @@ def _refuse_unhashable(layer: Any, name: str, value: Any) -> None:
         hash(value)
     except TypeError:
         raise TypeError(
-            f"{layer.name}: {name} is static configuration, so it must be hashable, but a "
-            f"{type(value).__name__} came; give a number, a string or a tuple here, or pass the "
+            f"{layer.name}: {name} is static configuration, so it must be hashable, got a "
+            f"{type(value).__name__}; give a number, a string or a tuple here, or pass the "
             f"array at the call: model(x, {name}=...)"
         ) from None
+
+
+def options_told(function: Function, options: dict[str, Any], error: Exception) -> str | None:
+    """For Python's error of an unknown option, the options that a function takes, once."""
+    told = any(note.startswith(OPTIONS) for note in getattr(error, "__notes__", ()))
+    if not options or told or not isinstance(error, TypeError):
+        return None
+    names = taken_by(function).keywords
+    unknown = any(f"unexpected keyword argument {name!r}" in str(error) for name in options)
+    return OPTIONS + listed(names) if names and unknown else None

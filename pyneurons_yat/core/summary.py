@@ -8,8 +8,9 @@ import jax
 from jax.tree_util import keystr, tree_flatten_with_path
 
 from .bind import identity
-from .model import Model, count, describe, models, static_for
+from .model import Model, count, describe, models
 from .roles import leaves_with_roles
+from .signatures import options_of
 
 
 class Table(str):
@@ -110,10 +111,11 @@ def _watched(node: Any, path: str, seen: dict[str, Any]) -> Any:
         return node
     params = jax.tree_util.tree_map_with_path(visit, node.params, is_leaf=_is_model)
     layer = with_fields(node.layer, apply=_noted(node.layer.apply, path, seen))
-    return Model(layer, params, tuple(static_for(node.layer.apply, node).items()))
+    return Model(layer, params, node.static)
 
 
 def _noted(apply: Callable[..., Any], path: str, seen: dict[str, Any]) -> Callable[..., Any]:
+    @options_of(apply)
     def noted(*args: Any, **options: Any) -> Any:
         y = apply(*args, **options)
         seen[path] = jax.eval_shape(identity, y)

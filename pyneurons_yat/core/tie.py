@@ -7,8 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from .calls import observe_layer
-from .model import Around, AroundObserve, Layer, Model
+from .model import Around, Layer, Model
 from .paths import find, normalise, replace, within
 
 Function = Callable[..., Any]
@@ -17,7 +16,7 @@ Ties = tuple[tuple[str, str, Function | None], ...]
 
 @dataclass(frozen=True)
 class Tied(Around):
-    """Inference of `tie`: the places are filled, then the layer is applied."""
+    """The `apply` of `tie`: the places are filled, then the layer is applied."""
 
     ties: Ties
 
@@ -30,17 +29,6 @@ class Tied(Around):
             value = find("tie", params, source)
             params = replace(params, target, value if function is None else function(value))
         return params
-
-
-@dataclass(frozen=True)
-class TiedObserve(AroundObserve, Tied):
-    """Training-time call of `tie`; the places are empty again afterwards."""
-
-    def __call__(self, params: Any, *args: Any, key: Any = None, **options: Any) -> tuple[Any, Any]:
-        y, params = observe_layer(self.layer, self.filled(params), *args, key=key, **options)
-        for target, _, _ in self.ties:
-            params = replace(params, target, None)
-        return y, params
 
 
 def tie(model: Model, mapping: Mapping[str, str | tuple[str, Function]]) -> Model:
@@ -89,8 +77,7 @@ def tie(model: Model, mapping: Mapping[str, str | tuple[str, Function]]) -> Mode
         _check_alike(params, target, source, function)
         params = replace(params, target, None)
     layer = model.layer
-    apply, seen = Tied(layer, ties), TiedObserve(layer, ties)
-    tied = Layer(layer.name, layer.create, apply, seen, layer.roles, layer.doc)
+    tied = Layer(layer.name, layer.create, Tied(layer, ties), None, layer.roles, layer.doc)
     return Model(tied, params, model.static)
 
 

@@ -114,8 +114,8 @@ def test_an_unknown_option_of_a_call_is_told_the_known_ones_once():
 
     model = pn.compose(pn.bind(jnp.ones(3), apply), jnp.tanh)
     in_training = partial(pn.observe, model)
-    for call, known in ((model, "epsilon, shift"), (in_training, "epsilon, key, shift")):
+    for call in (model, in_training):
         with pytest.raises(TypeError, match="unexpected keyword argument 'epsilom'") as info:
             call(jnp.ones(3), epsilom=2.0)
         told = [note for note in info.value.__notes__ if "options" in note]
-        assert told == [f"options of the call: {known}"]
+        assert told == ["options of the call: epsilon, shift"]

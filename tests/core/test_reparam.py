@@ -118,7 +118,9 @@ def test_a_keyed_transform_gets_a_key_in_observe_only():
     model = pn.reparam(pn.Linear, drop)(jax.random.key(0), 3, 2, use_bias=False)
     plain = pn.Linear(pn.Box(model.params))
     np.testing.assert_array_equal(model(X), plain(X))
-    with pytest.raises(TypeError, match="drop: in training it needs a key"):
+    with pytest.raises(
+        TypeError, match="^drop in Linear: in training key must be a PRNG key, got None"
+    ):
         pn.observe(model, X)
     outputs = [np.asarray(pn.observe(model, X, key=jax.random.key(i))[0]) for i in (1, 1, 2)]
     np.testing.assert_array_equal(outputs[0], outputs[1])
@@ -179,7 +181,9 @@ def test_transforms_that_change_the_structure():
     np.testing.assert_allclose(y, expected)
     assert after.params is model.params
     observing = pn.reparam(pn.bind(stored, apply, observe), stored_as_integers)
-    with pytest.raises(TypeError, match="structure"):
+    with pytest.raises(
+        TypeError, match="total moved in training, but a transform has put it there"
+    ):
         pn.observe(observing, X)
 
 

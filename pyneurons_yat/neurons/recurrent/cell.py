@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from inspect import Signature, signature
 from typing import Any, NamedTuple
 
 import jax
@@ -13,8 +14,8 @@ from jax.typing import DTypeLike
 from ...core import Layer, Model, bind
 from ...core.calls import split_key, with_key
 from ...core.model import Around
-from ...core.reparam import Reparametrised
-from ...core.signatures import Wrapping, keywords_of, together
+from ...core.reparam import Reparametrized
+from ...core.signatures import Wrapping, options_in, taken_by, with_options
 from ...ops import recurrence
 from ...ops.recurrence import total
 
@@ -40,8 +41,8 @@ class Stepwise(Wrapping):
     def __call__(self, params: Any, carry: Any, x: Any, **options: Any) -> tuple[Any, Any]:
         return self.function(params, carry, x, **options)
 
-    def keywords(self) -> tuple[set[str], bool]:
-        return keywords_of(self.function)
+    def signature(self) -> Signature:
+        return taken_by(self.function).signature
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,8 @@ class Hoisted(Wrapping):
         sums = total(carry, before.kernel, before.offsets, precision)
         return update(before.shared, carry, before.inputs, sums)
 
-    def keywords(self) -> tuple[set[str], bool]:
-        names, anything = together(self.project, self.update)
-        return names | {"precision"}, anything
+    def signature(self) -> Signature:
+        return with_options(signature(_step), [*options_in(self.project), *options_in(self.update)])
 
     def scan(
         self,
@@ -88,6 +88,9 @@ class Hoisted(Wrapping):
         return before, Configured(self.update, tuple(sorted(_named(self.update, options).items())))
 
 
+def _step(params: Any, carry: Any, x: Any, *, precision: Any = None) -> Any: ...
+
+
 @dataclass(frozen=True)
 class Configured:
     """A function with static options, equal by value."""
@@ -100,8 +103,8 @@ class Configured:
 
 
 def _named(function: Function, options: dict[str, Any]) -> dict[str, Any]:
-    names, anything = keywords_of(function)
-    return {name: value for name, value in options.items() if anything or name in names}
+    taken = taken_by(function)
+    return {k: value for k, value in options.items() if taken.anything or k in taken.keywords}
 
 
 def bind_cell(
@@ -229,7 +232,7 @@ def transformed(cell: Model, key: Any = None) -> Any:
     """The parameters as they reach the innermost layer: through the transforms of `reparam`."""
     params = cell.params
     for layer in layers_of(cell):
-        if isinstance(layer.apply, Reparametrised):
+        if isinstance(layer.apply, Reparametrized):
             one, key = split_key(key, 2)
             params = with_key(layer.apply.transform, one)(params)
     return params

@@ -223,8 +223,8 @@ def _both(cells, x, carry, lengths, merge, settings, training, key):
         )
     keys = split_key(key, 2)
     outcomes = [
-        drive(cell, x, first, lengths, way, training is not None, next(keys))
-        for cell, first, way in zip(cells, carries, _ways(settings), strict=True)
+        drive(cell, x, first, lengths, way, training is not None, one)
+        for cell, first, way, one in zip(cells, carries, _ways(settings), keys, strict=True)
     ]
     carries, ys, moved = zip(*outcomes, strict=True)
     return carries, merge(*ys), moved

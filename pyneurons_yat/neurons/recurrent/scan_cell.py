@@ -10,10 +10,10 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from ...core import Model
-from ...core.calls import observe_layer
-from ...core.model import noting, signature, static_for
-from ...core.reparam import Reparametrised
+from ...core import Model, observe
+from ...core.model import noting, signature
+from ...core.reparam import Reparametrized
+from ...core.signatures import taken_by
 from ...ops.checks import check_sizes
 from ...ops.dtypes import as_index
 from ...ops.recurrence import held, zeros_like
@@ -199,7 +199,7 @@ def _run(cell, x, carry, where, batch, settings, observing, key):
 def _hoists(cell):
     """Whether a cell has a projection, and nothing around it but maps of its parameters."""
     layers = layers_of(cell)
-    around = all(isinstance(layer.apply, Reparametrised) for layer in layers[:-1])
+    around = all(isinstance(layer.apply, Reparametrized) for layer in layers[:-1])
     inner = layers[-1] if layers else None
     return around and inner is not None and isinstance(inner.apply, Hoisted) and not inner.observe
 
@@ -208,7 +208,8 @@ def _call_at_once(cell, x, carry, where, settings, key):
     inner = layers_of(cell)[-1].apply
     steps = {"where": where, "reverse": settings.reverse, "unroll": settings.unroll}
     with jax.named_scope(cell.layer.name), noting(signature, cell):
-        options = static_for(inner, cell)
+        names = taken_by(inner).keywords
+        options = {name: value for name, value in cell.static if name in names}
         steps["precision"] = options.pop("precision", None)
         return inner.scan(transformed(cell, key), carry, x, options=options, **steps)
 
@@ -230,20 +231,12 @@ def _observe_each(cell, x, carry, where, settings, key):
 
     def step(state, now):
         x, valid, one = now
-        (new, y), moved = _observe_cell(state[1], state[0], x, one)
+        (new, y), moved = observe(state[1], state[0], x, key=one)
         moved = held(None if valid is None else jnp.any(valid), moved, state[1])
         return (held(valid, new, state[0]), moved), held(valid, y, zeros_like(y))
 
     (carry, cell), y = _scan(step, (carry, cell), (x, where, keys), settings)
     return carry, y, cell
-
-
-def _observe_cell(cell, carry, x, key):
-    layer = cell.layer
-    with jax.named_scope(layer.name), noting(signature, cell):
-        options = static_for(layer.observe or layer.apply, cell)
-        y, params = observe_layer(layer, cell.params, carry, x, key=key, **options)
-    return y, Model(layer, params, cell.static)
 
 
 def _scan(step, carry, steps, settings):

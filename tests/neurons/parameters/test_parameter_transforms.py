@@ -299,7 +299,7 @@ def test_transformed_models_are_saved_frozen_and_vmapped(tmp_path):
         (
             lambda: pn.observe(pn.reparam(linear(), pn.drop_connect(0.5)), X),
             TypeError,
-            "DropConnect: in training it needs a key",
+            "DropConnect in Linear: in training key must be",
         ),
         (lambda: pn.drop_connect("*kernel"), ValueError, "but '.kernel' came"),
         (lambda: pn.mask("*kernel"), ValueError, "a function, but '.kernel' came"),

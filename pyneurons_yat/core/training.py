@@ -1,0 +1,399 @@
+"""training: a transformation of a function, in which the models that it calls are in training.
+
+While the function runs, each model that draws or moves is replaced by one of the same leaves whose
+layer knows a `Run`. What moves lies in mutable arrays of JAX, so that it moves inside `jit`, `scan`
+and `cond` as well. Under an outer transformation the function is traced and its state made part of
+its inputs and outputs, so that from outside it is pure.
+"""
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from dataclasses import replace as with_fields
+from functools import partial
+from inspect import Signature
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.extend.core import jaxpr_as_fun
+from jax.ref import AbstractRef
+from jax.tree_util import keystr, tree_flatten_with_path
+
+from .calls import Missing, is_given, rests
+from .internals import discharged, outside_of_traces
+from .model import Around, Layer, Model, Parametrization, map_models
+from .paths import within
+from .roles import frozen_models, leaves_with_roles
+from .signatures import Wrapping, taken_by, takes_key
+
+Function = Callable[..., Any]
+FROZEN = "frozen"
+
+
+def training(f: Function) -> Callable[..., tuple[Any, Any]]:
+    """Transforms a function: while it runs, the models that it calls are in training.
+
+    Dropout drops, batch norm uses the batch's statistics and moves its own. A function that calls a
+    model is written once and serves training and inference: `f(model, x)` and
+    `training(f)(model, x)`.
+
+        training(f)(model, *args, key=None, **options) -> (what f returns, the model afterwards)
+
+    In training every call of the model, or of a model in it, is of this kind:
+
+    - A layer whose `apply` names a keyword `key` receives a fresh one at each call. A part called
+      twice draws twice; in a `jax.lax.scan` it draws anew at each step.
+    - A layer with `observe` is called by it, and its leaves move: a part called twice moves twice.
+    - A frozen part, and one under `inference`, computes what it computes in inference.
+
+    Args:
+        f: A function whose first argument is a model, or any tree that holds models; a model will
+            do as well. If it names a keyword `key`, it receives a key of its own.
+
+    Returns:
+        A function. Its first argument and `*args` and `**options` go to f. `key` is the PRNG key of
+        all that is drawn, `None` if nothing is. It returns what f returns, and the tree of its
+        first argument with what has moved; the other leaves are the same objects.
+
+    Gradient:
+        Autodiff, in reverse and forward mode, through both results. What moves inside of a
+        `jax.grad` that f itself takes moves without a gradient.
+
+    Raises:
+        TypeError: If a part wants a key and there is none, naming the part; if what moved has
+            another structure or dtype than before.
+        ValueError: If a part that moves is called inside a `jax.vmap` of f over part of the data,
+            or over models: call `training` inside the `vmap`.
+
+    Note:
+        Within a `jax.vmap` of f over examples all of them are dropped alike, since they share the
+        key; give `jax.vmap(training(f))` one key each instead. Compile it by
+        `jax.jit(training(f))`: a `jax.jit` inside of f that takes the model as an argument
+        compiles each time.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
+        >>> model = pn.sequential(pn.BatchNorm(1, momentum=0.5), pn.Dropout(0.5))
+        >>> def contrast(model, x):
+        ...     return jnp.mean((model(x) - model(x + 1)) ** 2)
+        >>> x = jnp.array([[1.0], [3.0]])
+        >>> value, moved = jax.jit(pn.training(contrast))(model, x, key=jax.random.key(0))
+        >>> moved[0].mean.tolist()  # 0, then halfway to 2, then halfway to 3
+        [2.0]
+    """
+    if not callable(f):
+        raise TypeError(f"training: f must be a function, got a {type(f).__name__}")
+
+    def trained(model: Any, *args: Any, key: Any = None, **options: Any) -> tuple[Any, Any]:
+        run = Run(model, key)
+        if takes_key(f) and not isinstance(f, Model):
+            options["key"] = run.drawn("", "the function")
+
+        def called(refs: list[Any]) -> Any:
+            run.refs = dict(zip(run.state, refs, strict=True))
+            return disarmed(f(run.armed, *args, **options))
+
+        if not run.state:
+            return called([]), model
+        values = list(run.state.values())
+        if outside_of_traces():
+            refs = list(map(jax.new_ref, values))
+            y, after = called(refs), [ref[...] for ref in refs]
+        else:
+            y, after = _purely(called, values)
+        return y, run.moved(model, after)
+
+    return trained
+
+
+def observe(
+    model: Model, *inputs: Any, key: jax.Array | None = None, **options: Any
+) -> tuple[Any, Model]:
+    """Calls a model as in training: `training` of the call itself.
+
+    Args:
+        model: A model.
+        *inputs: Its inputs.
+        key: A PRNG key for whatever is drawn; every drawing part gets a key of its own.
+        **options: Options of the call, which override the static configuration.
+
+    Returns:
+        The output, and the model as it is after the call.
+
+    Gradient:
+        That of the training-time computation; the returned model is differentiable too.
+
+    Raises:
+        TypeError: If `model` is not a model, or a part wants a key and there is none.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
+        >>> def noisy(x, *, key=None):
+        ...     return x if key is None else x + jax.random.normal(key, x.shape)
+        >>> model = pn.sequential(pn.Linear(jax.random.key(0), 3, 2), noisy)
+        >>> x = jnp.ones((1, 3))
+        >>> y, model = pn.observe(model, x, key=jax.random.key(1))
+        >>> bool((y == model(x)).any())
+        False
+    """
+    if not isinstance(model, Model):
+        raise TypeError(f"observe: model must be a Model, got a {type(model).__name__}")
+    return training(Model.__call__)(model, *inputs, key=key, **options)
+
+
+def _purely(called: Function, values: list[Any]) -> tuple[Any, list[Any]]:
+    """What a function of refs returns, and their values after it, by tracing it."""
+    aside: list[Any] = []
+
+    def arrays_of(refs: list[Any]) -> list[Any]:
+        leaves, structure = jax.tree.flatten(called(refs))
+        dynamic = [is_array(leaf) for leaf in leaves]
+        aside[:] = structure, dynamic, [leaf for leaf in leaves if not is_array(leaf)]
+        return [leaf for leaf in leaves if is_array(leaf)]
+
+    examples = [AbstractRef(jax.typeof(value)) for value in values]
+    closed = discharged(jax.make_jaxpr(arrays_of)(examples))
+    out = jaxpr_as_fun(closed)(*values)
+    structure, dynamic, static = aside
+    arrays, others = iter(out), iter(static)
+    y = jax.tree.unflatten(structure, [next(arrays if one else others) for one in dynamic])
+    return y, list(arrays)
+
+
+def is_array(leaf: Any) -> bool:
+    return hasattr(leaf, "dtype") or isinstance(leaf, bool | int | float | complex)
+
+
+class Run:
+    """One call of a function in training: what its models hold, and the keys that they draw.
+
+    Attributes:
+        state: The values that may move, by place: a leaf by its path, and after the path of a part
+            that draws and a colon, how often it has drawn.
+        refs: While the function runs, a ref for each of them.
+        armed: The tree with its models in training.
+    """
+
+    def __init__(self, tree: Any, key: Any) -> None:
+        self.key = key
+        self.state: dict[str, jax.Array] = {}
+        self.refs: dict[str, Any] = {}
+        self.written: set[str] = set()
+        self.tree = tree = disarmed(tree)
+        self.leaves = {path: (leaf, role) for path, leaf, role in leaves_with_roles(tree)}
+        self.frozen = frozen_models(tree)
+        self.armed = map_models(self._armed, tree)
+
+    def _armed(self, path: str, model: Model) -> Model:
+        """The model, and those that it holds, in training."""
+        before = model.layer
+        owned = isinstance(before, Parametrization) and model is not self.tree
+        if path in self.frozen or rests(before) or owned:  # a transform calls what it owns
+            return model
+        layer = self._layer(path, before)
+        if takes_key(layer.apply) and not isinstance(layer.apply, Trained):
+            apply = self._trained(path, _drawing(layer), layer.apply, False)
+            layer = with_fields(layer, apply=apply)
+        params = model.params
+        if not _says_all(before):
+            params = map_models(self._armed, params, path)
+        if layer is not before:
+            layer.__dict__["before"] = self, path, before  # no field: equality does not see it
+        return Model(layer, params, model.static)
+
+    def _layer(self, path: str, layer: Layer) -> Layer:
+        """The layer with what moves in training, itself or one that it is built around.
+
+        An `observe` says all that happens in training: what it calls is left as it is.
+        """
+        if layer.observe is not None:
+            self._may_move(path, all_roles=not isinstance(layer.observe, Wrapping))
+            apply = self._trained(path, layer.name, layer.observe, True)
+        elif isinstance(layer.apply, Around):
+            apply = layer.apply.in_training(
+                partial(self._layer, path), partial(self._stepping, path, layer.name)
+            )
+        else:
+            return layer
+        return layer if apply is layer.apply else with_fields(layer, apply=apply, observe=None)
+
+    def _stepping(self, path: str, name: str, function: Function) -> "Trained":
+        """A function `params -> (value, params)` as one that returns the value, and moves."""
+        self._may_move(path, all_roles=False)
+        return self._trained(path, name, function, True)
+
+    def _trained(self, path: str, name: str, function: Function, moves: bool) -> "Trained":
+        draws = takes_key(function)
+        if draws and is_given(self.key):
+            self.state[path + ":"] = jnp.int32(0)
+        return Trained(self, path, name, function, moves, draws)
+
+    def _may_move(self, path: str, all_roles: bool) -> None:
+        for place, (leaf, role) in self.leaves.items():
+            movable = role != FROZEN and (all_roles or role != "params")
+            if movable and within(place, path) and is_array(leaf):
+                self.state[place] = jnp.asarray(leaf, jnp.result_type(leaf))
+
+    # ------------------------------------------------------------------- while the function runs
+
+    def drawn(self, path: str, name: str) -> Any:
+        """A fresh key for a part."""
+        if isinstance(self.key, Missing):
+            return self.key
+        if self.key is None:
+            return Missing(f"{name} at {path!r}" if path else name)
+        count = self.refs[path + ":"]
+        n = count[...]
+        count[...] = n + 1
+        return jax.random.fold_in(jax.random.fold_in(self.key, zlib.crc32(path.encode())), n)
+
+    def moved_by(self, part: "Trained", params: Any, function: Function) -> Any:
+        """What a function `params -> (y, params)` returns; what it moves is noted."""
+        pairs, structure = tree_flatten_with_path(params)
+        places = [part.path + keystr(keys) for keys, _ in pairs]
+        given = zip(places, pairs, strict=True)
+        before = [self._current(part.name, place, leaf) for place, (_, leaf) in given]
+        y, after = _pair(part.name, function(jax.tree.unflatten(structure, before)))
+        leaves, kept = jax.tree.flatten(after)
+        if kept != structure:
+            raise TypeError(
+                f"{part.name}: observe must return parameters of the structure that it took, "
+                f"{structure}, got {kept}"
+            )
+        for place, old, new in zip(places, before, leaves, strict=True):
+            if new is not old:
+                self._write(part.name, place, old, new)
+        return y
+
+    def current(self, place: str, leaf: Any) -> Any:
+        """The value of a leaf as it is now, where it may have moved."""
+        role = self.leaves[place][1] if place in self.leaves else "params"
+        moved = place in self.refs and (role != "params" or place in self.written)
+        return self.refs[place][...] if moved else leaf
+
+    def _current(self, name: str, place: str, leaf: Any) -> Any:
+        if place not in self.refs or self.leaves[place][1] == "params":
+            return leaf
+        value = self.refs[place][...]
+        if jnp.shape(leaf) != value.shape:
+            raise ValueError(
+                f"{name}: {place} must have shape {value.shape} as in the model that is trained, "
+                f"got {jnp.shape(leaf)}: it is called inside a vmap or scan over stacked models; "
+                "call training inside the vmap, or stack layers by repeat"
+            )
+        return value
+
+    def _write(self, name: str, place: str, old: Any, new: Any) -> None:
+        ref, (own, role) = self.refs.get(place), self.leaves.get(place, (None, "params"))
+        if not any(within(leaf, place) for leaf in self.leaves):
+            raise TypeError(
+                f"{name}: {place} moved in training, but a transform has put it there, so it "
+                "cannot go back; keep the structure of the parameters, or transform an inner model"
+            )
+        if ref is None or (role == "params" and old is not own):
+            return  # frozen, or computed from the parameters, as by a transform
+        new = jnp.asarray(new)
+        if new.dtype != ref.dtype and not new.weak_type or new.shape != ref.shape:
+            raise TypeError(
+                f"{name}: observe must keep shape and dtype of {place}, "
+                f"{ref.dtype}{[*ref.shape]}, got {new.dtype}{[*new.shape]}"
+            )
+        self.written.add(place)
+        _store(name, ref, new.astype(ref.dtype))
+
+    # ------------------------------------------------------------------------------- afterwards
+
+    def moved(self, tree: Any, values: list[Any]) -> Any:
+        """The tree with the values of what moved; its other leaves are the same objects."""
+        after = dict(zip(self.state, values, strict=True))
+        pairs, structure = tree_flatten_with_path(tree)
+        places = [(keystr(keys), leaf) for keys, leaf in pairs]
+        leaves = [after[place] if place in self.written else leaf for place, leaf in places]
+        return jax.tree.unflatten(structure, leaves)
+
+
+def _drawing(layer: Layer) -> str:
+    """What draws in a layer: itself, or functions around it."""
+    functions = layer.apply.drawing() if isinstance(layer.apply, Around) else ()
+    names = [getattr(f, "__name__", type(f).__name__) for f in functions if takes_key(f)]
+    return f"{', '.join(names)} in {layer.name}" if names else layer.name
+
+
+def _says_all(layer: Layer) -> bool:
+    """Whether a layer, or one that it is built around, has an `observe`."""
+    around = isinstance(layer.apply, Around) and _says_all(layer.apply.layer)
+    return around or layer.observe is not None
+
+
+def _pair(name: str, result: Any) -> tuple[Any, Any]:
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise TypeError(
+            f"{name}: observe must return (y, parameters), got a {type(result).__name__}"
+        )
+    return result
+
+
+def _store(name: str, ref: Any, value: jax.Array) -> None:
+    """Writes a ref; inside of a gradient that the function takes itself, without one."""
+    try:
+        ref[...] = value
+    except Exception as error:
+        if "differentiated value" in str(error):
+            ref[...] = jax.lax.stop_gradient(value)
+        elif "vmapped value" in str(error):
+            raise ValueError(
+                f"{name}: inside a vmap over part of the data it cannot move, as what it holds "
+                "would differ from entry to entry; call it on the whole batch, or take training "
+                "into the vmap: jax.vmap(training(f)), or let it rest: inference(part)"
+            ) from error
+        else:
+            raise
+
+
+@dataclass(frozen=True, eq=False)
+class Trained(Wrapping):
+    """A function of a part's parameters as it is called in training.
+
+    Attributes:
+        run: The call of `training` that it belongs to.
+        path: Where the part is.
+        name: What errors call it.
+        function: `function(params, ...)`, which returns y, or `(y, params)` if it moves.
+        moves: Whether it moves.
+        draws: Whether it names a keyword `key`.
+    """
+
+    run: Run
+    path: str
+    name: str
+    function: Function
+    moves: bool
+    draws: bool
+
+    def __call__(self, params: Any, *args: Any, **options: Any) -> Any:
+        if self.draws and options.get("key") is None:
+            lone = self.moves and self.run.key is None  # a hand-written observe may do without
+            options["key"] = None if lone else self.run.drawn(self.path, self.name)
+        if not self.moves:
+            return self.function(params, *args, **options)
+        call = self.function
+        return self.run.moved_by(self, params, lambda params: call(params, *args, **options))
+
+    def signature(self) -> Signature:
+        return taken_by(self.function).signature
+
+
+def disarmed(tree: Any) -> Any:
+    """The tree with its models as they are outside of training, holding what moved until now."""
+
+    def plain(_: str, model: Model) -> Model:
+        run, path, layer = model.layer.__dict__.get("before", (None, "", model.layer))
+        params = map_models(plain, model.params)
+        if run is not None:
+            pairs, structure = tree_flatten_with_path(params)
+            leaves = [run.current(path + keystr(keys), leaf) for keys, leaf in pairs]
+            params = jax.tree.unflatten(structure, leaves)
+        return Model(layer, params, model.static)
+
+    return map_models(plain, tree)
