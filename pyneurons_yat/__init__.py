@@ -21,6 +21,7 @@ from .core import (
     grad,
     identity,
     implode,
+    label,
     merge,
     name,
     observe,
@@ -36,8 +37,10 @@ from .core import (
     streams,
     summary,
     tie,
+    unfreeze,
     unstack,
     value_and_grad,
+    where,
 )
 
 # How models leave the process
@@ -278,6 +281,7 @@ __all__ = [
     "initial_carry",
     "inverse_softplus",
     "l1",
+    "label",
     "layer_norm",
     "linear",
     "linear_attention",
@@ -336,6 +340,7 @@ __all__ = [
     "tie",
     "train_step",
     "unbatch_graphs",
+    "unfreeze",
     "unit_norm",
     "unstack",
     "value_and_grad",
@@ -343,6 +348,7 @@ __all__ = [
     "vjp",
     "weight",
     "weight_norm",
+    "where",
     "yat",
     "yat_attention",
     "yat_attention_weights",

@@ -4,12 +4,14 @@ from .bind import bind, identity
 from .calls import observe
 from .capture import capture, name
 from .compose import compose
+from .filters import Filter, label, where
+from .freezing import freeze, frozen_models, unfreeze
 from .model import Box, Layer, Model, count
 from .parametrise import OnLeaves, Parametrise, Pattern, matching, parametrise
 from .paths import replace
 from .reparam import reparam
 from .repeat import repeat
-from .roles import freeze, frozen_models, grad, merge, partition, select, value_and_grad
+from .roles import grad, merge, partition, select, value_and_grad
 from .sequential import sequential
 from .streams import streams
 from .summary import summary
@@ -18,6 +20,7 @@ from .trees import concat, explode, implode, split, stack, unstack
 
 __all__ = [
     "Box",
+    "Filter",
     "Layer",
     "Model",
     "OnLeaves",
@@ -34,6 +37,7 @@ __all__ = [
     "grad",
     "identity",
     "implode",
+    "label",
     "matching",
     "merge",
     "name",
@@ -50,6 +54,8 @@ __all__ = [
     "streams",
     "summary",
     "tie",
+    "unfreeze",
     "unstack",
     "value_and_grad",
+    "where",
 ]

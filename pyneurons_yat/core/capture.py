@@ -17,8 +17,9 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
 from jax.tree_util import keystr, tree_flatten_with_path
 
 from .calls import observe_layer
-from .model import Around, AroundObserve, Layer, Model
+from .model import Around, AroundObserve, Layer, Model, branches, rebuilt
 from .parametrise import is_parametrised
+from .paths import text
 
 Found = list[tuple[str, jax.Array]]
 """Labels and values, in the order in which they are computed; a label may come several times."""
@@ -134,11 +135,7 @@ class LabelledObserve(AroundObserve, Labelled):
 
 def _labelled(model: Model, path: str) -> Model:
     """The model with every model in it, but not itself, marking its output with its path."""
-    pairs, structure = tree_flatten_with_path(
-        model, is_leaf=lambda node: isinstance(node, Model) and node is not model
-    )
-    nodes = [_marking(node, path + keystr(keys)) for keys, node in pairs]
-    return jax.tree.unflatten(structure, nodes)
+    return rebuilt(model, [_marking(node, path + text(keys)) for keys, node in branches(model)])
 
 
 def _marking(node: Any, path: str) -> Any:

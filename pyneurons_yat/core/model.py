@@ -4,20 +4,19 @@ import copyreg
 import inspect
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Any, NamedTuple, NoReturn
 
 import jax
 from jax.tree_util import (
-    GetAttrKey,
-    SequenceKey,
     keystr,
     register_pytree_with_keys,
     tree_flatten_with_path,
 )
 
-from .paths import children, has_place
+from .contents import closed, held, keys_of, opened
+from .paths import Key, beyond, children, has_place, spelled, text
 from .pickling import by_name
 from .signatures import Wrapping, keywords_of, listed, naming_options, route, together
 
@@ -93,6 +92,10 @@ class Layer(Wrapping):
         """The layer itself: it is a value, and a copied function would not be equal."""
         return self
 
+    def functions(self) -> tuple[Any, ...]:
+        """What the layer is without the roles of its leaves."""
+        return self.name, self.create, self.apply, self.observe
+
     def defines_observe(self) -> bool:
         """Whether training differs from inference in the layer itself, not in what it holds."""
         if isinstance(self.observe, Around):
@@ -143,7 +146,7 @@ def _unboxed(layer: Layer, box: Box, unused: set[str]) -> Any:
 def _check_roles(layer: Layer, params: Any) -> None:
     for path, role in layer.roles:
         if not has_place(params, path):
-            here = ", ".join(key for key, _ in children(params)[0]) or "nothing"
+            here = ", ".join(key.shown for key, _ in children(params)[0]) or "nothing"
             raise ValueError(
                 f"{layer.name}: the role {role!r} is declared for {path!r}, which the parameters "
                 f"do not have; they have {here}"
@@ -190,19 +193,22 @@ class Model:
 
     # Calling a jitted function takes its models apart. So a model keeps the two tuples that are
     # then handed over, which `attrgetter` does without running Python. And parameters that are a
-    # tuple are not a node of their own: their fields are the children of the model.
+    # tuple, a list or a dictionary are no node of their own: what they hold, the model holds.
     __slots__ = ("__weakref__", "_children", "_metadata")
 
     def __init__(self, layer: Layer, params: Any, static: tuple[tuple[str, Any], ...] = ()) -> None:
-        """Puts a layer, finished parameters and static configuration together."""
-        kind = type(params) if _is_plain_tuple(params) else None
-        _set_children(self, (params,) if kind is None else params)
+        """Puts a layer, finished parameters and static configuration together.
+
+        The roles that the layer declares for models in the parameters are handed on to these.
+        """
+        kind, inside = opened(_told(params, layer.roles) if layer.roles else params)
+        _set_children(self, inside)
         _set_metadata(self, (layer, static, kind))
 
     @property
     def params(self) -> Any:
         """What `create` returned."""
-        return self._children[0] if self._metadata[2] is None else self._children
+        return closed(self._metadata[2], self._children)
 
     @property
     def layer(self) -> Layer:
@@ -252,7 +258,7 @@ class Model:
 
     def __repr__(self) -> str:
         """The name, the number of parameters, and one line per leaf; never values."""
-        lines = [(keystr(path), describe(leaf)) for path, leaf in tree_flatten_with_path(self)[0]]
+        lines = [(path, describe(leaf)) for path, leaf in leaves_by_path(self)]
         width = max((len(path) for path, _ in lines), default=0)
         static = ", ".join(f"{name}={value!r}" for name, value in self.static)
         head = f"{self.layer.name}{f'({static})' if static else ''}  {count(self):,} parameters"
@@ -267,42 +273,19 @@ def static_for(function: Callable[..., Any], model: Model) -> dict[str, Any]:
     return {name: value for name, value in model.static if anything or name in names}
 
 
-@dataclass(frozen=True)
-class _Inside:
-    """The key of parameters that are no tuple, which adds nothing to a path."""
-
-    def __str__(self) -> str:
-        return ""
-
-
-def _is_plain_tuple(params: Any) -> bool:
-    """Whether parameters are a tuple or a named tuple, and not a tuple of a class of its own."""
-    return type(params) is tuple or (isinstance(params, tuple) and hasattr(params, "_fields"))
-
-
 _set_children = Model._children.__set__
 _set_metadata = Model._metadata.__set__
 _flatten = attrgetter("_children", "_metadata")
 
 
 def _flatten_with_keys(model: Model) -> tuple[list[tuple[Any, Any]], tuple[Any, ...]]:
-    keys = _keys(model._metadata[2], len(model._children))
+    keys = keys_of(model._metadata[2], len(model._children))
     return list(zip(keys, model._children, strict=True)), model._metadata
-
-
-def _keys(kind: Any, size: int) -> list[Any]:
-    if kind is None:
-        return [_Inside()]
-    return list(map(SequenceKey, range(size)) if kind is tuple else map(GetAttrKey, kind._fields))
 
 
 def _unflatten(metadata: tuple[Any, ...], children: Iterable[Any]) -> Model:
     model = object.__new__(Model)
-    kind = metadata[2]
-    if kind is None or kind is tuple:
-        _set_children(model, tuple(children))
-    else:  # the `__new__` of a named tuple runs Python, which every compiled call would pay for
-        _set_children(model, tuple.__new__(kind, children))
+    _set_children(model, held(metadata[2], children))
     _set_metadata(model, metadata)
     return model
 
@@ -310,16 +293,56 @@ def _unflatten(metadata: tuple[Any, ...], children: Iterable[Any]) -> Model:
 register_pytree_with_keys(Model, _flatten_with_keys, _unflatten, _flatten)
 
 
+def branches(tree: Any) -> list[tuple[tuple[Key, ...], Any]]:
+    """The leaves and the models right below a node, with the keys that lead there from it."""
+    inside = isinstance(tree, Model) and tree._metadata[2] is None
+    pairs = tree_flatten_with_path(tree, is_leaf=_outermost_below(tree))[0]
+    return [(spelled(keys, inside), node) for keys, node in pairs]
+
+
+def rebuilt(tree: Any, nodes: Iterable[Any]) -> Any:
+    """The tree with other nodes in the place of its `branches`."""
+    return jax.tree.unflatten(jax.tree.structure(tree, is_leaf=_outermost_below(tree)), nodes)
+
+
+def _outermost_below(tree: Any) -> Callable[[Any], bool]:
+    return lambda node: isinstance(node, Model) and node is not tree
+
+
+def _told(tree: Any, roles: tuple[tuple[str, str], ...]) -> Any:
+    """The tree with models that know of the roles which are declared for them from outside."""
+    if isinstance(tree, Model):
+        known = tuple(dict.fromkeys([*roles, *tree.layer.roles]))
+        layer = tree.layer if known == tree.layer.roles else replace(tree.layer, roles=known)
+        return tree if layer is tree.layer else Model(layer, tree.params, tree.static)
+    nodes = [
+        _told(
+            node,
+            tuple((left, role) for path, role in roles if (left := beyond(path, keys)) is not None),
+        )
+        if isinstance(node, Model)
+        else node
+        for keys, node in branches(tree)
+    ]
+    return rebuilt(tree, nodes)
+
+
+def leaves_by_path(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every leaf of a tree with its path, in the order of `jax.tree.leaves`."""
+    for keys, node in branches(tree):
+        if isinstance(node, Model):
+            yield from leaves_by_path(node, path + text(keys))
+        else:
+            yield path + text(keys), node
+
+
 def models(tree: Any, path: str = "") -> Iterator[tuple[str, Model]]:
     """Every model in a tree with its path, the outer before what it holds."""
     if isinstance(tree, Model):
         yield path, tree
-    pairs, _ = tree_flatten_with_path(
-        tree, is_leaf=lambda node: isinstance(node, Model) and node is not tree
-    )
-    for keys, node in pairs:
+    for keys, node in branches(tree):
         if isinstance(node, Model):
-            yield from models(node, path + keystr(keys))
+            yield from models(node, path + text(keys))
 
 
 def count(tree: Any) -> int:

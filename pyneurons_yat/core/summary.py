@@ -80,7 +80,7 @@ def _is_model(node: Any) -> bool:
 
 
 def _totals(model: Model) -> list[str]:
-    by_role: dict[str, list[Any]] = {}
+    by_role: dict[str | None, list[Any]] = {}
     for _, leaf, role in leaves_with_roles(model):
         by_role.setdefault(role, []).append(leaf)
     return [
