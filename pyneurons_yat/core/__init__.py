@@ -4,9 +4,11 @@ from .bind import bind, identity
 from .calls import observe
 from .capture import capture, name
 from .compose import compose
+from .exporting import exportable
 from .filters import Filter, label, where
 from .freezing import freeze, frozen_models, unfreeze
-from .model import Box, Layer, Model, count
+from .leaves import count
+from .model import Box, Layer, Model
 from .parametrise import OnLeaves, Parametrise, Pattern, matching, parametrise
 from .paths import replace
 from .reparam import reparam
@@ -32,6 +34,7 @@ __all__ = [
     "concat",
     "count",
     "explode",
+    "exportable",
     "freeze",
     "frozen_models",
     "grad",

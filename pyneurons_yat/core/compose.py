@@ -11,8 +11,10 @@ from typing import Any, overload
 from multipledispatch import Dispatcher
 
 from .calls import observe_layer, split_key, takes_key, with_key
+from .description import title
 from .model import Around, AroundObserve, Layer, Model
 from .sequential import sequential
+from .signatures import shown
 
 Function = Callable[..., Any]
 
@@ -28,6 +30,10 @@ class Composed(Around):
         for function in self.functions:
             y = function(y)
         return y
+
+    def title(self, name: str) -> str:
+        chain = " | ".join([title(self.layer), *map(shown, self.functions)])
+        return chain if name == _chain(self.layer, self.functions) else f"{name}: {chain}"
 
 
 @dataclass(frozen=True)
@@ -110,8 +116,11 @@ def _compose_named(name: str, layer: Layer, *functions: Function, doc: str | Non
 
 @_compose.register(Layer, [Callable])
 def _compose_layer(layer: Layer, *functions: Function) -> Layer:
-    names = [layer.name, *(getattr(f, "__name__", type(f).__name__) for f in functions)]
-    return _compose_named(" | ".join(names), layer, *functions)
+    return _compose_named(_chain(layer, functions), layer, *functions)
+
+
+def _chain(layer: Layer, functions: tuple[Function, ...]) -> str:
+    return " | ".join([layer.name, *(getattr(f, "__name__", type(f).__name__) for f in functions)])
 
 
 @_compose.register(Model, [Callable])

@@ -12,7 +12,8 @@ from typing import Any
 
 from jax.tree_util import DictKey, GetAttrKey, SequenceKey
 
-from .paths import INSIDE
+INSIDE = GetAttrKey("params")
+"""The key of a model's parameters that are no tuple, list or dictionary."""
 
 
 def opened(params: Any) -> tuple[Any, tuple[Any, ...]]:

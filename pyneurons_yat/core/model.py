@@ -2,6 +2,7 @@
 
 import copyreg
 import inspect
+import pickle
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -9,6 +10,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple, NoReturn
 
 import jax
+import jax.export
 from jax.tree_util import (
     keystr,
     register_pytree_with_keys,
@@ -16,9 +18,20 @@ from jax.tree_util import (
 )
 
 from .contents import closed, held, keys_of, opened
+from .exporting import exportable, written
+from .leaves import describe, marked, strong
 from .paths import Key, beyond, children, has_place, spelled, text
 from .pickling import by_name
 from .signatures import Wrapping, keywords_of, listed, naming_options, route, together
+
+ELSEWHERE = {
+    "eval": "a call, model(x), is inference; pn.training(f) makes a function that trains",
+    "train": "pn.training(f) makes a function in which every model trains; model(x) is inference",
+    "parameters": 'pn.select(model, "params") has them, as a tree',
+    "state_dict": "a model is a tree of arrays: jax.tree.leaves(model), pn.save(path, model)",
+    "forward": "call the model: model(x)",
+}
+"""What other libraries call a method, and what to write instead."""
 
 for kind in (jax.custom_jvp, jax.custom_vjp, type(jax.jit(by_name))):
     copyreg.pickle(kind, by_name)
@@ -81,8 +94,7 @@ class Layer(Wrapping):
         else:
             with noting("while creating {}".format, self.name):
                 params = self.create(*args, **created)
-        _check_roles(self, params)
-        return Model(self, params, static)
+        return made(self, params, static)
 
     def keywords(self) -> tuple[set[str], bool]:
         """The keywords of all its functions together."""
@@ -143,6 +155,12 @@ def _unboxed(layer: Layer, box: Box, unused: set[str]) -> Any:
     return box.value
 
 
+def made(layer: Layer, params: Any, static: tuple[tuple[str, Any], ...] = ()) -> "Model":
+    """A new model of parameters that were just made: their roles checked, their dtypes settled."""
+    _check_roles(layer, params)
+    return Model(layer, exportable(strong(params)), static)
+
+
 def _check_roles(layer: Layer, params: Any) -> None:
     for path, role in layer.roles:
         if not has_place(params, path):
@@ -173,7 +191,8 @@ class Model:
 
     `model(x)` is inference. Keyword options override the static configuration for one call, and
     may be traced arrays there. Fields of the parameters read as attributes, `model.kernel`, and
-    items as items, `model[0]`, unless a model attribute has that name.
+    items as items, `model[0]`, unless a model attribute has that name. A tree of labels or booleans
+    of the structure of a model returns itself when called with a model, as optax does.
 
     Attributes:
         layer: The `Layer` that made it.
@@ -233,6 +252,8 @@ class Model:
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         """Applies the model: inference, without state or randomness of its own."""
+        if args and isinstance(args[0], Model) and marked(self):
+            return self
         layer = self.layer
         given = {**static_for(layer.apply, self), **options}
         place = noting(signature, self)
@@ -245,24 +266,50 @@ class Model:
 
     def __getitem__(self, index: Any) -> Any:
         """A part of a sequential model by position, name or slice; else an item of `params`."""
-        return self.layer.part(self.params, index)
+        try:
+            return self.layer.part(self.params, index)
+        except (IndexError, KeyError, TypeError) as error:
+            if self._metadata[2] is None or not isinstance(index, str | int):
+                raise
+            kind = IndexError if isinstance(error, IndexError) else KeyError
+            raise kind(
+                f"{self.layer.name} has no part {index!r}; it has {self._listed()}"
+            ) from None
 
     def __getattr__(self, name: str) -> Any:
         """A field of the parameters."""
-        params = object.__getattribute__(self, "params")
-        if not name.startswith("_") and (
-            name in getattr(params, "_fields", ()) or isinstance(params, Model)
-        ):
+        if name.startswith("_"):
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        params = self.params
+        if name in getattr(params, "_fields", ()) or isinstance(params, Model):
             return getattr(params, name)
-        raise AttributeError(f"{self.layer.name} has no attribute or parameter {name!r}")
+        cure = ELSEWHERE.get(name, f"it has {self._listed()}")
+        raise AttributeError(
+            f"{self.layer.name} has no attribute or parameter {name!r}; {cure}", name=name, obj=self
+        )
+
+    def _listed(self) -> str:
+        """How the children are read."""
+        return ", ".join(key.shown for key, _ in children(self)[0]) or "no parameters"
+
+    def __dir__(self) -> list[str]:
+        """The attributes of a model and the fields of its parameters."""
+        params = self.params
+        fields = dir(params) if isinstance(params, Model) else getattr(params, "_fields", ())
+        return sorted({*super().__dir__(), *fields})
+
+    def _ipython_key_completions_(self) -> list[str]:
+        """The names that fit between the brackets of `model["..."]`."""
+        params = self.params
+        if isinstance(params, Model):
+            return params._ipython_key_completions_()
+        return [key for key in params if isinstance(key, str)] if isinstance(params, dict) else []
 
     def __repr__(self) -> str:
-        """The name, the number of parameters, and one line per leaf; never values."""
-        lines = [(path, describe(leaf)) for path, leaf in leaves_by_path(self)]
-        width = max((len(path) for path, _ in lines), default=0)
-        static = ", ".join(f"{name}={value!r}" for name, value in self.static)
-        head = f"{self.layer.name}{f'({static})' if static else ''}  {count(self):,} parameters"
-        return "\n".join([head, *(f"  {path:{width}}  {leaf}" for path, leaf in lines)])
+        """What it is, what it counts by role, and one line per part and leaf; never values."""
+        from .description import drawn
+
+        return drawn(self)
 
 
 def static_for(function: Callable[..., Any], model: Model) -> dict[str, Any]:
@@ -291,6 +338,12 @@ def _unflatten(metadata: tuple[Any, ...], children: Iterable[Any]) -> Model:
 
 
 register_pytree_with_keys(Model, _flatten_with_keys, _unflatten, _flatten)
+jax.export.register_pytree_node_serialization(
+    Model,
+    serialized_name="pyneurons_yat.Model",
+    serialize_auxdata=written,
+    deserialize_auxdata=pickle.loads,
+)
 
 
 def branches(tree: Any) -> list[tuple[tuple[Key, ...], Any]]:
@@ -327,15 +380,6 @@ def _told(tree: Any, roles: tuple[tuple[str, str], ...]) -> Any:
     return rebuilt(tree, nodes)
 
 
-def leaves_by_path(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Every leaf of a tree with its path, in the order of `jax.tree.leaves`."""
-    for keys, node in branches(tree):
-        if isinstance(node, Model):
-            yield from leaves_by_path(node, path + text(keys))
-        else:
-            yield path + text(keys), node
-
-
 def models(tree: Any, path: str = "") -> Iterator[tuple[str, Model]]:
     """Every model in a tree with its path, the outer before what it holds."""
     if isinstance(tree, Model):
@@ -343,31 +387,6 @@ def models(tree: Any, path: str = "") -> Iterator[tuple[str, Model]]:
     for keys, node in branches(tree):
         if isinstance(node, Model):
             yield from models(node, path + text(keys))
-
-
-def count(tree: Any) -> int:
-    """The number of array entries in a tree, all roles together.
-
-    Args:
-        tree: A model or any pytree. To count one role, select it first:
-            `count(select(model, "params"))`.
-
-    Returns:
-        A Python integer.
-
-    Example:
-        >>> import jax, pyneurons_yat as pn
-        >>> pn.count(pn.Linear(jax.random.key(0), 64, 10))
-        650
-    """
-    return sum(int(getattr(leaf, "size", 1)) for leaf in jax.tree.leaves(tree))
-
-
-def describe(leaf: Any) -> str:
-    """A leaf's dtype and shape, such as `float32[3,2]`; a leaf that is no array, by its type."""
-    if not hasattr(leaf, "shape") or not hasattr(leaf, "dtype"):
-        return type(leaf).__name__
-    return f"{leaf.dtype}[{','.join(map(str, leaf.shape))}]"
 
 
 def signature(model: Model) -> str:

@@ -104,6 +104,7 @@ def parametrise(layer: Layer, pattern: Filter) -> Parametrise:
         >>> logarithmic = pn.reparam(model, log_scale)
         >>> logarithmic
         Linear  14 parameters
+          .kernel          LogScale
           .kernel['log']   float32[3,2]
           .kernel['sign']  float32[3,2]
           .bias            float32[2]

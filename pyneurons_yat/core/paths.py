@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jax.tree_util import GetAttrKey, keystr, tree_flatten_with_path
+from jax.tree_util import keystr, tree_flatten_with_path
 
-INSIDE = GetAttrKey("params")
-"""The key of a model's parameters that are no tuple, list or dictionary."""
+from .contents import INSIDE
+from .leaves import strong
 
 
 class Key(NamedTuple):
@@ -151,7 +151,7 @@ def replace(tree: Any, path: str | Sequence[Any], value: Any, *, reshape: bool =
     """
     place = normalise(path)
     way = [step[0] for step in _steps("replace", tree, place)]
-    return _replaced(tree, way, value, None if reshape else place)
+    return _replaced(tree, way, strong(value), None if reshape else place)
 
 
 def _replaced(tree: Any, way: list[int], value: Any, kept: str | None) -> Any:

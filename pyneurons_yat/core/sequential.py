@@ -8,7 +8,7 @@ from typing import Any
 from .bind import identity
 from .calls import observe, split_key
 from .model import Layer, Model, noting
-from .signatures import Wrapping, keywords_of
+from .signatures import Wrapping, keywords_of, shown
 
 Function = Callable[..., Any]
 
@@ -24,6 +24,9 @@ class Applied(Wrapping):
 
     def keywords(self) -> tuple[set[str], bool]:
         return keywords_of(self.function)
+
+    def title(self, name: str) -> str:
+        return shown(self.function)
 
 
 class Sequential(Layer):

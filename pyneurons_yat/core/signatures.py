@@ -19,6 +19,16 @@ class Wrapping:
         """What `positionals_of` tells of this function."""
         return []
 
+    def title(self, name: str) -> str:
+        """How a model that applies this function is shown, if its layer has some name."""
+        return name
+
+
+def shown(function: Callable[..., Any]) -> str:
+    """What to call a function: what it says of itself in `shown_as`, or its name."""
+    name = getattr(function, "__name__", type(function).__name__)
+    return str(getattr(function, "shown_as", name))
+
 
 def keywords_of(function: Callable[..., Any] | None) -> tuple[set[str], bool]:
     """The keyword-only parameters that a function names, and whether it takes any keyword.

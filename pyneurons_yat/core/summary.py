@@ -8,7 +8,8 @@ import jax
 from jax.tree_util import keystr, tree_flatten_with_path
 
 from .bind import identity
-from .model import Model, count, describe, models, static_for
+from .leaves import count, describe
+from .model import Model, models, static_for
 from .roles import leaves_with_roles
 
 
