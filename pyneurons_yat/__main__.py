@@ -6,11 +6,13 @@ python -m pyneurons_yat doctor     prints versions, devices, default dtype and m
 
 import argparse
 import importlib.metadata
+import math
 import platform
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -29,18 +31,17 @@ EXTRAS = {
     "notebooks": ("ipykernel", "nbclient", "nbformat"),
     "peers": ("nmn", "flax", "equinox"),
 }
-DEFAULTS = {
-    "hidden": 64,
-    "epochs": 60,
-    "batch_size": 64,
-    "learning_rate": 5e-3,
-    "weight_decay": 0.5,
-    "seed": 0,
-    "out": Path("digits"),
-    "format": "safetensors",
-    "no_progress": False,
-}
 CORE = ("jax", "jaxlib", "optax", "multipledispatch", "numpy")
+
+
+class Option(NamedTuple):
+    """An option of the main job."""
+
+    name: str
+    default: Any
+    help: str
+    type: Callable[[str], Any] = str
+    choices: tuple[str, ...] | None = None
 
 
 class Parser(argparse.ArgumentParser):
@@ -67,24 +68,62 @@ def seed(text: str) -> int:
 
 def positive(text: str) -> float:
     """A finite number above 0."""
+    return number(text, "above 0", lambda value: value > 0)
+
+
+def not_negative(text: str) -> float:
+    """A finite number of at least 0."""
+    return number(text, "of at least 0", lambda value: value >= 0)
+
+
+def number(text: str, wanted: str, fits: Callable[[float], bool]) -> float:
+    """A finite number that fits."""
     try:
-        number = float(text)
+        value = float(text)
     except ValueError:
-        number = 0.0
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be a number above 0, not {text!r}")
-    return number
+        value = math.nan
+    if not (math.isfinite(value) and fits(value)):
+        raise argparse.ArgumentTypeError(f"must be a number {wanted}, not {text!r}")
+    return value
+
+
+OPTIONS = (
+    Option("hidden", 64, "neurons of the hidden layer", at_least_one),
+    Option("epochs", 60, "times through the training data", at_least_one),
+    Option("batch_size", 64, "examples per step", at_least_one),
+    Option("learning_rate", 5e-3, "of adamw, by a cosine down to 0", positive),
+    Option("weight_decay", 0.5, "of adamw", not_negative),
+    Option("seed", 0, "of the networks, the shuffling and the division", seed),
+    Option("out", Path("digits"), "folder for picture and model", Path),
+    Option("format", "safetensors", "of the model file", choices=("safetensors", "npz")),
+)
+DEFAULTS = {option.name: option.default for option in OPTIONS} | {"no_progress": False}
 
 
 def parsed(arguments: list[str] | None) -> argparse.Namespace:
     """The command and its options, which may stand before it or behind it."""
     top = parser()
+    arguments = sys.argv[1:] if arguments is None else arguments
+    refuse_unknown(top, arguments)
     given = vars(top.parse_args(arguments))
     command = given.pop("command")
     if command == "doctor" and given:
-        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        top.error(f"doctor takes no options, but {options} came")
+        top.error(f"doctor takes no options, but {', '.join(map(flag, given))} came")
     return argparse.Namespace(command=command, **{**DEFAULTS, **given})
+
+
+def refuse_unknown(top: Parser, arguments: list[str]) -> None:
+    """Names an option that there is not; else argparse takes its value for a command."""
+    known = ["--help", "--version", *map(flag, DEFAULTS)]
+    for word in arguments:
+        name = word.partition("=")[0]
+        if word.startswith("--") and name not in known:
+            top.error(f"unknown option {name}; the options are {', '.join(known)}")
+
+
+def flag(name: str) -> str:
+    """An option as it is written."""
+    return f"--{name.replace('_', '-')}"
 
 
 def parser() -> Parser:
@@ -93,6 +132,7 @@ def parser() -> Parser:
         prog="python -m pyneurons_yat",
         description=(__doc__ or "").partition("\n")[0],
         argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
     )
     top.add_argument("--version", action="version", version=pn.__version__)
     commands = top.add_subparsers(dest="command", parser_class=Parser)
@@ -101,6 +141,7 @@ def parser() -> Parser:
         "digits",
         help="train on digits (what runs without a command)",
         argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
     )
     for target in (top, digits):
         add_training_options(target)
@@ -109,16 +150,14 @@ def parser() -> Parser:
 
 def add_training_options(target: argparse.ArgumentParser) -> None:
     """The options of the main job."""
-    add = target.add_argument
-    add("--hidden", type=at_least_one, help="neurons of the hidden layer")
-    add("--epochs", type=at_least_one, help="times through the training data")
-    add("--batch-size", type=at_least_one, help="examples per step")
-    add("--learning-rate", type=positive, help="of adamw, by a cosine down to 0")
-    add("--weight-decay", type=positive, help="of adamw")
-    add("--seed", type=seed, help="of the networks, the shuffling and the division")
-    add("--out", type=Path, help="folder for picture and model")
-    add("--format", choices=("safetensors", "npz"), help="of the model file")
-    add("--no-progress", action="store_true", help="show no progress bar")
+    for option in OPTIONS:
+        target.add_argument(
+            flag(option.name),
+            type=option.type,
+            choices=option.choices,
+            help=f"{option.help} (default: {option.default})",
+        )
+    target.add_argument("--no-progress", action="store_true", help="show no progress bar")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -128,7 +167,7 @@ def main(arguments: list[str] | None = None) -> int:
         return doctor() if options.command == "doctor" else train(options)
     except ImportError as error:
         print(f'{error}; install the extras: pip install "pyneurons_yat[demo,io]"', file=sys.stderr)
-    except OSError as error:
+    except (FloatingPointError, OSError) as error:
         print(f"python -m pyneurons_yat: {error}", file=sys.stderr)
     return 1
 

@@ -60,6 +60,7 @@ def test_npz_and_small_networks(tmp_path, capsys):
         (["--epochs", "1", "--no-progress", "digits", "--epochs", "2"], {"epochs": 2}),
         (["--no-progress", "digits"], {"no_progress": True}),
         (["digits", "--no-progress", "--seed", "4294967295"], {"seed": 2**32 - 1}),
+        (["--weight-decay", "0"], {"weight_decay": 0.0}),
     ],
 )
 def test_options_count_before_the_command_and_behind_it(arguments, given):
@@ -80,7 +81,13 @@ def test_options_count_before_the_command_and_behind_it(arguments, given):
         (["--learning-rate", "-1"], "argument --learning-rate: must be a number above 0, not '-1'"),
         (["--format", "pickle"], "argument --format: invalid choice: 'pickle'"),
         (["paint"], "argument command: invalid choice: 'paint'"),
-        (["digits", "--nothing"], "unrecognized arguments: --nothing"),
+        (
+            ["digits", "--nothing"],
+            "unknown option --nothing; the options are --help, --version, --hid",
+        ),
+        (["--nothing", "3"], "unknown option --nothing;"),
+        (["--nothing=5", "doctor"], "unknown option --nothing;"),
+        (["--weight-decay", "-1"], "argument --weight-decay: must be a number of at least 0, not"),
         (["doctor", "--epochs", "3"], "unrecognized arguments: --epochs 3"),
         (
             ["--epochs", "3", "--no-progress", "doctor"],
@@ -103,6 +110,25 @@ def test_a_folder_that_cannot_be_is_one_line_and_exit_code_1(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert main(["--out", str(tmp_path / "file"), "--epochs", "1"]) == 1
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_learning_rate_that_is_too_high_is_one_line_and_exit_code_1(tmp_path, capsys):
+    options = ["--learning-rate", "1e30", "--epochs", "1", "--hidden", "4", "--no-progress"]
+    assert main([*options, "--out", str(tmp_path)]) == 1
+    told, error = capsys.readouterr().err.splitlines()
+    assert told == "training Yat"
+    assert error.startswith("python -m pyneurons_yat: fit: ")
+    assert "lower the learning rate" in error
+
+
+def test_help_shows_what_an_option_is_if_it_is_not_given(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["digits", "--help"])
+    assert stopped.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    for name, default in DEFAULTS.items():
+        if name != "no_progress":
+            assert f"(default: {default})" in text.split(f"--{name.replace('_', '-')} ")[-1]
 
 
 def test_a_missing_extra_is_one_line_and_exit_code_1(tmp_path, capsys, monkeypatch):

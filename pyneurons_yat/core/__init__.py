@@ -4,12 +4,16 @@ from .bind import bind, identity
 from .calls import inference
 from .capture import capture, name
 from .compose import compose
-from .model import Box, Layer, Model, count
+from .exporting import exportable
+from .filters import Filter, label, where
+from .freezing import freeze, frozen_models, unfreeze
+from .leaves import count
+from .model import Box, Layer, Model
 from .parametrise import OnLeaves, Parametrise, Pattern, matching, parametrise
 from .paths import replace
 from .reparam import reparam
 from .repeat import repeat
-from .roles import freeze, frozen_models, grad, merge, partition, select, value_and_grad
+from .roles import grad, merge, partition, select, value_and_grad
 from .sequential import sequential
 from .signatures import options_of
 from .streams import streams
@@ -20,6 +24,7 @@ from .trees import concat, explode, implode, split, stack, unstack
 
 __all__ = [
     "Box",
+    "Filter",
     "Layer",
     "Model",
     "OnLeaves",
@@ -31,12 +36,14 @@ __all__ = [
     "concat",
     "count",
     "explode",
+    "exportable",
     "freeze",
     "frozen_models",
     "grad",
     "identity",
     "implode",
     "inference",
+    "label",
     "matching",
     "merge",
     "name",
@@ -55,6 +62,8 @@ __all__ = [
     "summary",
     "tie",
     "training",
+    "unfreeze",
     "unstack",
     "value_and_grad",
+    "where",
 ]

@@ -6,7 +6,7 @@ from typing import Any, overload
 
 from multipledispatch import Dispatcher
 
-from .model import Layer, Model
+from .model import Layer, Model, made
 from .paths import normalise
 from .signatures import taken_by
 
@@ -129,7 +129,7 @@ def _with_params(
 ) -> Model:
     if isinstance(params, str):
         raise NotImplementedError
-    return Model(_named(Model.__name__, identity, apply, observe, **keywords), params)
+    return made(_named(Model.__name__, identity, apply, observe, **keywords), params)
 
 
 def identity(x: Any) -> Any:

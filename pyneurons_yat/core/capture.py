@@ -17,7 +17,7 @@ from jax.ad_checkpoint import checkpoint_name
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
 from jax.tree_util import keystr, tree_flatten_with_path
 
-from .model import Around, Model, map_models
+from .model import Around, Model, map_below
 from .parametrise import is_parametrised
 
 Found = list[tuple[str, jax.Array]]
@@ -125,8 +125,7 @@ class Labelled(Around):
 
 def _labelled(model: Model, path: str) -> Model:
     """The model with every model in it, but not itself, marking its output with its path."""
-    params = map_models(_marking, model.params, path)
-    return Model(model.layer, params, model.static)
+    return map_below(_marking, model, path)
 
 
 def _marking(path: str, model: Model) -> Model:

@@ -11,8 +11,10 @@ from typing import Any, overload
 from multipledispatch import Dispatcher
 
 from .calls import split_key, with_key
+from .description import title
 from .model import Around, Layer, Model
 from .sequential import sequential
+from .signatures import shown
 
 Function = Callable[..., Any]
 
@@ -22,6 +24,10 @@ class Composed(Around):
     """The `apply` of `compose`: the layer, then the functions; those that take a key get one."""
 
     functions: tuple[Function, ...]
+
+    def title(self, name: str) -> str:
+        chain = " | ".join([title(self.layer), *map(shown, self.functions)])
+        return chain if name == _chain(self.layer, self.functions) else f"{name}: {chain}"
 
     def __call__(self, params: Any, *args: Any, key: Any = None, **options: Any) -> Any:
         first, *keys = split_key(key, 1 + len(self.functions))
@@ -98,8 +104,11 @@ def _compose_named(name: str, layer: Layer, *functions: Function, doc: str | Non
 
 @_compose.register(Layer, [Callable])
 def _compose_layer(layer: Layer, *functions: Function) -> Layer:
-    names = [layer.name, *(getattr(f, "__name__", type(f).__name__) for f in functions)]
-    return _compose_named(" | ".join(names), layer, *functions)
+    return _compose_named(_chain(layer, functions), layer, *functions)
+
+
+def _chain(layer: Layer, functions: tuple[Function, ...]) -> str:
+    return " | ".join([layer.name, *(getattr(f, "__name__", type(f).__name__) for f in functions)])
 
 
 @_compose.register(Model, [Callable])

@@ -2,6 +2,7 @@
 
 import copyreg
 import inspect
+import pickle
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,16 +12,18 @@ from operator import attrgetter
 from typing import Any, NamedTuple, NoReturn
 
 import jax
+import jax.export
 import jax.numpy as jnp
 from jax.tree_util import (
-    GetAttrKey,
-    SequenceKey,
     keystr,
     register_pytree_with_keys,
     tree_flatten_with_path,
 )
 
-from .paths import children, has_place
+from .contents import closed, held, keys_of, opened
+from .exporting import exportable, written
+from .leaves import describe, marked, strong
+from .paths import Key, beyond, children, has_place, spelled, text
 from .pickling import by_name
 from .signatures import (
     Parameter,
@@ -33,6 +36,15 @@ from .signatures import (
     takes_key,
     with_options,
 )
+
+ELSEWHERE = {
+    "eval": "a call, model(x), is inference; pn.training(f) makes a function that trains",
+    "train": "pn.training(f) makes a function in which every model trains; model(x) is inference",
+    "parameters": 'pn.select(model, "params") has them, as a tree',
+    "state_dict": "a model is a tree of arrays: jax.tree.leaves(model), pn.save(path, model)",
+    "forward": "call the model: model(x)",
+}
+"""What other libraries call a method, and what to write instead."""
 
 for kind in (jax.custom_jvp, jax.custom_vjp, type(jax.jit(by_name))):
     copyreg.pickle(kind, by_name)
@@ -105,8 +117,7 @@ class Layer(Wrapping):
             _check_call(self, args, created)
             with noting("while creating {}".format, self.name):
                 params = self.create(*args, **created)
-        _check_roles(self, params)
-        return Model(self, params, static)
+        return made(self, params, static)
 
     __signature__ = _LayerSignature()
 
@@ -137,6 +148,10 @@ class Layer(Wrapping):
     def __deepcopy__(self, memo: dict[int, Any]) -> "Layer":
         """The layer itself: it is a value, and a copied function would not be equal."""
         return self
+
+    def functions(self) -> tuple[Any, ...]:
+        """What the layer is without the roles of its leaves."""
+        return self.name, self.create, self.apply, self.observe
 
     def parts(self, parameters: Any) -> tuple[Any, ...]:
         """What iterating over a model of this layer yields."""
@@ -231,10 +246,16 @@ def _unboxed(layer: Layer, box: Box, unused: set[str]) -> Any:
     return box.value
 
 
+def made(layer: Layer, params: Any, static: tuple[tuple[str, Any], ...] = ()) -> "Model":
+    """A new model of parameters that were just made: their roles checked, their dtypes settled."""
+    _check_roles(layer, params)
+    return Model(layer, exportable(strong(params)), static)
+
+
 def _check_roles(layer: Layer, params: Any) -> None:
     for path, role in layer.roles:
         if not has_place(params, path):
-            here = ", ".join(key for key, _ in children(params)[0]) or "nothing"
+            here = ", ".join(key.shown for key, _ in children(params)[0]) or "nothing"
             raise ValueError(
                 f"{layer.name}: the role {role!r} is declared for {path!r}, which the parameters "
                 f"do not have; they have {here}"
@@ -261,7 +282,8 @@ class Model:
 
     `model(x)` is inference. Keyword options override the static configuration for one call, and
     may be traced arrays there. Fields of the parameters read as attributes, `model.kernel`, and
-    items as items, `model[0]`, unless a model attribute has that name.
+    items as items, `model[0]`, unless a model attribute has that name. A tree of labels or booleans
+    of the structure of a model returns itself when called with a model, as optax does.
 
     Attributes:
         layer: The `Layer` that made it.
@@ -281,19 +303,22 @@ class Model:
 
     # Calling a jitted function takes its models apart. So a model keeps the two tuples that are
     # then handed over, which `attrgetter` does without running Python. And parameters that are a
-    # tuple are not a node of their own: their fields are the children of the model.
+    # tuple, a list or a dictionary are no node of their own: what they hold, the model holds.
     __slots__ = ("__weakref__", "_children", "_metadata")
 
     def __init__(self, layer: Layer, params: Any, static: tuple[tuple[str, Any], ...] = ()) -> None:
-        """Puts a layer, finished parameters and static configuration together."""
-        kind = type(params) if _is_plain_tuple(params) else None
-        _set_children(self, (params,) if kind is None else params)
+        """Puts a layer, finished parameters and static configuration together.
+
+        The roles that the layer declares for models in the parameters are handed on to these.
+        """
+        kind, inside = opened(_told(params, layer.roles) if layer.roles else params)
+        _set_children(self, inside)
         _set_metadata(self, (layer, static, kind))
 
     @property
     def params(self) -> Any:
         """What `create` returned."""
-        return self._children[0] if self._metadata[2] is None else self._children
+        return closed(self._metadata[2], self._children)
 
     @property
     def layer(self) -> Layer:
@@ -318,6 +343,8 @@ class Model:
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         """Applies the model: inference, unless `training` of a function calls it."""
+        if args and isinstance(args[0], Model) and marked(self):
+            return self
         layer = self.layer
         names, anything = layer.taken
         static = {name: value for name, value in self.static if anything or name in names}
@@ -336,37 +363,50 @@ class Model:
 
     def __getitem__(self, index: Any) -> Any:
         """A part of a sequential model by position, name or slice; else an item of `params`."""
-        return self.layer.part(self.params, index)
+        try:
+            return self.layer.part(self.params, index)
+        except (IndexError, KeyError, TypeError) as error:
+            if self._metadata[2] is None or not isinstance(index, str | int):
+                raise
+            kind = IndexError if isinstance(error, IndexError) else KeyError
+            raise kind(
+                f"{self.layer.name} has no part {index!r}; it has {self._listed()}"
+            ) from None
 
     def __getattr__(self, name: str) -> Any:
         """A field of the parameters."""
-        params = object.__getattribute__(self, "params")
-        if not name.startswith("_") and (
-            name in getattr(params, "_fields", ()) or isinstance(params, Model)
-        ):
+        if name.startswith("_"):
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        params = self.params
+        if name in getattr(params, "_fields", ()) or isinstance(params, Model):
             return getattr(params, name)
-        raise AttributeError(f"{self.layer.name} has no attribute or parameter {name!r}")
+        cure = ELSEWHERE.get(name, f"it has {self._listed()}")
+        raise AttributeError(
+            f"{self.layer.name} has no attribute or parameter {name!r}; {cure}", name=name, obj=self
+        )
+
+    def _listed(self) -> str:
+        """How the children are read."""
+        return ", ".join(key.shown for key, _ in children(self)[0]) or "no parameters"
+
+    def __dir__(self) -> list[str]:
+        """The attributes of a model and the fields of its parameters."""
+        params = self.params
+        fields = dir(params) if isinstance(params, Model) else getattr(params, "_fields", ())
+        return sorted({*super().__dir__(), *fields})
+
+    def _ipython_key_completions_(self) -> list[str]:
+        """The names that fit between the brackets of `model["..."]`."""
+        params = self.params
+        if isinstance(params, Model):
+            return params._ipython_key_completions_()
+        return [key for key in params if isinstance(key, str)] if isinstance(params, dict) else []
 
     def __repr__(self) -> str:
-        """The name, the number of parameters, and one line per leaf; never values."""
-        lines = [(keystr(path), describe(leaf)) for path, leaf in tree_flatten_with_path(self)[0]]
-        width = max((len(path) for path, _ in lines), default=0)
-        static = ", ".join(f"{name}={value!r}" for name, value in self.static)
-        head = f"{self.layer.name}{f'({static})' if static else ''}  {count(self):,} parameters"
-        return "\n".join([head, *(f"  {path:{width}}  {leaf}" for path, leaf in lines)])
+        """What it is, what it counts by role, and one line per part and leaf; never values."""
+        from .description import drawn
 
-
-@dataclass(frozen=True)
-class _Inside:
-    """The key of parameters that are no tuple, which adds nothing to a path."""
-
-    def __str__(self) -> str:
-        return ""
-
-
-def _is_plain_tuple(params: Any) -> bool:
-    """Whether parameters are a tuple or a named tuple, and not a tuple of a class of its own."""
-    return type(params) is tuple or (isinstance(params, tuple) and hasattr(params, "_fields"))
+        return drawn(self)
 
 
 _set_children = Model._children.__set__
@@ -375,75 +415,76 @@ _flatten = attrgetter("_children", "_metadata")
 
 
 def _flatten_with_keys(model: Model) -> tuple[list[tuple[Any, Any]], tuple[Any, ...]]:
-    keys = _keys(model._metadata[2], len(model._children))
+    keys = keys_of(model._metadata[2], len(model._children))
     return list(zip(keys, model._children, strict=True)), model._metadata
-
-
-def _keys(kind: Any, size: int) -> list[Any]:
-    if kind is None:
-        return [_Inside()]
-    return list(map(SequenceKey, range(size)) if kind is tuple else map(GetAttrKey, kind._fields))
 
 
 def _unflatten(metadata: tuple[Any, ...], children: Iterable[Any]) -> Model:
     model = object.__new__(Model)
-    kind = metadata[2]
-    if kind is None or kind is tuple:
-        _set_children(model, tuple(children))
-    else:  # the `__new__` of a named tuple runs Python, which every compiled call would pay for
-        _set_children(model, tuple.__new__(kind, children))
+    _set_children(model, held(metadata[2], children))
     _set_metadata(model, metadata)
     return model
 
 
 register_pytree_with_keys(Model, _flatten_with_keys, _unflatten, _flatten)
+jax.export.register_pytree_node_serialization(
+    Model,
+    serialized_name="pyneurons_yat.Model",
+    serialize_auxdata=written,
+    deserialize_auxdata=pickle.loads,
+)
+
+
+def branches(tree: Any) -> list[tuple[tuple[Key, ...], Any]]:
+    """The leaves and the models right below a node, with the keys that lead there from it."""
+    inside = isinstance(tree, Model) and tree._metadata[2] is None
+    pairs = tree_flatten_with_path(tree, is_leaf=_outermost_below(tree))[0]
+    return [(spelled(keys, inside), node) for keys, node in pairs]
+
+
+def rebuilt(tree: Any, nodes: Iterable[Any]) -> Any:
+    """The tree with other nodes in the place of its `branches`."""
+    return jax.tree.unflatten(jax.tree.structure(tree, is_leaf=_outermost_below(tree)), nodes)
+
+
+def _outermost_below(tree: Any) -> Callable[[Any], bool]:
+    return lambda node: isinstance(node, Model) and node is not tree
+
+
+def _told(tree: Any, roles: tuple[tuple[str, str], ...]) -> Any:
+    """The tree with models that know of the roles which are declared for them from outside."""
+    if isinstance(tree, Model):
+        known = tuple(dict.fromkeys([*roles, *tree.layer.roles]))
+        layer = tree.layer if known == tree.layer.roles else with_fields(tree.layer, roles=known)
+        return tree if layer is tree.layer else Model(layer, tree.params, tree.static)
+    nodes = [
+        _told(
+            node,
+            tuple((left, role) for path, role in roles if (left := beyond(path, keys)) is not None),
+        )
+        if isinstance(node, Model)
+        else node
+        for keys, node in branches(tree)
+    ]
+    return rebuilt(tree, nodes)
 
 
 def models(tree: Any, path: str = "") -> Iterator[tuple[str, Model]]:
     """Every model in a tree with its path, the outer before what it holds."""
     if isinstance(tree, Model):
         yield path, tree
-    pairs, _ = tree_flatten_with_path(
-        tree, is_leaf=lambda node: isinstance(node, Model) and node is not tree
-    )
-    for keys, node in pairs:
+    for keys, node in branches(tree):
         if isinstance(node, Model):
-            yield from models(node, path + keystr(keys))
+            yield from models(node, path + text(keys))
 
 
-def map_models(function: Callable[[str, Model], Any], tree: Any, path: str = "") -> Any:
-    """The tree with `function(path, model)` in the place of each of its outermost models."""
-    pairs, structure = tree_flatten_with_path(tree, is_leaf=lambda node: isinstance(node, Model))
+def map_below(function: Callable[[str, Model], Any], tree: Any, path: str = "") -> Any:
+    """The tree with `function(path, model)` in the place of each model right below it."""
     nodes = [
-        function(path + keystr(keys), node) if isinstance(node, Model) else node
-        for keys, node in pairs
+        function(path + text(keys), node) if isinstance(node, Model) else node
+        for keys, node in branches(tree)
     ]
-    return jax.tree.unflatten(structure, nodes)
-
-
-def count(tree: Any) -> int:
-    """The number of array entries in a tree, all roles together.
-
-    Args:
-        tree: A model or any pytree. To count one role, select it first:
-            `count(select(model, "params"))`.
-
-    Returns:
-        A Python integer.
-
-    Example:
-        >>> import jax, pyneurons_yat as pn
-        >>> pn.count(pn.Linear(jax.random.key(0), 64, 10))
-        650
-    """
-    return sum(int(getattr(leaf, "size", 1)) for leaf in jax.tree.leaves(tree))
-
-
-def describe(leaf: Any) -> str:
-    """A leaf's dtype and shape, such as `float32[3,2]`; a leaf that is no array, by its type."""
-    if not hasattr(leaf, "shape") or not hasattr(leaf, "dtype"):
-        return type(leaf).__name__
-    return f"{leaf.dtype}[{','.join(map(str, leaf.shape))}]"
+    return rebuilt(tree, nodes)
 
 
 def signature(model: Model) -> str:

@@ -1,39 +1,36 @@
 """parametrise: an array of a model as the value of a small model in its place."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.tree_util import keystr, tree_flatten_with_path
 
 from .calls import split_key
+from .filters import Filter, places, taken
 from .model import Layer, Model, Parametrization
 from .repeat import Repeated
 from .signatures import takes_key
 from .training import observe
 
-Pattern = str | Callable[[str, Any], bool]
+Pattern = Filter
 
 
 @dataclass(frozen=True)
 class OnLeaves:
     """A transform for `reparam`: a function on each floating array whose path fits.
 
-    Inside a `repeat` it is applied copy by copy. A pattern is the text of a path in which `*`
-    stands for anything, or a predicate of path and array, which are those that `partition` hands to
-    its filters.
+    Inside a `repeat` it is applied copy by copy.
 
     Attributes:
         function: `function(array, *arguments)`, an array of the same shape.
-        pattern: Which arrays.
+        pattern: Which arrays, a filter as for `partition`.
         arguments: Hashable, so that transforms made alike are equal.
     """
 
     function: Callable[..., Any]
-    pattern: Pattern = "*"
+    pattern: Filter = "*"
     arguments: tuple[Any, ...] = ()
 
     def __call__(self, params: Any) -> Any:
@@ -47,7 +44,7 @@ class Parametrise:
     """What `parametrise` returns."""
 
     layer: Layer
-    pattern: Pattern
+    pattern: Filter
 
     def prepared(self, params: Any) -> Any:
         """The parameters with a model in the place of each array whose path fits."""
@@ -70,10 +67,10 @@ class Parametrise:
 
     def owns(self, node: Any) -> bool:
         """Whether a node is a model that this transform put there."""
-        return isinstance(node, Model) and node.layer == self.layer
+        return is_parametrised(node) and node.layer.functions() == self.layer.functions()
 
 
-def parametrise(layer: Layer, pattern: Pattern) -> Parametrise:
+def parametrise(layer: Layer, pattern: Filter) -> Parametrise:
     """A transform for `reparam` that computes arrays from parameters or state of their own.
 
     In the place of each array whose path fits stands a model of `layer`, created from the array:
@@ -83,15 +80,14 @@ def parametrise(layer: Layer, pattern: Pattern) -> Parametrise:
 
     Args:
         layer: A layer whose `create` takes an array and whose `apply` takes no input.
-        pattern: The text of a path in which `*` stands for anything, such as `"*kernel"`; or a
-            predicate of path and array.
+        pattern: Which arrays, a filter as for `partition`: `"*kernel"`, `"hidden.kernel"`, a role.
 
     Returns:
         A transform: `reparam(target, parametrise(layer, pattern))`.
 
     Raises:
         TypeError: If `layer` is not a layer.
-        ValueError: When the model is made, if the pattern fits no floating array.
+        ValueError: When the model is made, if the filter takes no floating array.
 
     Example:
         >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
@@ -104,6 +100,7 @@ def parametrise(layer: Layer, pattern: Pattern) -> Parametrise:
         >>> logarithmic = pn.reparam(model, log_scale)
         >>> logarithmic
         Linear  14 parameters
+          .kernel          LogScale
           .kernel['log']   float32[3,2]
           .kernel['sign']  float32[3,2]
           .bias            float32[2]
@@ -142,28 +139,21 @@ def is_parametrised(node: Any) -> bool:
     return isinstance(node, Model) and isinstance(node.layer, Parametrization)
 
 
-def matching(pattern: Pattern, params: Any) -> set[int]:
-    """The positions of the floating leaves that a pattern fits, at least one."""
-    pairs = [(keystr(keys), leaf) for keys, leaf in tree_flatten_with_path(params)[0]]
-    floats = [
-        (i, path, leaf)
-        for i, (path, leaf) in enumerate(pairs)
-        if jnp.issubdtype(getattr(leaf, "dtype", type(leaf)), jnp.floating)
-    ]
-    chosen = {i for i, path, leaf in floats if _fits(pattern, path, leaf)}
-    if not chosen:
-        raise ValueError(
-            f"the pattern {pattern!r} fits no floating array of the parameters; they have "
-            f"{', '.join(path for _, path, _ in floats) or 'none'}"
-        )
-    return chosen
+def matching(pattern: Filter, params: Any) -> set[int]:
+    """The positions of the floating leaves that a filter takes, at least one.
 
-
-def _fits(pattern: Pattern, path: str, leaf: Any) -> bool:
-    if not isinstance(pattern, str):
-        return pattern(path, leaf)
-    expression = ".*".join(map(re.escape, pattern.split("*")))
-    return re.fullmatch(expression, path) is not None or path == "." + pattern
+    What stands in the place of an array is taken for itself alone, not for the array.
+    """
+    here = places(params)
+    apart = frozenset(at.keys for at in here if is_parametrised(at.node))
+    leaves = [at for at in here if not isinstance(at.node, Model)]
+    floats = {
+        i: at
+        for i, at in enumerate(leaves)
+        if jnp.issubdtype(getattr(at.node, "dtype", type(at.node)), jnp.floating)
+    }
+    fits = taken("reparam", pattern, list(floats.values()), apart)
+    return {i for i, fit in zip(floats, fits, strict=True) if fit}
 
 
 def _mapped(

@@ -4,20 +4,14 @@ A leaf's role comes from the roles that the layers around it declare, the outerm
 any, an array of an inexact dtype is `"params"` and every other leaf is `"buffers"`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from dataclasses import replace as with_fields
-from types import EllipsisType
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jax.tree_util import keystr, tree_flatten_with_path
 
-from .model import Model, models
-from .paths import normalise, within
-
-Filter = str | EllipsisType | Callable[[str, Any], bool]
+from .filters import Filter, Place, leaf_places, takers, takes
 
 
 @jax.tree_util.register_static
@@ -36,58 +30,9 @@ class Hole:
 HOLE = Hole()
 
 
-def leaves_with_roles(tree: Any) -> list[tuple[str, Any, str]]:
+def leaves_with_roles(tree: Any) -> list[tuple[str, Any, str | None]]:
     """Path, leaf and role of every leaf, in the order of `jax.tree.leaves`."""
-    rules = _rules(tree)
-    pairs = [(keystr(keys), leaf) for keys, leaf in tree_flatten_with_path(tree)[0]]
-    return [(path, leaf, _declared(path, rules) or _usual(leaf)) for path, leaf in pairs]
-
-
-def frozen_models(tree: Any) -> set[str]:
-    """The paths of the models in a tree that are frozen: they compute in training as in inference.
-
-    A model is frozen if the role of its own place is `"frozen"`, which counts for models without
-    leaves too, or if it has leaves and each of them has this role.
-
-    Args:
-        tree: A model or any pytree.
-
-    Returns:
-        Paths as `models(tree)` yields them; the path of the tree itself is empty.
-    """
-    rules, leaves = _rules(tree), leaves_with_roles(tree)
-    found = set()
-    for path, _ in models(tree):
-        below = {role for leaf, _, role in leaves if within(leaf, path)}
-        if below == {"frozen"} or _declared(path, rules) == "frozen":
-            found.add(path)
-    return found
-
-
-def _rules(tree: Any) -> list[tuple[str, str]]:
-    """Places and the roles declared for them, those that go before the others first."""
-    pairs = [(path, model.layer.roles) for path, model in models(tree)]
-    return [(path + below, role) for path, roles in pairs for below, role in roles]
-
-
-def _declared(path: str, rules: list[tuple[str, str]]) -> str | None:
-    return next((role for place, role in rules if within(path, place)), None)
-
-
-def _usual(leaf: Any) -> str:
-    dtype = getattr(leaf, "dtype", type(leaf))
-    return "params" if jnp.issubdtype(dtype, jnp.inexact) else "buffers"
-
-
-def _takes(one: Filter, path: str, leaf: Any, role: str) -> bool:
-    if isinstance(one, str):
-        return role == one
-    if one is not ... and not callable(one):
-        raise TypeError(
-            "a filter is a role, ... or a function (path, leaf) -> bool, but a "
-            f"{type(one).__name__} came"
-        )
-    return one is ... or one(path, leaf)
+    return [(place.path, place.node, place.role) for place in leaf_places(tree)]
 
 
 def partition(tree: Any, *filters: Filter) -> tuple[Any, ...]:
@@ -95,8 +40,9 @@ def partition(tree: Any, *filters: Filter) -> tuple[Any, ...]:
 
     Args:
         tree: A model or any pytree.
-        *filters: A role (`"params"`, `"batch_stats"`, `"frozen"`, ...), `...` for the rest, or
-            `predicate(path, leaf) -> bool` with the path as text.
+        *filters: A role (`"params"`, `"batch_stats"`, `"frozen"`, ...), a path (`"hidden.kernel"`)
+            or a pattern of one (`"*kernel"`), `predicate(path, leaf) -> bool` with the path as
+            text, or `...` for the rest.
 
     Returns:
         As many trees as filters, all of the structure of `tree`, with a hole where a leaf went
@@ -105,8 +51,10 @@ def partition(tree: Any, *filters: Filter) -> tuple[Any, ...]:
         and `merge` gives them back: a part can be partitioned again.
 
     Raises:
-        ValueError: If no filter takes a leaf; the message names its path. End with `...` to take
-            the rest.
+        TypeError: If a filter is none of these.
+        ValueError: If a filter takes nothing, or nothing but what those before it have taken; the
+            message lists the roles and paths. If no filter takes a leaf; the message names its
+            path. End with `...` to take the rest, which may be nothing.
 
     Example:
         >>> import jax, pyneurons_yat as pn
@@ -115,18 +63,19 @@ def partition(tree: Any, *filters: Filter) -> tuple[Any, ...]:
         >>> pn.count(params), pn.count(rest), pn.count(pn.merge(params, rest))
         (2, 6, 8)
     """
-    structure = jax.tree.structure(_aged(tree))
-    parts: list[list[Any]] = [[] for _ in filters]
-    for path, leaf, role in leaves_with_roles(tree):
-        taker = next((i for i, one in enumerate(filters) if _takes(one, path, leaf, role)), None)
-        if taker is None:
-            raise ValueError(
-                f"partition: no filter takes the leaf at {path or 'the root'!r}, whose role is "
-                f"{role!r}; add a filter for it, or ... for the rest"
-            )
-        for i, part in enumerate(parts):
-            part.append(leaf if i == taker else HOLE)
-    return tuple(jax.tree.unflatten(structure, part) for part in parts)
+    return _divided("partition", tree, filters)
+
+
+def _divided(function: str, tree: Any, filters: Sequence[Filter]) -> tuple[Any, ...]:
+    here = leaf_places(tree)
+    found = takers(function, filters, here)
+    return tuple(_kept(tree, here, [taker == i for taker in found]) for i in range(len(filters)))
+
+
+def _kept(tree: Any, here: list[Place], keep: list[bool]) -> Any:
+    """The tree with holes where a leaf is not kept."""
+    leaves = [place.node if kept else HOLE for place, kept in zip(here, keep, strict=True)]
+    return jax.tree.unflatten(jax.tree.structure(_aged(tree)), leaves)
 
 
 def merge(*parts: Any) -> Any:
@@ -192,60 +141,23 @@ def select(tree: Any, *filters: Filter) -> Any:
 
     Args:
         tree: A model or any pytree.
-        *filters: As for `partition`.
+        *filters: As for `partition`, in any order.
 
     Returns:
         A tree of the structure of `tree`.
 
+    Raises:
+        TypeError: If a filter is none.
+        ValueError: If there is no filter, or one takes nothing; the message lists what there is.
+
     Example:
         >>> import jax, pyneurons_yat as pn
         >>> model = pn.Linear(jax.random.key(0), 3, 2)
-        >>> pn.count(pn.select(model, lambda path, leaf: path.endswith("bias")))
+        >>> pn.count(pn.select(model, "*bias"))
         2
     """
-    structure = jax.tree.structure(_aged(tree))
-    kept = [
-        leaf if any(_takes(one, path, leaf, role) for one in filters) else HOLE
-        for path, leaf, role in leaves_with_roles(tree)
-    ]
-    return jax.tree.unflatten(structure, kept)
-
-
-def freeze(model: Model, *paths: str) -> Model:
-    """Gives the role `"frozen"` to what lies at some paths of a model, or to all of it.
-
-    What is frozen is not part of `"params"`: `grad`, `fit` and the optimiser do not see it, so
-    weight decay does not move it either.
-
-    Args:
-        model: A model.
-        *paths: Where, such as `"kernel"` or `"[0]"`; everything below counts. None means all.
-
-    Returns:
-        A model with the same leaves, whose layer declares the roles.
-
-    Raises:
-        TypeError: If `model` is not a model.
-        ValueError: If a path has no leaf.
-
-    Example:
-        >>> import jax, pyneurons_yat as pn
-        >>> model = pn.freeze(pn.Linear(jax.random.key(0), 3, 2), "kernel")
-        >>> gradient = pn.grad(lambda model, x: model(x).sum())(model, jax.numpy.ones(3))
-        >>> [leaf.shape for leaf in jax.tree.leaves(gradient)]
-        [(2,)]
-    """
-    if not isinstance(model, Model):
-        raise TypeError(f"freeze: model must be a Model, but a {type(model).__name__} came")
-    here = [path for path, _, _ in leaves_with_roles(model)]
-    wanted = [normalise(path) for path in paths or ("",)]
-    for path in wanted:
-        if not any(within(leaf, path) for leaf in here):
-            raise ValueError(
-                f"freeze: no leaf at {path!r} in {model.layer.name}; it has {', '.join(here)}"
-            )
-    roles = dict.fromkeys([*((path, "frozen") for path in wanted), *model.layer.roles])
-    return Model(with_fields(model.layer, roles=tuple(roles)), model.params, model.static)
+    here = leaf_places(tree)
+    return _kept(tree, here, takes("select", filters, here))
 
 
 def value_and_grad(
@@ -255,7 +167,7 @@ def value_and_grad(
 
     Args:
         f: `f(model, *args, **keywords) -> scalar`, or `(scalar, auxiliary)` with `has_aux`.
-        wrt: A filter as for `partition`: a role, `...`, or a predicate of path and leaf.
+        wrt: A filter as for `partition`: a role, a path, a pattern, a predicate, or `...`.
         has_aux: Whether `f` returns auxiliary data as well.
 
     Returns:
@@ -263,7 +175,7 @@ def value_and_grad(
         with holes where nothing is differentiated, as `partition(model, wrt, ...)[0]` has.
 
     Raises:
-        ValueError: If the filter takes no leaf at all.
+        ValueError: If the filter takes no leaf; the message lists what there is.
 
     Example:
         >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
@@ -274,11 +186,7 @@ def value_and_grad(
     """
 
     def wrapped(model: Any, *args: Any, **keywords: Any) -> Any:
-        chosen, rest = partition(model, wrt, ...)
-        if not jax.tree.leaves(chosen):
-            raise ValueError(
-                f"value_and_grad: wrt={wrt!r} takes no leaf of the {type(model).__name__}"
-            )
+        chosen, rest = _divided("value_and_grad", model, (wrt, ...))
 
         def of_chosen(chosen: Any) -> Any:
             return f(merge(chosen, rest), *args, **keywords)

@@ -3,14 +3,12 @@
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from dataclasses import replace as with_fields
 from inspect import Signature
 from typing import Any
 
 from .bind import identity
 from .model import Layer, Model, noting
-from .paths import within
-from .signatures import Parameter, Wrapping, taken_by, with_options
+from .signatures import Parameter, Wrapping, shown, taken_by, with_options
 
 Function = Callable[..., Any]
 
@@ -33,34 +31,22 @@ class Applied(Wrapping):
         options = [taken.signature.parameters[name] for name in sorted(taken.keywords)]
         return with_options(Signature([PARAMS, *own]), options)
 
+    def title(self, name: str) -> str:
+        return shown(self.function)
+
 
 class Sequential(Layer):
     """The layer of `sequential`: parameters are the parts, functions as models without any."""
 
     def parts(self, parameters: Any) -> tuple[Any, ...]:
-        return tuple(_unwrap(part) for _, part in self._own_items(parameters))
+        return tuple(_unwrap(part) for _, part in _items(parameters))
 
     def part(self, parameters: Any, index: Any) -> Any:
-        items = self._own_items(parameters)
+        items = _items(parameters)
         if isinstance(index, slice):
             named = isinstance(parameters, dict)
             return _sequential(OrderedDict(items[index]) if named else [p for _, p in items[index]])
         return _unwrap(items[index][1] if isinstance(index, int) else dict(items)[index])
-
-    def _own_items(self, parameters: Any) -> list[tuple[Any, Model]]:
-        """Places and parts, each of which takes along the roles that are declared for it here."""
-        return [(place, self._with_roles(place, part)) for place, part in _items(parameters)]
-
-    def _with_roles(self, place: Any, part: Model) -> Model:
-        here = f"[{place!r}]"
-        inside = [
-            (path.removeprefix(here), role) for path, role in self.roles if within(path, here)
-        ]
-        around = [("", role) for path, role in self.roles if within(here, path) and path != here]
-        roles = tuple(dict.fromkeys([*inside, *around, *part.layer.roles]))
-        if roles == part.layer.roles:
-            return part
-        return Model(with_fields(part.layer, roles=roles), part.params, part.static)
 
 
 def sequential(*parts: Any) -> Model:

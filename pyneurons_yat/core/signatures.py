@@ -25,6 +25,16 @@ class Wrapping:
         """The signature, where `inspect` looks for it."""
         return self.signature()
 
+    def title(self, name: str) -> str:
+        """How a model that applies this function is shown, if its layer has some name."""
+        return name
+
+
+def shown(function: Callable[..., Any]) -> str:
+    """What to call a function: what it says of itself in `shown_as`, or its name."""
+    name = getattr(function, "__name__", type(function).__name__)
+    return str(getattr(function, "shown_as", name))
+
 
 class Taken(NamedTuple):
     """What a function takes.

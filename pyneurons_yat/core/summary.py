@@ -8,7 +8,8 @@ import jax
 from jax.tree_util import keystr, tree_flatten_with_path
 
 from .bind import identity
-from .model import Model, count, describe, models
+from .leaves import count, describe
+from .model import Model, models
 from .roles import leaves_with_roles
 from .signatures import options_of
 
@@ -81,7 +82,7 @@ def _is_model(node: Any) -> bool:
 
 
 def _totals(model: Model) -> list[str]:
-    by_role: dict[str, list[Any]] = {}
+    by_role: dict[str | None, list[Any]] = {}
     for _, leaf, role in leaves_with_roles(model):
         by_role.setdefault(role, []).append(leaf)
     return [

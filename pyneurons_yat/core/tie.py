@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from .model import Around, Layer, Model
-from .paths import find, normalise, replace, within
+from .paths import find, in_full, replace, within
 
 Function = Callable[..., Any]
 Ties = tuple[tuple[str, str, Function | None], ...]
@@ -70,9 +70,9 @@ def tie(model: Model, mapping: Mapping[str, str | tuple[str, Function]]) -> Mode
             "tie: mapping must map the path of a target to that of its source, but a "
             f"{type(mapping).__name__} came"
         )
-    ties = tuple(_tie(target, source) for target, source in mapping.items())
-    _check_apart(ties)
     params = model.params
+    ties = tuple(_tie(params, target, source) for target, source in mapping.items())
+    _check_apart(ties)
     for target, source, function in ties:
         _check_alike(params, target, source, function)
         params = replace(params, target, None)
@@ -81,9 +81,11 @@ def tie(model: Model, mapping: Mapping[str, str | tuple[str, Function]]) -> Mode
     return Model(tied, params, model.static)
 
 
-def _tie(target: str, source: str | tuple[str, Function]) -> tuple[str, str, Function | None]:
+def _tie(
+    params: Any, target: str, source: str | tuple[str, Function]
+) -> tuple[str, str, Function | None]:
     path, function = (source, None) if isinstance(source, str) else source
-    return normalise(target), normalise(path), function
+    return in_full("tie", params, target), in_full("tie", params, path), function
 
 
 def _check_apart(ties: Ties) -> None:

@@ -18,17 +18,16 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import jaxpr_as_fun
 from jax.ref import AbstractRef
-from jax.tree_util import keystr, tree_flatten_with_path
 
 from .calls import Missing, is_given, rests
+from .filters import leaf_places
+from .freezing import FROZEN, frozen_models
 from .internals import discharged, outside_of_traces
-from .model import Around, Layer, Model, Parametrization, map_models
+from .model import Around, Layer, Model, Parametrization, map_below
 from .paths import within
-from .roles import frozen_models, leaves_with_roles
-from .signatures import Wrapping, taken_by, takes_key
+from .signatures import Wrapping, shown, taken_by, takes_key
 
 Function = Callable[..., Any]
-FROZEN = "frozen"
 
 
 def training(f: Function) -> Callable[..., tuple[Any, Any]]:
@@ -181,9 +180,9 @@ class Run:
         self.refs: dict[str, Any] = {}
         self.written: set[str] = set()
         self.tree = tree = disarmed(tree)
-        self.leaves = {path: (leaf, role) for path, leaf, role in leaves_with_roles(tree)}
+        self.leaves = {at.path: (at.node, at.role) for at in leaf_places(tree)}
         self.frozen = frozen_models(tree)
-        self.armed = map_models(self._armed, tree)
+        self.armed = mapped(self._armed, tree)
 
     def _armed(self, path: str, model: Model) -> Model:
         """The model, and those that it holds, in training."""
@@ -195,12 +194,11 @@ class Run:
         if takes_key(layer.apply) and not isinstance(layer.apply, Trained):
             apply = self._trained(path, _drawing(layer), layer.apply, False)
             layer = with_fields(layer, apply=apply)
-        params = model.params
-        if not _says_all(before):
-            params = map_models(self._armed, params, path)
         if layer is not before:
             layer.__dict__["before"] = self, path, before  # no field: equality does not see it
-        return Model(layer, params, model.static)
+        if not _says_all(before):
+            model = map_below(self._armed, model, path)
+        return Model(layer, model.params, model.static)
 
     def _layer(self, path: str, layer: Layer) -> Layer:
         """The layer with what moves in training, itself or one that it is built around.
@@ -250,10 +248,10 @@ class Run:
 
     def moved_by(self, part: "Trained", params: Any, function: Function) -> Any:
         """What a function `params -> (y, params)` returns; what it moves is noted."""
-        pairs, structure = tree_flatten_with_path(params)
-        places = [part.path + keystr(keys) for keys, _ in pairs]
-        given = zip(places, pairs, strict=True)
-        before = [self._current(part.name, place, leaf) for place, (_, leaf) in given]
+        given, structure = jax.tree.flatten(params)
+        places = [part.path + at.path for at in leaf_places(params)]
+        pairs = zip(places, given, strict=True)
+        before = [self._current(part.name, place, leaf) for place, leaf in pairs]
         y, after = _pair(part.name, function(jax.tree.unflatten(structure, before)))
         leaves, kept = jax.tree.flatten(after)
         if kept != structure:
@@ -307,16 +305,20 @@ class Run:
     def moved(self, tree: Any, values: list[Any]) -> Any:
         """The tree with the values of what moved; its other leaves are the same objects."""
         after = dict(zip(self.state, values, strict=True))
-        pairs, structure = tree_flatten_with_path(tree)
-        places = [(keystr(keys), leaf) for keys, leaf in pairs]
+        places = [(at.path, at.node) for at in leaf_places(tree)]
         leaves = [after[place] if place in self.written else leaf for place, leaf in places]
-        return jax.tree.unflatten(structure, leaves)
+        return jax.tree.unflatten(jax.tree.structure(tree), leaves)
+
+
+def mapped(function: Callable[[str, Model], Any], tree: Any) -> Any:
+    """The tree with `function(path, model)` in the place of each of its outermost models."""
+    return function("", tree) if isinstance(tree, Model) else map_below(function, tree)
 
 
 def _drawing(layer: Layer) -> str:
     """What draws in a layer: itself, or functions around it."""
     functions = layer.apply.drawing() if isinstance(layer.apply, Around) else ()
-    names = [getattr(f, "__name__", type(f).__name__) for f in functions if takes_key(f)]
+    names = [shown(f) for f in functions if takes_key(f)]
     return f"{', '.join(names)} in {layer.name}" if names else layer.name
 
 
@@ -389,11 +391,10 @@ def disarmed(tree: Any) -> Any:
 
     def plain(_: str, model: Model) -> Model:
         run, path, layer = model.layer.__dict__.get("before", (None, "", model.layer))
-        params = map_models(plain, model.params)
+        model = map_below(plain, model)
         if run is not None:
-            pairs, structure = tree_flatten_with_path(params)
-            leaves = [run.current(path + keystr(keys), leaf) for keys, leaf in pairs]
-            params = jax.tree.unflatten(structure, leaves)
-        return Model(layer, params, model.static)
+            leaves = [run.current(path + at.path, at.node) for at in leaf_places(model)]
+            model = jax.tree.unflatten(jax.tree.structure(model), leaves)
+        return Model(layer, model.params, model.static)
 
-    return map_models(plain, tree)
+    return mapped(plain, tree)

@@ -4,7 +4,7 @@ from .average import moving_average
 from .fit import fit, gd, loss
 from .history import History
 from .loss_scale import LossScale
-from .losses import accuracy, binary_cross_entropy, cross_entropy, l1, mae, mse
+from .losses import accuracy, binary_accuracy, binary_cross_entropy, cross_entropy, l1, mae, mse
 from .train_step import TrainState, train_step
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "LossScale",
     "TrainState",
     "accuracy",
+    "binary_accuracy",
     "binary_cross_entropy",
     "cross_entropy",
     "fit",

@@ -35,12 +35,12 @@ class Recipe(NamedTuple):
 
 def trained(function: str, model: Model) -> Any:
     """The leaves that train, at least one."""
-    params = partition(model, "params", ...)[0]
-    if not jax.tree.leaves(params):
+    try:
+        return partition(model, "params", ...)[0]
+    except ValueError as error:
         raise ValueError(
             f"{function}: {model.layer.name} has no leaf of the role 'params' to train"
-        )
-    return params
+        ) from error
 
 
 def names(recipe: Recipe) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core import Model, merge, partition
+from ..core import Model, exportable, merge, partition
 from .loss_scale import LossScale, largest_scale
 from .objective import (
     Loss,
@@ -71,7 +71,7 @@ class TrainState(NamedTuple):
             )
         params = trained("TrainState", model)
         opt_state = optimizer.init(params if loss_scale is None else _wide(params))
-        return cls(model, opt_state, jnp.int32(0), key, loss_scale)
+        return exportable(cls(model, opt_state, jnp.int32(0), key, loss_scale))
 
 
 def train_step(

@@ -120,6 +120,11 @@ class relun:  # noqa: N801
         if not self.n > 0:
             raise ValueError(f"relun: n must be above 0, got {self.n}")
 
+    @property
+    def shown_as(self) -> str:
+        """What printed models call it."""
+        return f"straight-through relun({self.n})"
+
     def __call__(self, x: ArrayLike) -> jax.Array:
         """Applies the function to x."""
         return _capped(x, self.n)

@@ -46,7 +46,7 @@ def identity(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
         Bengio, Leonard, Courville, "Estimating or Propagating Gradients Through Stochastic
         Neurons for Conditional Computation", 2013.
     """
-    return _override(function, lambda x, tangent: tangent)
+    return _override(function, lambda x, tangent: tangent, "straight-through {}")
 
 
 def sign(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
@@ -78,10 +78,12 @@ def sign(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
         >>> float(distance(-3.0)), float(jax.grad(distance)(-3.0))
         (3.0, -1.0)
     """
-    return _override(function, lambda x, tangent: tangent * jnp.sign(x))
+    return _override(
+        function, lambda x, tangent: tangent * jnp.sign(x), "{} with the gradient of sign"
+    )
 
 
-def _override(function: Callable, rule: Callable) -> Callable:
+def _override(function: Callable, rule: Callable, shown_as: str) -> Callable:
     name = getattr(function, "__name__", type(function).__name__)
 
     @jax.custom_jvp
@@ -104,4 +106,5 @@ def _override(function: Callable, rule: Callable) -> Callable:
     def overridden(x: ArrayLike, *rest: ArrayLike) -> jax.Array:
         return compiled(jnp.asarray(x, result_dtype(name, x=x)), *rest)
 
+    vars(overridden)["shown_as"] = shown_as.format(name)  # in printed models
     return overridden

@@ -66,7 +66,11 @@ def test_form_without_a_name():
 def test_form_with_parameters_makes_a_model(params):
     made = pn.bind(params, lambda params, x: params)
     assert isinstance(made, pn.Model)
-    assert made(X) is params
+    back = made(X)
+    assert type(back) is type(params)
+    assert jax.tree.structure(back) == jax.tree.structure(params)
+    pairs = zip(jax.tree.leaves(back), jax.tree.leaves(params), strict=True)
+    assert all(one is other for one, other in pairs)
 
 
 def test_bind_with_a_model_as_parameters():

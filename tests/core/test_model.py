@@ -8,6 +8,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from jax.tree_util import keystr, tree_flatten_with_path
 from toys import Both, Tanh, Weights, X, apply, create, tanh, truth
@@ -154,7 +155,7 @@ def test_attributes_and_items():
     assert model.params.layer is None
     (params,) = model
     assert params is model.params
-    with pytest.raises(AttributeError, match="Tanh has no attribute or parameter 'krenel'"):
+    with pytest.raises(AttributeError, match=r"'krenel'; it has \.kernel, \.layer$"):
         model.krenel  # noqa: B018
     assert not hasattr(model, "shape")
     bound = pn.bind({"a": X}, lambda params, x: x)
@@ -197,7 +198,7 @@ def test_a_model_holds_any_leaves():
         {"key": jax.random.key(0), "steps": 3, "name": "text", "rate": 0.1, "none": None},
         lambda params, x: x,
     )
-    assert pn.count(model) == 4
+    assert pn.count(model) == 3
     assert pickle.loads(pickle.dumps(pn.bind({"a": "b"}, apply)))["a"] == "b"
     assert "text" not in repr(model)
     assert pn.count(pn.select(model, "params")) == 1
@@ -215,3 +216,101 @@ def test_calling_a_model_costs_no_compilation_in_the_loop():
         call(model, X)
         call(jax.tree.map(lambda leaf: leaf + 1, model), X)
     assert call._cache_size() == 1
+
+
+def test_a_wrong_name_or_place_lists_what_there_is():
+    linear = pn.Linear(jax.random.key(0), 3, 2)
+    named = pn.sequential({"hidden": linear, "act": jax.nn.relu})
+    for model, index, kind, words in (
+        (
+            named,
+            "hiden",
+            KeyError,
+            r"Sequential has no part 'hiden'; it has \['hidden'\], \['act'\]",
+        ),
+        (named, 2, IndexError, r"Sequential has no part 2; it has"),
+        (pn.sequential(linear), "hidden", KeyError, r"no part 'hidden'; it has \[0\]"),
+        (linear, "kernel", KeyError, r"Linear has no part 'kernel'; it has \.kernel, \.bias"),
+        (pn.bind({"a": X}, rounded), "b", KeyError, r"no part 'b'; it has \['a'\]"),
+        (pn.bind((), rounded), "b", KeyError, "it has no parameters"),
+    ):
+        with pytest.raises(kind, match=words):
+            model[index]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("eval", r"model\(x\), is inference"),
+        ("train", r"pn\.training\(f\)"),
+        ("parameters", r"pn\.select\(model, \"params\"\)"),
+        ("state_dict", r"pn\.save"),
+        ("forward", r"call the model"),
+    ],
+)
+def test_methods_of_other_libraries_point_to_what_is_here(name, words):
+    for model in (pn.Linear(jax.random.key(0), 3, 2), pn.sequential({"a": jax.nn.relu})):
+        with pytest.raises(AttributeError, match=words):
+            getattr(model, name)
+
+
+def test_completion_knows_fields_and_names():
+    linear = pn.Linear(jax.random.key(0), 3, 2)
+    assert {"kernel", "bias", "layer", "params", "static"} <= set(dir(linear))
+    assert {"kernel", "bias"} <= set(dir(pn.bind(linear, rounded)))
+    named = pn.sequential({"hidden": linear, "act": jax.nn.relu})
+    assert named._ipython_key_completions_() == ["hidden", "act"]
+    assert pn.bind(named, rounded)._ipython_key_completions_() == ["hidden", "act"]
+    assert linear._ipython_key_completions_() == []
+    ipython = pytest.importorskip("IPython.core.completer")
+    completer = ipython.IPCompleter(namespace={"named": named, "linear": linear}, use_jedi=False)
+    for text, expected in (('named["', "hidden"), ("linear.ke", ".kernel")):
+        with ipython.provisionalcompleter():
+            found = [match.text for match in completer.completions(text, len(text))]
+        assert any(match.endswith(expected) for match in found), found
+
+
+def test_labels_and_masks_of_the_structure_of_a_model_are_not_applied_by_optax():
+    """Optax calls what is callable, and such trees are models."""
+    model = pn.sequential(pn.Linear(jax.random.key(0), 3, 2))
+    labels = jax.tree.map(lambda leaf: "slow" if leaf.ndim == 1 else "fast", model)
+    optimizer = optax.multi_transform({"slow": optax.sgd(0.1), "fast": optax.sgd(1.0)}, labels)
+    ones = jax.tree.map(jnp.ones_like, model)
+    updates, _ = optimizer.update(ones, optimizer.init(model), model)
+    assert float(updates[0].bias[0]) == pytest.approx(-0.1)
+    assert float(updates[0].kernel[0, 0]) == -1.0
+    decayed = optax.masked(optax.sgd(1.0), jax.tree.map(lambda leaf: leaf.ndim == 2, model))
+    updates, _ = decayed.update(ones, decayed.init(model), model)
+    assert (float(updates[0].bias[0]), float(updates[0].kernel[0, 0])) == (1.0, -1.0)
+
+
+def test_models_have_no_leaves_of_a_weak_type():
+    """A number made an array without a dtype costs no second compilation after the first step."""
+
+    class Scaled(NamedTuple):
+        scale: jax.Array
+        inner: dict
+
+    def make():
+        weak = jnp.full(3, jnp.log(2.0))
+        return Scaled(weak, {"deep": 2 * jnp.full(2, 1.0), "n": 3})
+
+    assert jax.typeof(make().scale).weak_type
+    Weak = pn.bind("Weak", make, lambda params, x: params.scale * x)
+    stacked = pn.repeat(Weak, 2)()
+    for model in (
+        Weak(),
+        pn.bind(make(), rounded),
+        stacked,
+        pn.replace(Weak(), "scale", make()[0]),
+    ):
+        leaves = [leaf for leaf in jax.tree.leaves(model) if isinstance(leaf, jax.Array)]
+        assert not any(jax.typeof(leaf).weak_type for leaf in leaves)
+    np.testing.assert_array_equal(Weak().scale, np.full(3, np.log(2.0)))
+
+    @jax.jit
+    def step(model):
+        return jax.tree.map(lambda leaf: leaf - 0.1, model)
+
+    step(step(pn.replace(Weak(), "inner", None)))
+    assert step._cache_size() == 1

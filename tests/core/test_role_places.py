@@ -8,6 +8,7 @@ import pytest
 
 import pyneurons_yat as pn
 from pyneurons_yat.core import frozen_models
+from pyneurons_yat.core.roles import leaves_with_roles
 
 
 class Norm(NamedTuple):
@@ -24,8 +25,7 @@ def apply(params, x):
 
 
 def frozen_paths(model):
-    rest = pn.select(model, "frozen")
-    return [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(rest)]
+    return [path for path, _, role in leaves_with_roles(model) if role == "frozen"]
 
 
 def test_a_misspelt_role_is_an_error_when_the_model_is_made():

@@ -46,17 +46,58 @@ def test_count_is_the_number_of_entries():
     assert isinstance(pn.count(network()), int)
 
 
-def test_repr_has_one_line_per_leaf_with_dtype_and_shape():
+def test_repr_has_one_line_per_part_and_leaf_and_counts_state_apart():
     lines = repr(network()).splitlines()
-    assert lines[0] == "Sequential  36 parameters"
+    assert lines[0] == "Sequential  32 parameters, 4 batch_stats"
     assert [line.split() for line in lines[1:]] == [
+        ["['hidden']", "YatDense(epsilon=0.001)"],
         ["['hidden'].kernel", "float32[3,4]"],
         ["['hidden'].bias", "float32[4]"],
         ["['hidden'].alpha", "float32[4]"],
+        ["['norm']", "Norms(epsilon=0.001,", "momentum=0.5)"],
         ["['norm'].scale", "float64[4]"],
-        ["['norm'].mean", "float64[4]"],
+        ["['norm'].mean", "float64[4]", "batch_stats"],
+        ["['act']", "relu"],
+        ["['inner']", "Sequential"],
+        ["['inner'][0]", "Linear", "|", "tanh"],
         ["['inner'][0].kernel", "float32[4,2]"],
     ]
+
+
+def test_repr_names_functions_transforms_and_straight_through_gradients():
+    one, two = jax.random.split(jax.random.key(0))
+    model = pn.sequential(
+        pn.compose("Encoder", pn.Linear, pn.relu, pn.relun(6))(one, 3, 4),
+        pn.Dropout(0.5),
+        pn.reparam(pn.Linear(two, 4, 4), pn.weight_norm()),
+        jax.nn.relu,
+        pn.relu,
+        pn.abs,
+    )
+    lines = [line.strip() for line in repr(pn.freeze(model, "[0].bias")).splitlines()]
+    assert lines[0] == "Sequential  36 parameters, 4 frozen"
+    shown = [line.split(maxsplit=1) for line in lines[1:]]
+    assert dict(shown) == {
+        "[0]": "Encoder: Linear | straight-through relu | straight-through relun(6)",
+        "[0].kernel": "float32[3,4]",
+        "[0].bias": next(what for path, what in shown if path == "[0].bias"),
+        "[1]": "Dropout(rate=0.5)",
+        "[2]": "Linear",
+        "[2].kernel": "WeightNorm",
+        "[2].kernel.scale": "float32[4]",
+        "[2].kernel.direction": "float32[4,4]",
+        "[2].bias": "float32[4]",
+        "[3]": "relu",
+        "[4]": "straight-through relu",
+        "[5]": "abs with the gradient of sign",
+    }
+    assert dict(shown)["[0].bias"].split() == ["float32[4]", "frozen"]
+
+
+def test_what_is_no_number_is_not_counted():
+    model = pn.bind({"w": np.ones(3), "s": "text", "n": 3, "o": object()}, lambda p, x: x)
+    assert repr(model).splitlines()[0] == "Model  3 parameters, 1 buffers"
+    assert pn.count(model) == 4
 
 
 def test_repr_shows_static_configuration():
@@ -87,9 +128,15 @@ def test_repr_of_shapes_gradients_parts_and_odd_trees():
     model = network()
     shapes = jax.eval_shape(lambda m: m, model)
     assert repr(shapes) == repr(model)
-    assert repr(pn.select(model, "batch_stats")).splitlines()[1:] == ["  ['norm'].mean  float64[4]"]
+    part = repr(pn.select(model, "batch_stats")).splitlines()
+    assert part[0] == "Sequential  4 batch_stats"
+    assert [line.split() for line in part if "float" in line] == [
+        ["['norm'].mean", "float64[4]", "batch_stats"]
+    ]
     assert "bool" in repr(jax.tree.map(lambda leaf: True, model))
-    assert repr(jax.tree.map(lambda leaf: None, model)) == "Sequential  0 parameters"
+    assert (
+        repr(jax.tree.map(lambda leaf: None, model)).splitlines()[0] == "Sequential  no parameters"
+    )
 
 
 def rows(table):

@@ -130,5 +130,5 @@ def test_other_misuse_is_refused():
         pn.fit(0.1, neuron(), X, Y, epochs=2, loss=pn.mse)
     with pytest.raises(ValueError, match=r"\(3, 1\) and \(3,\) came; reshape"):
         pn.fit(0.1, neuron(), X, Y[:, 0])
-    with pytest.raises(ValueError, match="takes no leaf"):
+    with pytest.raises(ValueError, match="got 'params'; the roles are frozen"):
         pn.fit(0.1, pn.freeze(neuron()), X, Y)

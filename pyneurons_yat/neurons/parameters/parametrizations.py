@@ -49,6 +49,7 @@ def weight_norm(pattern: Pattern = "*kernel") -> Parametrise:
         >>> model = pn.Linear(jax.random.key(0), 3, 2)
         >>> pn.reparam(model, pn.weight_norm())
         Linear  10 parameters
+          .kernel            WeightNorm
           .kernel.scale      float32[2]
           .kernel.direction  float32[3,2]
           .bias              float32[2]
