@@ -1,12 +1,59 @@
-"""Checks of arguments: each refuses what the function named cannot take, and says why."""
+"""Checks of arguments, one for each kind: a number, a size, a flag, a choice, a shape, a mask.
 
+Each refuses what the function named cannot take, in words of one form:
+
+    FUNCTION: NAME must be WANTED, got GOT; CURE
+
+A wrong shape or range is a ValueError, a wrong dtype or structure a TypeError. No array is printed.
+"""
+
+import functools
+import math
 import numbers
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, TypeGuard
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.typing import ArrayLike
+
+Shape = tuple[int, ...]
+
+POSITIVE = "above 0 and finite"
+NOT_NEGATIVE = "at least 0 and finite"
+FINITE = "finite"
+SHARE = "between 0 and 1"
+PART = "from 0 to below 1"
+
+_RANGES: dict[str, Callable[[Any], Any]] = {  # of a number or of an array of them
+    POSITIVE: lambda number: (number > 0) & (number < math.inf),
+    NOT_NEGATIVE: lambda number: (number >= 0) & (number < math.inf),
+    FINITE: lambda number: (number > -math.inf) & (number < math.inf),
+    SHARE: lambda number: (number >= 0) & (number <= 1),
+    PART: lambda number: (number >= 0) & (number < 1),
+}
+
+
+class OutOfRangeError(IndexError, ValueError):
+    """An index that points to nothing."""
+
+
+def told(value: Any) -> str:
+    """What came, for an error: a number or a word as it is, all else by its kind and shape."""
+    if value is None or isinstance(value, str | bool | numbers.Number):
+        return str(value) if isinstance(value, np.generic) else repr(value)
+    if hasattr(value, "shape"):
+        return f"an array of shape {value.shape}"
+    if isinstance(value, tuple | list) and len(value) <= 8:
+        inside = ", ".join(map(told, value))
+        return f"[{inside}]" if isinstance(value, list) else f"({inside}{',' * (len(value) == 1)})"
+    name = getattr(value, "__name__", "")
+    return f"the {type(value).__name__} {name}" if name else f"a {type(value).__name__}"
+
+
+# ----------------------------------------------------------------------------------- numbers
 
 
 def dtype_of(function: str, name: str, value: ArrayLike) -> np.dtype:
@@ -19,7 +66,7 @@ def dtype_of(function: str, name: str, value: ArrayLike) -> np.dtype:
     return jnp.result_type(value)
 
 
-def check_real(function: str, **arguments: ArrayLike) -> None:
+def check_real(function: str, **arguments: Any) -> None:
     """Refuses what is no array and no number, or is complex."""
     for name, value in arguments.items():
         dtype = dtype_of(function, name, value)
@@ -27,45 +74,102 @@ def check_real(function: str, **arguments: ArrayLike) -> None:
             raise TypeError(f"{function}: {name} must be real, got dtype {dtype}")
 
 
-def _known(value: ArrayLike) -> bool:
-    """Whether the value can be checked; a traced one cannot, and a device is not waited for."""
-    return isinstance(value, numbers.Real | np.ndarray)
+def check_numbers(function: str, wanted: str, *, static: bool = False, **arguments: Any) -> None:
+    """Refuses what is no real number or array of them, and what is known to be out of range.
 
-
-def check_positive(function: str, **arguments: ArrayLike) -> None:
-    """Refuses what is not real, and a Python or NumPy number that is not above 0."""
-    check_real(function, **arguments)
+    The range is one of the words above. Known is what Python or NumPy holds: a traced value is not,
+    and a device is not waited for. What is `static` must be one number that Python holds.
+    """
     for name, value in arguments.items():
-        if _known(value) and not np.all(np.asarray(value) > 0):
-            raise ValueError(f"{function}: {name} must be above 0, got {value}")
+        if isinstance(value, bool | np.bool_):
+            raise TypeError(f"{function}: {name} must be a number, got {value}")
+        if static and not isinstance(value, numbers.Real):
+            raise TypeError(f"{function}: {name} must be a Python number, got {told(value)}")
+        check_real(function, **{name: value})
+        if isinstance(value, numbers.Real | np.ndarray) and not np.all(_RANGES[wanted](value)):
+            entries = np.asarray(value)
+            wrong = entries[~_RANGES[wanted](entries)].flat[0]
+            raise ValueError(f"{function}: {name} must be {wanted}, got {wrong}")
 
 
-def check_share(function: str, **arguments: ArrayLike) -> None:
-    """Refuses what is no single real number, and a Python or NumPy number outside of [0, 1]."""
-    check_real(function, **arguments)
+def check_positive(function: str, **arguments: Any) -> None:
+    """Refuses what is not real, and what is known not to be above 0, or to be infinite."""
+    check_numbers(function, POSITIVE, **arguments)
+
+
+def check_share(function: str, **arguments: Any) -> None:
+    """Refuses what is no single real number, and what is known not to be in [0, 1]."""
+    check_numbers(function, SHARE, **arguments)
     check_shapes(function, (), **arguments)
-    for name, value in arguments.items():
-        if _known(value) and not 0 <= np.asarray(value) <= 1:
-            raise ValueError(f"{function}: {name} must be between 0 and 1, got {value}")
 
 
-def check_sizes(function: str, **sizes: int) -> None:
-    """Refuses a size that is not a positive integer."""
+# -------------------------------------------------------------- integers, flags and choices
+
+
+@functools.cache
+def _symbolic() -> type:
+    """The type of a size that is not known yet, as `jax.export` makes it."""
+    from jax import export
+
+    return type(export.symbolic_shape("size")[0])
+
+
+def is_known(size: Any) -> bool:
+    """Whether a size is a number, and not the symbol for one that `jax.export` takes."""
+    return isinstance(size, numbers.Integral)
+
+
+def check_sizes(function: str, *, least: int = 1, **sizes: int) -> None:
+    """Refuses what is not an integer, or below `least`. A symbol that stands for a size passes."""
     for name, size in sizes.items():
-        if not isinstance(size, numbers.Integral) or isinstance(size, bool):
+        if isinstance(size, bool | np.bool_) or not is_known(size):
+            if isinstance(size, _symbolic()):
+                continue
             raise TypeError(f"{function}: {name} must be an integer, got {type(size).__name__}")
-        if size < 1:
-            raise ValueError(f"{function}: {name} must be at least 1, got {size}")
+        if size < least:
+            raise ValueError(f"{function}: {name} must be at least {least}, got {size}")
+
+
+def is_several(value: Any) -> TypeGuard[Sequence[Any]]:
+    """Whether a value is a sequence, and not of letters."""
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray)
+
+
+def integers(
+    function: str, name: str, value: Any, count: int, least: int | None = None
+) -> tuple[int, ...]:
+    """`count` integers, from that many or from one for all; none below `least`."""
+    entries = (value,) * count if is_known(value) and not isinstance(value, bool) else value
+    wanted = f"{name} must be an integer or {count} of them"
+    if not is_several(entries) or not all(
+        is_known(entry) and not isinstance(entry, bool) for entry in entries
+    ):
+        raise TypeError(f"{function}: {wanted}, got {told(value)}")
+    if len(entries) != count or (least is not None and min(entries) < least):
+        low = "" if least is None else f", at least {least}"
+        raise ValueError(f"{function}: {wanted}{low}, got {told(value)}")
+    return tuple(int(entry) for entry in entries)
 
 
 def check_flag(function: str, **arguments: bool) -> None:
     """Refuses what is neither True nor False."""
     for name, value in arguments.items():
         if not isinstance(value, bool | np.bool_):
-            raise TypeError(f"{function}: {name} must be True or False, got {value!r}")
+            cure = "; what is known only under jit cannot be a flag" * isinstance(value, Tracer)
+            raise TypeError(f"{function}: {name} must be True or False, got {told(value)}{cure}")
 
 
-def check_shapes(function: str, wanted: tuple[int, ...], **arguments: ArrayLike | None) -> None:
+def check_choice(function: str, name: str, value: object, choices: Sequence[Any]) -> None:
+    """Refuses a value that is not one of the choices."""
+    if not any(value is choice or value == choice for choice in choices):
+        wanted = " or ".join(repr(choice) for choice in choices)
+        raise ValueError(f"{function}: {name} must be {wanted}, got {told(value)}")
+
+
+# ------------------------------------------------------------------------------------ shapes
+
+
+def check_shapes(function: str, wanted: Shape, **arguments: ArrayLike | None) -> None:
     """Refuses an argument that is neither a number nor of the shape wanted."""
     for name, value in arguments.items():
         if value is not None and np.shape(value) not in ((), wanted):
@@ -75,7 +179,7 @@ def check_shapes(function: str, wanted: tuple[int, ...], **arguments: ArrayLike 
             )
 
 
-def check_product(function: str, x: ArrayLike, kernel: ArrayLike) -> tuple[int, ...]:
+def check_product(function: str, x: ArrayLike, kernel: ArrayLike) -> Shape:
     """Refuses x and kernel that are not (*B, I) and (I, O); returns the shape of the product."""
     left, right = np.shape(x), np.shape(kernel)
     if len(left) < 1 or len(right) != 2:
@@ -90,63 +194,106 @@ def check_product(function: str, x: ArrayLike, kernel: ArrayLike) -> tuple[int, 
     return left[:-1] + right[1:]
 
 
-def check_spread(function: str, shape: tuple[int, ...], **arguments: ArrayLike | None) -> None:
+def check_spread(function: str, shape: Shape, **arguments: ArrayLike | None) -> None:
     """Refuses an argument that is neither a number, nor one value per entry of the last axis.
 
     Accepted shapes are (), (1,), (shape[-1],), and as many axes as `shape` with 1s in them.
     """
     for name, value in arguments.items():
         got = np.shape(value) if value is not None else ()
-        if len(got) not in (0, 1, len(shape)) or not _fits(got, shape):
-            last = shape[-1:] if shape else ()
-            raise ValueError(
-                f"{function}: {name} must have shape () or {last}, or the rank of the "
-                f"result {shape} with 1s, got shape {got}"
-            )
-
-
-def _fits(got: tuple[int, ...], shape: tuple[int, ...]) -> bool:
-    if len(got) > len(shape):
-        return False
-    tail = shape[len(shape) - len(got) :]
-    return all(size in (1, wanted) for size, wanted in zip(got, tail, strict=True))
+        if len(got) not in (0, 1, len(shape)) or not _broadcasts(got, shape):
+            last = f" or {shape[-1:]}" if shape else ""
+            full = f", or the rank of the result {shape} with 1s" if len(shape) > 1 else ""
+            raise ValueError(f"{function}: {name} must have shape (){last}{full}, got shape {got}")
 
 
 def check_axes(
     function: str, axis: int | Sequence[int], rank: int, *, empty: bool = False
-) -> tuple[int, ...]:
+) -> Shape:
     """Refuses what is not one or several different axes; returns them sorted, none negative."""
     axes = (axis,) if isinstance(axis, numbers.Integral) else axis
-    if not isinstance(axes, Sequence) or not all(isinstance(a, numbers.Integral) for a in axes):
-        raise TypeError(f"{function}: axis must be an integer or several, got {axis!r}")
+    if not is_several(axes) or not all(
+        isinstance(a, numbers.Integral) and not isinstance(a, bool) for a in axes
+    ):
+        raise TypeError(f"{function}: axis must be an integer or several, got {told(axis)}")
     axes = tuple(int(one) for one in axes)
     inside = all(-rank <= one < rank for one in axes)
     positive = tuple(sorted({one % rank for one in axes})) if inside and axes else ()
     if len(positive) != len(axes) or not (axes or empty):
         raise ValueError(
-            f"{function}: axis must name different axes of x, which has {rank}, got {axis}"
+            f"{function}: axis must name different axes of x, which has {rank}, got {told(axis)}"
         )
     return positive
 
 
-def check_mask(function: str, where: ArrayLike, shape: tuple[int, ...]) -> None:
-    """Refuses a mask that is not boolean or does not broadcast to the shape."""
-    dtype = dtype_of(function, "where", where)
+# ----------------------------------------------------------------------- masks and indices
+
+
+def _broadcasts(got: Shape, shape: Shape) -> bool:
+    tail = shape[max(len(shape) - len(got), 0) :]
+    return len(got) <= len(shape) and all(
+        size == 1 or size == full for size, full in zip(got, tail, strict=True)
+    )
+
+
+def _leads(got: Shape, shape: Shape) -> bool:
+    return 0 < len(got) <= len(shape) and got == shape[: len(got)]
+
+
+def _equals(got: Shape, shape: Shape) -> bool:
+    return got == shape
+
+
+_FITS: dict[str, Callable[[Shape, Shape], bool]] = {
+    "broadcast to": _broadcasts,
+    "have the first axes of": _leads,
+    "have": _equals,
+}
+
+
+def check_fit(
+    function: str, name: str, value: ArrayLike, shape: Shape, fit: str = "broadcast to"
+) -> None:
+    """Refuses an array that does not fit the shape, in the way that one of the words says."""
+    got = np.shape(value)
+    if not _FITS[fit](got, shape):
+        raise ValueError(f"{function}: {name} must {fit} shape {shape}, got shape {got}")
+
+
+def check_mask(
+    function: str,
+    where: ArrayLike | None,
+    shape: Shape,
+    *,
+    name: str = "where",
+    fit: str = "broadcast to",
+    cure: str = "",
+) -> None:
+    """Refuses a mask that is not boolean or does not fit the shape; None is no mask."""
+    if where is None:
+        return
+    dtype = dtype_of(function, name, where)
     if not jnp.issubdtype(dtype, jnp.bool_):
-        raise TypeError(f"{function}: where must be boolean, got {dtype}")
-    try:
-        fits = np.broadcast_shapes(np.shape(where), shape) == shape
-    except ValueError:
-        fits = False
-    if not fits:
-        raise ValueError(
-            f"{function}: where must broadcast to the shape of x, {shape}, "
-            f"got shape {np.shape(where)}"
-        )
+        cure = f"; {cure}" if cure else ""
+        raise TypeError(f"{function}: {name} must be boolean, got dtype {dtype}{cure}")
+    check_fit(function, name, where, shape, fit)
 
 
-def check_choice(function: str, name: str, value: object, choices: tuple[str, ...]) -> None:
-    """Refuses a value that is not one of the choices."""
-    if value not in choices:
-        wanted = " or ".join(repr(choice) for choice in choices)
-        raise ValueError(f"{function}: {name} must be {wanted}, got {value!r}")
+def check_whole(function: str, name: str, value: ArrayLike, shape: Shape | None = None) -> None:
+    """Refuses what is not of integers, or of another shape; None is any shape."""
+    dtype = dtype_of(function, name, value)
+    if not jnp.issubdtype(dtype, jnp.integer):
+        raise TypeError(f"{function}: {name} must be of integers, got dtype {dtype}")
+    if shape is not None:
+        check_fit(function, name, value, shape, "have")
+
+
+def check_index(function: str, name: str, index: ArrayLike, low: int, high: float) -> None:
+    """Refuses an index below `low` or above `high`, for which it waits; a traced one passes."""
+    if isinstance(index, Tracer) or not (is_known(high) or high == math.inf):
+        return
+    known = np.asarray(index)
+    wrong = known[(known < low) | (known > high)]
+    if wrong.size:
+        wanted = f"at least {low}" if high == math.inf else f"from {low} to {high}"
+        raise OutOfRangeError(f"{function}: {name} must be {wanted}, got {wrong.flat[0]}")

@@ -25,7 +25,9 @@ def as_index(function: str, name: str, value: ArrayLike) -> jax.Array:
     Narrower ones could neither be compared with a size that they cannot hold, nor moved beyond it.
     """
     with jax.ensure_compile_time_eval():  # what is known stays so inside of jit
-        index = jnp.asarray(value) if np.size(value) else jnp.zeros(np.shape(value), jnp.int32)
+        index = (
+            jnp.zeros(np.shape(value), jnp.int32) if 0 in np.shape(value) else jnp.asarray(value)
+        )
         if not jnp.issubdtype(index.dtype, jnp.integer):
             raise TypeError(f"{function}: {name} must be integers, got {index.dtype}")
         return index.astype(jnp.int64 if index.dtype.itemsize > 4 else jnp.int32)

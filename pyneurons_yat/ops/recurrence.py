@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .checks import check_sizes
+from .checks import check_flag, check_mask, check_sizes
 from .dtypes import accumulator
 from .gradients import custom_gradient
 from .sharding import as_rows
@@ -78,9 +78,9 @@ def recurrence(
         >>> y[:, 0].tolist()  # each h is 1 plus half of the one before
         [1.0, 1.5, 1.75]
     """
-    where = None if where is None else jnp.asarray(where)
-    _check_static(update, unroll)
+    _check_static(update, reverse, unroll)
     _check(carry, kernel, offsets, inputs, where)
+    where = None if where is None else jnp.asarray(where)
     options = _Options(update, bool(reverse), unroll, precision)
     return _call(carry, kernel, offsets, inputs, shared, where, options=options)
 
@@ -94,7 +94,7 @@ class _Options(NamedTuple):
     precision: Any
 
 
-def _check_static(update, unroll):
+def _check_static(update, reverse, unroll):
     try:
         hash(update)
     except TypeError:
@@ -102,6 +102,7 @@ def _check_static(update, unroll):
             f"recurrence: update must be hashable, got a {type(update).__name__}; define it as a "
             "function of a module, or as a frozen dataclass with __call__"
         ) from None
+    check_flag("recurrence", reverse=reverse)
     check_sizes("recurrence", unroll=unroll)
 
 
@@ -132,12 +133,7 @@ def _check(carry, kernel, offsets, inputs, where):
             )
 
     jax.tree.map(check_pair, kernel, offsets)
-    if where is not None and where.dtype != jnp.bool_:
-        raise TypeError(f"recurrence: where must be boolean, got dtype {where.dtype}")
-    if where is not None and where.shape != start:
-        raise ValueError(
-            f"recurrence: where must have shape (T, *B), here {start}, got {where.shape}"
-        )
+    check_mask("recurrence", where, start, fit="have")
 
 
 def held(where: jax.Array | None, new: Any, old: Any) -> Any:

@@ -5,13 +5,13 @@ booleans are made the default float first: `binary(3)` is a float.
 """
 
 import dataclasses
-import numbers
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from . import vjp
+from .checks import POSITIVE, check_numbers
 
 
 @vjp.identity
@@ -115,10 +115,7 @@ class relun:  # noqa: N801
 
     def __post_init__(self):
         """Checks n."""
-        if not isinstance(self.n, numbers.Real):
-            raise TypeError(f"relun: n must be a Python number, got {type(self.n).__name__}")
-        if not self.n > 0:
-            raise ValueError(f"relun: n must be above 0, got {self.n}")
+        check_numbers("relun", POSITIVE, static=True, n=self.n)
 
     @property
     def shown_as(self) -> str:

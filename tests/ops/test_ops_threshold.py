@@ -76,7 +76,7 @@ def test_relun_is_a_value():
 
 @pytest.mark.parametrize("n", [0, -1.5, float("nan")])
 def test_relun_wants_a_cap_above_zero(n):
-    with pytest.raises(ValueError, match="^relun: n must be above 0, got"):
+    with pytest.raises(ValueError, match="^relun: n must be above 0 and finite, got"):
         ops.relun(n)
 
 

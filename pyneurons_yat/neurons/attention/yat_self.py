@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
 
 from ...core import bind
-from ...ops.attention import spread
-from ...ops.checks import check_sizes
+from ...ops.attention import in_rank
+from ...ops.checks import check_mask, check_sizes
 from ..dense import Linear, check_epsilon
 from .heads import (
     AttentionCache,
@@ -211,7 +211,9 @@ def _without_self(
     if not wanted:
         return mask
     *batch, length, _ = jnp.shape(three("YatSelfAttention", x, None, None)[0])
-    mask = spread("mask", mask, (*batch, heads, length, length))
+    shape = (*batch, heads, length, length)
+    check_mask("YatSelfAttention", mask, shape, name="mask")
+    mask = in_rank(mask, shape)
     others = ~jnp.eye(length, dtype=bool)
     others = others.reshape((1,) * (len(batch) + 1) + others.shape)
     return others if mask is None else others & mask

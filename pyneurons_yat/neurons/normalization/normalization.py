@@ -10,7 +10,7 @@ from jax.typing import ArrayLike, DTypeLike
 
 from ...core import bind
 from ...ops import batch_norm, group_norm, layer_norm, moments, rms_norm
-from ...ops.checks import check_mask, check_shapes, check_share, check_sizes
+from ...ops.checks import check_mask, check_shapes, check_share, check_sizes, is_known
 from ..dense import check_floating
 
 
@@ -297,13 +297,13 @@ def observe_batch_norm(
 def _numbers(shape: tuple[int, ...], axis_name: Any, where: Any) -> Any:
     """How many numbers there are in each channel: one count, or with a mask (features,)."""
     n = math.prod(shape[:-1]) * (1 if axis_name is None else jax.lax.psum(1, axis_name))
-    if n < 2:
+    if is_known(n) and n < 2:
         raise ValueError(
             "BatchNorm: in training each channel needs at least 2 numbers, but x has shape "
             f"{shape}; use a larger batch, or inference: model(x)"
         )
     if where is None:
-        return float(n)  # which int32 may not hold
+        return float(n) if is_known(n) else jnp.asarray(n, float)  # int32 may not hold it
     check_mask("batch_norm", where, shape)
     n = jnp.sum(jnp.broadcast_to(where, shape), tuple(range(len(shape) - 1)))
     return n if axis_name is None else jax.lax.psum(n, axis_name)

@@ -9,17 +9,22 @@ from .dot_product import (
     dot_product_attention,
     dot_product_attention_weights,
     dropped_attention,
-    spread,
 )
+from .masks import cleared, in_rank, in_use, scores_shape, within, without_hidden
 from .rotary import rotary
 from .yat_attention import yat_attention, yat_attention_weights
 
 __all__ = [
+    "cleared",
     "dot_product_attention",
     "dot_product_attention_weights",
     "dropped_attention",
+    "in_rank",
+    "in_use",
     "rotary",
-    "spread",
+    "scores_shape",
+    "within",
+    "without_hidden",
     "yat_attention",
     "yat_attention_weights",
 ]

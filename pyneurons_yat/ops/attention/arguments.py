@@ -1,15 +1,28 @@
 """The arguments of attention, and what is checked in them."""
 
-import numbers
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
-from ..checks import check_choice, check_positive, dtype_of
+from ..checks import (
+    FINITE,
+    check_choice,
+    check_fit,
+    check_flag,
+    check_mask,
+    check_numbers,
+    check_positive,
+    check_real,
+    check_sizes,
+    check_spread,
+    check_whole,
+    integers,
+)
 from ..dense import DISTANCES
 from ..dtypes import result_dtype
 from .scores import Options
+
+Shape = tuple[int, ...]
 
 NORMALIZERS = ("softmax", "softermax")
 FARTHEST = 2**30  # places from a query to a key; a wider window has no limit
@@ -40,32 +53,39 @@ class Bounds(NamedTuple):
 
 def check_attention(function: str, inputs: Inputs, bounds: Bounds) -> np.dtype:
     """Refuses what does not fit together. Returns the dtype of the result."""
-    check_shapes(function, inputs)
+    check_inputs(function, inputs)
     batch, (length, heads, _) = np.shape(inputs.query)[:-3], np.shape(inputs.query)[-3:]
     scores = (*batch, heads, length, np.shape(inputs.key)[-3])
-    for name, value in (("bias", inputs.bias), ("mask", bounds.mask)):
-        _check_broadcast(function, name, value, scores)
-    if bounds.mask is not None and dtype_of(function, "mask", bounds.mask) != jnp.bool_:
-        raise TypeError(
-            f"{function}: mask must be boolean, got {jnp.result_type(bounds.mask)}; pass an "
-            "additive mask as bias"
-        )
-    for name in ("shift", "alpha", "epsilon", "power", "scale"):
-        _check_per_head(function, name, getattr(inputs, name), heads)
-    given = {"power": inputs.power, "scale": inputs.scale}  # or else None
-    given = {name: value for name, value in given.items() if value is not None}
-    check_positive(function, epsilon=inputs.epsilon, **given)
-    _check_whole(function, "query_offset", bounds.offset, ())
-    for name, lengths in (
-        ("query_seq_lengths", bounds.query_lengths),
-        ("key_value_seq_lengths", bounds.key_lengths),
-    ):
-        if lengths is not None:
-            _check_whole(function, name, lengths, batch)
+    check_scores(function, scores, inputs.bias, bounds.mask)
+    check_lengths(function, batch, bounds.query_lengths, bounds.key_lengths)
+    check_whole(function, "query_offset", bounds.offset, ())
+    signed = _given(shift=inputs.shift, alpha=inputs.alpha)
+    positive = {"epsilon": inputs.epsilon, **_given(power=inputs.power, scale=inputs.scale)}
+    check_spread(function, (heads,), **signed, **positive)
+    check_numbers(function, FINITE, **signed)
+    check_positive(function, **positive)
     return result_dtype(function, **inputs._replace(epsilon=None)._asdict())
 
 
-def check_shapes(function: str, inputs: Inputs) -> None:
+def _given(**arguments: Any) -> dict[str, Any]:
+    return {name: value for name, value in arguments.items() if value is not None}
+
+
+def check_lengths(function: str, batch: Shape, queries: Any, keys: Any) -> None:
+    """Refuses lengths that are not integers (*B,); None is no length."""
+    for name, lengths in _given(query_seq_lengths=queries, key_value_seq_lengths=keys).items():
+        check_whole(function, name, lengths, batch)
+
+
+def check_scores(function: str, shape: Shape, bias: Any, mask: Any) -> None:
+    """Refuses a bias or a mask that does not broadcast to the scores, (*B, N, T, S)."""
+    if bias is not None:
+        check_real(function, bias=bias)
+        check_fit(function, "bias", bias, shape)
+    check_mask(function, mask, shape, name="mask", cure="pass an additive mask as bias")
+
+
+def check_inputs(function: str, inputs: Inputs) -> None:
     """Refuses query, key and value that do not fit each other."""
     query, key, value = (np.shape(x) for x in inputs[:3])
     same_rank = 3 <= len(query) == len(key) == len(value)
@@ -86,34 +106,6 @@ def check_shapes(function: str, inputs: Inputs) -> None:
         )
 
 
-def _check_broadcast(function, name, value, scores):
-    shape = () if value is None else np.shape(value)
-    tail = scores[max(len(scores) - len(shape), 0) :]
-    fits = len(shape) <= len(scores) and all(
-        size in (1, full) for size, full in zip(shape, tail, strict=True)
-    )
-    if not fits:
-        raise ValueError(
-            f"{function}: {name} must broadcast to (*B, N, T, S) = {scores}, got shape {shape}"
-        )
-
-
-def _check_per_head(function, name, value, heads):
-    if value is not None and np.shape(value) not in ((), (1,), (heads,)):
-        raise ValueError(
-            f"{function}: {name} must have shape () or ({heads},), one per head, "
-            f"got shape {np.shape(value)}"
-        )
-
-
-def _check_whole(function, name, value, shape):
-    dtype = dtype_of(function, name, value)
-    if not jnp.issubdtype(dtype, jnp.integer):
-        raise TypeError(f"{function}: {name} must be of integers, got {dtype}")
-    if np.shape(value) != shape:
-        raise ValueError(f"{function}: {name} must have shape {shape}, got {np.shape(value)}")
-
-
 def check_options(function: str, options: Options, has_power: bool) -> Options:
     """Refuses a choice that is none, and makes pairs of the window and the block size."""
     check_choice(function, "normalizer", options.normalizer, NORMALIZERS)
@@ -121,13 +113,8 @@ def check_options(function: str, options: Options, has_power: bool) -> Options:
     if options.normalizer == "softmax" and has_power:
         raise ValueError(f"{function}: softmax has no power; pass normalizer='softermax'")
     dilation, window = options.dilation, pair_of(function, "local_window_size", options.window, 0)
-    if not _is_whole(dilation, 1):
-        raise ValueError(f"{function}: dilation must be a whole number above 0, got {dilation!r}")
-    if not isinstance(options.is_causal, bool | np.bool_):
-        raise TypeError(
-            f"{function}: is_causal must be True or False, got {options.is_causal!r}; what is "
-            "known only under jit belongs in mask"
-        )
+    check_sizes(function, dilation=dilation)
+    check_flag(function, is_causal=options.is_causal)
     widest = FARTHEST // int(dilation)
     return options._replace(
         is_causal=bool(options.is_causal),
@@ -137,20 +124,6 @@ def check_options(function: str, options: Options, has_power: bool) -> Options:
     )
 
 
-def pair_of(function: str, name: str, value: Any, least: int) -> tuple[int, int] | None:
-    """A pair of whole numbers from a pair or from one number for both."""
-    if value is None:
-        return None
-    pair = (value, value) if isinstance(value, numbers.Integral) else value
-    if not (
-        isinstance(pair, tuple | list) and len(pair) == 2 and all(_is_whole(v, least) for v in pair)
-    ):
-        raise ValueError(
-            f"{function}: {name} must be a whole number of at least {least} or a pair of them, "
-            f"got {value!r}"
-        )
-    return (int(pair[0]), int(pair[1]))
-
-
-def _is_whole(value, least):
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= least
+def pair_of(function: str, name: str, value: Any, least: int) -> Shape | None:
+    """A pair of integers from a pair or from one for both; None stays None."""
+    return None if value is None else integers(function, name, value, 2, least)

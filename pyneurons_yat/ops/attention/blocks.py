@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from .scores import Limits, Options, both, visible
+from ..checks import is_known
+from .masks import both
+from .scores import Limits, Options, visible
 
 BLOCK_QUERIES = 512  # half as many where a window cuts blocks
 BLOCK_KEYS = 256
@@ -28,7 +30,7 @@ def fit_blocks(
     """
     if options.blocks is not None:
         return min(options.blocks[0], queries), min(options.blocks[1], keys)
-    heads = math.prod(shape)
+    heads = math.prod(size for size in shape if is_known(size))
     if few_at_a_time():
         heads = min(heads, max(STEP_HEADS, shape[-1]))
     most = BLOCK_QUERIES if options.window is None else BLOCK_QUERIES // 2
@@ -70,7 +72,7 @@ def over_heads(
     """
     batch, keys = shape
     fitting = max(STEP_SCORES // scores, 1)
-    if batch * keys <= fitting or not few_at_a_time():
+    if not few_at_a_time() or not is_known(batch) or batch * keys <= fitting:
         return step(Heads((0, 0), shape), carry)
     entries = -(-batch // -(-batch // max(fitting // keys, 1)))  # in steps that are nearly equal
     heads = max(d for d in range(1, keys + 1) if keys % d == 0 and d <= fitting)

@@ -2,7 +2,8 @@
 
 Letters: *B batch axes, T queries, S keys, N heads, K key and value heads (a divisor of N), H head
 size, V value size. Arguments are (*B, T, N, H), (*B, S, K, H) and (*B, S, K, V); bias and mask
-broadcast to (*B, N, T, S). Query t stands at position query_offset + t, key s at position s.
+broadcast to (*B, N, T, S), lengths are (*B,). Query t stands at position query_offset + t, key s at
+position s. A key that no query sees, and a query that sees no key, may hold anything, NaN included.
 """
 
 import math
@@ -11,11 +12,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
+from ..checks import check_flag, check_positive, check_shapes, is_known
 from ..dtypes import narrow, widen
-from .arguments import pair_of
+from .arguments import check_lengths, check_scores, pair_of
+from .masks import both, cleared, in_rank, in_use, scores_shape, within, without_hidden
 
+Shape = tuple[int, ...]
 Weigh = Callable[..., jax.Array]
 
 
@@ -29,44 +32,64 @@ def dot_product_attention(
     scale: Any = None,
     is_causal: bool = False,
     query_offset: Any = 0,
+    query_seq_lengths: Any = None,
+    key_value_seq_lengths: Any = None,
 ) -> jax.Array:
     """`jax.nn.dot_product_attention` for any batch axes, in which a query without a key gives 0.
 
-    Like that one it takes the softmax in float32, also for float64.
+    That one takes its softmax in float32; here float64 is computed in float64, the weights formed.
     """
     dtype = jnp.result_type(query, key, value)
-    inside = jnp.float32 if dtype == jnp.float16 else dtype  # the CPU's refuses float16
     shape = scores_shape(query, key)
-    bias, mask = _limits(bias, mask, shape)
     _check_scale(scale)
+    limits = bias, mask, query_seq_lengths, key_value_seq_lengths
+    (query, key, value), bias, mask = _visible((query, key, value), *limits, is_causal)
+    if dtype == jnp.float64:
+        weights = _weights(query, key, bias, mask, scale, is_causal, query_offset)
+        return jnp.swapaxes(jnp.matmul(weights, _heads_first(value, shape[-3])), -3, -2)
     alive = None
     if mask is not None or (is_causal and not _is_zero(query_offset)):
-        mask, is_causal = allowed(shape, mask, is_causal, query_offset), False
+        mask, is_causal = _allowed(shape, mask, is_causal, query_offset), False
         alive = jnp.swapaxes(jnp.any(mask, -1), -1, -2)[..., None]
+    inside = jnp.float32 if dtype == jnp.float16 else dtype  # the CPU's refuses float16
     y = jax.nn.dot_product_attention(
         *(_flat(a.astype(inside), 3) for a in (query, key, value)),
-        *(None if a is None else _flat(a, 3) for a in (bias, mask)),
+        *(None if a is None else _flat(_batched(a, shape), 3) for a in (bias, mask)),
         scale=scale,
-        is_causal=is_causal,
+        is_causal=bool(is_causal),
     )
     y = y.reshape((*query.shape[:-1], value.shape[-1])).astype(dtype)
     return y if alive is None else jnp.where(alive, y, 0)
 
 
-def _limits(bias: Any, mask: Any, shape: tuple[int, ...]) -> tuple[Any, Any]:
-    """Bias and mask in the rank of the scores; where the bias is -inf, the mask hides too."""
-    bias, mask = spread("bias", bias, shape), spread("mask", mask, shape)
-    if bias is None:
-        return None, mask
-    seen = bias > -jnp.inf
-    return jnp.where(seen, bias, 0), seen if mask is None else seen & mask
-
-
 def _check_scale(scale: Any) -> None:
-    if scale is not None and np.shape(scale) != ():
-        raise ValueError(
-            f"attention: scale must be one number for all heads, got shape {np.shape(scale)}"
-        )
+    if scale is not None:
+        check_positive("attention", scale=scale)
+        check_shapes("attention", (), scale=scale)
+
+
+def _visible(
+    arrays: tuple[jax.Array, ...],
+    bias: Any,
+    mask: Any,
+    query_lengths: Any,
+    key_lengths: Any,
+    is_causal: bool,
+) -> tuple[tuple[jax.Array, ...], Any, Any]:
+    """Query, key and maybe value with 0 for what is not read; the bias; all that hides, as a mask.
+
+    Bias and mask are in the rank of the scores.
+    """
+    function, shape = "attention", scores_shape(*arrays[:2])
+    check_scores(function, shape, bias, mask)
+    check_lengths(function, shape[:-3], query_lengths, key_lengths)
+    check_flag(function, is_causal=is_causal)
+    bias, mask = without_hidden(bias, mask, shape)
+    rows, columns = within((query_lengths, key_lengths), shape)
+    queries, keys = in_use(mask, rows, columns)
+    query, *rest = arrays
+    arrays = (cleared(query, queries), *(cleared(x, keys) for x in rest))
+    return arrays, bias, both(mask, rows, columns)
 
 
 def _is_zero(offset: Any) -> bool:
@@ -78,45 +101,19 @@ def _flat(array: jax.Array, kept: int) -> jax.Array:
     return array.reshape((math.prod(array.shape[:-kept]), *array.shape[-kept:]))
 
 
-def scores_shape(query: jax.Array, key: jax.Array) -> tuple[int, ...]:
-    """(*B, N, T, S)."""
-    return (*query.shape[:-3], query.shape[-2], query.shape[-3], key.shape[-3])
+def _batched(value: jax.Array, shape: Shape) -> jax.Array:
+    """A bias or mask in the rank of the scores, with all batch axes or, if all are 1, none."""
+    none = all(size == 1 for size in value.shape[:-3])
+    return value if none else jnp.broadcast_to(value, (*shape[:-3], *value.shape[-3:]))
 
 
-def spread(name: str, value: Any, shape: tuple[int, ...]) -> Any:
-    """A bias or mask in the rank of the scores, with 1s; whole batches or none."""
-    if value is None:
-        return None
-    try:
-        fits = np.broadcast_shapes(np.shape(value), shape) == shape
-    except ValueError:
-        fits = False
-    if not fits:
-        raise ValueError(
-            f"attention: {name} must broadcast to (*B, heads, queries, keys), {shape}, "
-            f"got shape {np.shape(value)}"
-        )
-    value = jnp.asarray(value)
-    if name == "mask" and value.dtype != bool:
-        raise TypeError(
-            f"attention: mask must be boolean, True where a query may see a key, got {value.dtype}"
-        )
-    if jnp.issubdtype(value.dtype, jnp.complexfloating):
-        raise TypeError(f"attention: {name} must be real, got {value.dtype}")
-    value = jnp.expand_dims(value, tuple(range(len(shape) - value.ndim)))
-    some = any(size != 1 for size in value.shape[:-3])
-    batch = shape[:-3] if some else value.shape[:-3]
-    return jnp.broadcast_to(value, (*batch, *value.shape[-3:]))
-
-
-def allowed(shape: tuple[int, ...], mask: Any, is_causal: bool, query_offset: Any = 0) -> Any:
+def _allowed(shape: Shape, mask: Any, is_causal: bool, query_offset: Any) -> Any:
     """The mask and the causal order in one, in the rank of the scores; None for no limit."""
     if not is_causal:
         return mask
     queries, keys = shape[-2:]
     causal = jnp.arange(keys)[None, :] <= query_offset + jnp.arange(queries)[:, None]
-    causal = jnp.expand_dims(causal, tuple(range(len(shape) - 2)))
-    return causal if mask is None else mask & causal
+    return both(mask, in_rank(causal, shape))
 
 
 def dot_product_attention_weights(
@@ -128,12 +125,27 @@ def dot_product_attention_weights(
     scale: Any = None,
     is_causal: bool = False,
     query_offset: Any = 0,
+    query_seq_lengths: Any = None,
+    key_value_seq_lengths: Any = None,
 ) -> jax.Array:
     """The weights of `dot_product_attention`, (*B, N, T, S)."""
-    shape = scores_shape(query, key)
-    bias, mask = _limits(bias, mask, shape)
     _check_scale(scale)
-    mask = allowed(shape, mask, is_causal, query_offset)
+    limits = bias, mask, query_seq_lengths, key_value_seq_lengths
+    (query, key), bias, mask = _visible((query, key), *limits, is_causal)
+    return _weights(query, key, bias, mask, scale, is_causal, query_offset)
+
+
+def _weights(
+    query: jax.Array,
+    key: jax.Array,
+    bias: Any,
+    mask: Any,
+    scale: Any,
+    is_causal: bool,
+    query_offset: Any,
+) -> jax.Array:
+    shape = scores_shape(query, key)
+    mask = _allowed(shape, mask, is_causal, query_offset)
     query, key = (_heads_first(widen(array, array.dtype, 0), shape[-3]) for array in (query, key))
     scale = query.shape[-1] ** -0.5 if scale is None else scale
     scores = scale * jnp.matmul(query, jnp.swapaxes(key, -1, -2))
@@ -156,6 +168,8 @@ def dropped_attention(
     *,
     is_causal: bool = False,
     query_offset: Any = 0,
+    query_seq_lengths: Any = None,
+    key_value_seq_lengths: Any = None,
     block_size: int | tuple[int, int] | None = None,
 ) -> jax.Array:
     """Attention with dropout: each weight is 0 with probability `rate`, else w / (1 - rate).
@@ -178,6 +192,8 @@ def dropped_attention(
         mask: Where a query may see a key.
         is_causal: Whether a query sees no key behind its own position.
         query_offset: The position of the first query.
+        query_seq_lengths: (*B,), how many queries are in use; the others give 0.
+        key_value_seq_lengths: (*B,), how many keys are in use.
         block_size: How many queries at a time, 128 for None; of a pair the first number.
 
     Returns:
@@ -185,13 +201,14 @@ def dropped_attention(
     """
     dtype = jnp.result_type(query, key, value)
     shape = scores_shape(query, key)
-    if shape[-2] == 0:
+    if (length := shape[-2]) == 0:
         return jnp.zeros((*query.shape[:-1], value.shape[-1]), dtype)
-    bias, mask = spread("bias", bias, shape), spread("mask", mask, shape)
+    limits = bias, mask, query_seq_lengths, key_value_seq_lengths
+    (query, key, value), bias, mask = _visible((query, key, value), *limits, is_causal)
     value = widen(_heads_first(value, shape[-3]), value.dtype, 0)
     rows, _ = pair_of("attention", "block_size", block_size, 1) or (128, None)
-    size = min(rows, shape[-2])
-    blocks = -(-shape[-2] // size)
+    size = min(rows, length) if is_known(length) else length
+    blocks = -(-length // size)
     query = _padded(query, blocks * size, -3)
     bias, mask = (_padded(array, blocks * size, -2) for array in (bias, mask))
 
@@ -205,7 +222,7 @@ def dropped_attention(
 
     y = jax.lax.map(respond, size * jnp.arange(blocks))
     y = jnp.moveaxis(y, 0, -3)  # (*B, N, blocks, size, V)
-    y = y.reshape((*shape[:-2], blocks * size, value.shape[-1]))[..., : shape[-2], :]
+    y = y.reshape((*shape[:-2], blocks * size, value.shape[-1]))[..., :length, :]
     return jnp.swapaxes(y, -3, -2)
 
 

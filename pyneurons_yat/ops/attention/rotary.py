@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from ..checks import check_flag, check_positive
+from ..checks import check_flag, check_positive, check_shapes, check_sizes
 from ..dtypes import accumulator, result_dtype
 
 
@@ -74,15 +74,16 @@ def rotary(
     dtype = result_dtype("rotary", x=x)
     result_dtype("rotary", positions=positions, offset=offset, base=base)
     check_positive("rotary", base=base)
-    if np.shape(base) != ():
-        raise ValueError(f"rotary: base must be one number, got shape {np.shape(base)}")
+    check_shapes("rotary", (), base=base)
     check_flag("rotary", interleaved=interleaved)
-    _check_shapes(np.shape(x), positions, offset)
+    _check_positions(np.shape(x), positions, offset)
     size = _size(np.shape(x)[-1], size)
     return _rotary(x, positions, offset, base, size=size, interleaved=interleaved, dtype=dtype)
 
 
-def _check_shapes(shape: tuple[int, ...], positions: ArrayLike | None, offset: ArrayLike) -> None:
+def _check_positions(
+    shape: tuple[int, ...], positions: ArrayLike | None, offset: ArrayLike
+) -> None:
     if len(shape) < 3:
         raise ValueError(f"rotary: x must have shape (*B, T, N, H), got {shape}")
     wanted = (shape[-3:-2], shape[:-2])
@@ -105,7 +106,8 @@ def _size(features: int, size: int | None) -> int:
             f"with size={features - 1}, or choose another head size"
         )
     size = features if size is None else size
-    if size % 2 or not 0 <= size <= features:
+    check_sizes("rotary", least=0, size=size)
+    if size % 2 or size > features:
         raise ValueError(f"rotary: size must be even and in [0, {features}], got {size}")
     return size
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from ..dense import direct_distance
 from ..softermax import safe_log, scaled_power, softermax
+from .masks import both
 
 SOFTERMAX_EPSILON = 1e-12  # the default of ops.softermax
 
@@ -171,15 +172,6 @@ def visible(
     if limits.key_lengths is not None:
         seen.append(column < limits.key_lengths)
     return both(*seen)
-
-
-def both(*conditions: jax.Array | None) -> jax.Array | None:
-    """Where all of the conditions hold; None is a condition that always does."""
-    together = None
-    for condition in conditions:
-        if condition is not None:
-            together = condition if together is None else together & condition
-    return together
 
 
 def all_weights(options: Options, arrays: Arrays, limits: Limits) -> jax.Array:

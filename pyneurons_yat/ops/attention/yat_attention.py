@@ -7,11 +7,13 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from ..checks import is_known
 from ..dtypes import accumulator, narrow
 from ..gradients import custom_gradient
 from ..sharding import on_automatic_axes
 from .arguments import Bounds, Inputs, check_attention, check_options
 from .layout import Stride, join_heads, lay_out, lay_out_bounds, lay_out_queries, restore, widen_all
+from .masks import cleared, in_use, scores_shape, within, without_hidden
 from .passes import Rows, backward, forward
 from .scores import Options, all_outputs, all_weights
 
@@ -68,8 +70,7 @@ def yat_attention(
             plus 1e-12, in which negative scores count as 0.
         power: the power of softermax, one number or (N,), above 0. Softmax knows none.
         query_seq_lengths: (*B,), the number of queries in use; the others give 0.
-        key_value_seq_lengths: (*B,), the number of keys in use; what the others hold, be it NaN,
-            reaches nothing. A mask hides finite keys and values only.
+        key_value_seq_lengths: (*B,), the number of keys in use.
         query_offset: the place of query 0 among the keys, a whole number; it may be traced.
         local_window_size: how many keys t sees before its place and after, a pair or one number
             for both, or None for all.
@@ -84,6 +85,9 @@ def yat_attention(
         promote. Products and sums of bfloat16 and float16 are accumulated in float32. A query that
         sees no key gives 0. An infinite score counts as the largest finite number, and for
         softermax of power 1 as that number to the power 0.75, which leaves room for sums.
+
+        A key that no query sees by mask, bias or lengths, and a query that sees no key, may hold
+        anything: NaN there reaches nothing. Where some queries see a key, it must be finite.
 
     Accuracy:
         As for `yat`, the expanded distance loses what is small beside |q|^2 + |k|^2. One key near a
@@ -214,29 +218,28 @@ def yat_attention_weights(
 
 def _check(function, inputs, bounds, options):
     """What is checked alike: the arguments of the two functions below."""
+    dtype = check_attention(function, inputs, bounds)
     if isinstance(inputs.power, int | float) and inputs.power == 1:
         inputs = inputs._replace(power=None)  # then a weight is its score over the sum of scores
-    dtype = check_attention(function, inputs, bounds)
     return inputs, bounds, check_options(function, options, inputs.power is not None), dtype
 
 
 def _ready(inputs, bounds, dtype):
-    """Arrays in their dtypes, parameters in that of sums, and zeros beyond the key lengths."""
+    """Arrays in their dtypes, parameters in that of sums, and zeros for what is not read."""
 
     def cast(name, x):
         is_array = name in ("query", "key", "value", "bias")
         return None if x is None else jnp.asarray(x, dtype if is_array else accumulator(dtype))
 
     inputs = Inputs(**{name: cast(name, x) for name, x in inputs._asdict().items()})
-    lengths = _int32(bounds.key_lengths)
-    bounds = bounds._replace(query_lengths=_int32(bounds.query_lengths), key_lengths=lengths)
-    if lengths is None:
-        return inputs, bounds
-    *batch, length, _, _ = inputs.key.shape
-    places = jnp.arange(length, dtype=jnp.int32).reshape(*(1 for _ in batch), length, 1, 1)
-    inside = places < lengths[..., None, None, None]
-    key, value = (jnp.where(inside, x, 0) for x in (inputs.key, inputs.value))
-    return inputs._replace(key=key, value=value), bounds
+    lengths = _int32(bounds.query_lengths), _int32(bounds.key_lengths)
+    shape = scores_shape(inputs.query, inputs.key)
+    _, mask = without_hidden(inputs.bias, bounds.mask, shape)
+    queries, keys = in_use(mask, *within(lengths, shape))
+    query = cleared(inputs.query, queries)
+    key, value = (cleared(x, keys) for x in (inputs.key, inputs.value))
+    bounds = bounds._replace(query_lengths=lengths[0], key_lengths=lengths[1])
+    return inputs._replace(query=query, key=key, value=value), bounds
 
 
 def _int32(lengths):
@@ -246,8 +249,10 @@ def _int32(lengths):
 @partial(jax.jit, static_argnums=(2, 3))
 def _attention(inputs, bounds, options, dtype):
     inputs, bounds = _ready(inputs, bounds, dtype)
-    empty = 0 in (inputs.query.size, inputs.value.size)
-    attend = partial(_plain if empty else _in_blocks, options)
+    shapes = inputs.query.shape, inputs.value.shape
+    empty = any(0 in shape for shape in shapes)
+    countable = all(is_known(shape[-3]) for shape in shapes)  # blocks need lengths that are numbers
+    attend = partial(_in_blocks if countable and not empty else _plain, options)
     return on_automatic_axes(attend, inputs.query, range(inputs.query.ndim - 1))(inputs, bounds)
 
 

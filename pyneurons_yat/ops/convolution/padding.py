@@ -4,7 +4,7 @@ import numbers
 from collections.abc import Sequence
 from typing import Any
 
-from ..checks import check_flag, check_sizes
+from ..checks import check_flag, check_sizes, integers, is_several, told
 from .windows import Pairs, Windows, dilated_sizes, extents, padded_sizes, window_counts
 
 Shape = tuple[int, ...]
@@ -34,10 +34,10 @@ def forward_windows(
     _check_channels(function, x, kernel, groups, (groups * kernel[-2], kernel[-1]))
     windows = Windows(
         kernel[:-2],
-        _steps(function, "strides", strides, rank),
+        integers(function, "strides", strides, rank, 1),
         ((0, 0),) * rank,
-        _steps(function, "input_dilation", input_dilation, rank),
-        _steps(function, "kernel_dilation", kernel_dilation, rank),
+        integers(function, "input_dilation", input_dilation, rank, 1),
+        integers(function, "kernel_dilation", kernel_dilation, rank, 1),
         groups,
     )
     sizes = x[-rank - 1 : -1]
@@ -72,12 +72,12 @@ def transposed_windows(
         kernel[:-2],
         (1,) * rank,
         ((0, 0),) * rank,
-        _steps(function, "strides", strides, rank),
-        _steps(function, "kernel_dilation", kernel_dilation, rank),
+        integers(function, "strides", strides, rank, 1),
+        integers(function, "kernel_dilation", kernel_dilation, rank, 1),
         groups,
         transpose_kernel=bool(transpose_kernel),
     )
-    extra = _steps(function, "output_padding", output_padding, rank, least=0)
+    extra = integers(function, "output_padding", output_padding, rank, 0)
     sizes = x[-rank - 1 : -1]
     if 0 in sizes:
         raise ValueError(f"{function}: the spatial axes of x must not be empty, got shape {x}")
@@ -126,47 +126,18 @@ def _check_channels(function, x, kernel, groups, channels):
         )
 
 
-def _several(value: Any) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray)
-
-
-def _integers(value: Any) -> bool:
-    return _several(value) and all(_integer(v) for v in value)
-
-
-def _integer(value: Any) -> bool:
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
-
-
-def _steps(function, name, value, rank, least=1):
-    """One integer per spatial axis, from one or from several."""
-    steps = (value,) * rank if isinstance(value, numbers.Integral) else value
-    if not _integers(steps) or isinstance(value, bool):
-        raise TypeError(f"{function}: {name} must be an integer or {rank} of them, got {value!r}")
-    if len(steps) != rank or min(steps) < least:
-        raise ValueError(
-            f"{function}: {name} must be one integer or {rank}, at least {least}, got {value!r}"
-        )
-    return tuple(int(step) for step in steps)
-
-
 def _pairs(function: str, padding: Any, rank: int, names: Sequence[str]) -> Pairs:
     """A pair of numbers per spatial axis, from a padding that is no name."""
-    wanted = (
+    one = isinstance(padding, numbers.Integral)
+    entries = (padding,) * rank if one and not isinstance(padding, bool) else padding
+    if is_several(entries) and len(entries) == rank:
+        pairs = [integers(function, "padding", entry, 2) for entry in entries]
+        return tuple((low, high) for low, high in pairs)
+    wrong = ValueError if is_several(entries) or isinstance(entries, str) else TypeError
+    raise wrong(
         f"{function}: padding must be {', '.join(names)}, an integer, or for each of the "
-        f"{rank} spatial axes an integer or a pair of them, got {padding!r}"
+        f"{rank} spatial axes an integer or a pair of them, got {told(padding)}"
     )
-    if isinstance(padding, str):
-        raise ValueError(wanted)
-    entries = (padding,) * rank if isinstance(padding, numbers.Integral) else padding
-    if isinstance(padding, bool) or not _several(entries):
-        raise TypeError(wanted)
-    pairs = [(entry, entry) if isinstance(entry, numbers.Integral) else entry for entry in entries]
-    if not all(_integers(pair) for pair in pairs):
-        raise TypeError(wanted)
-    if len(pairs) != rank or any(len(pair) != 2 for pair in pairs):
-        raise ValueError(wanted)
-    return tuple((int(low), int(high)) for low, high in pairs)
 
 
 def _pad(function, windows, sizes, padding):

@@ -12,6 +12,7 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
+from ..checks import check_sizes
 from ..dtypes import as_index
 from .graphs import check_graph
 
@@ -176,8 +177,7 @@ def pad_graph(graph: Any, num_nodes: int, num_edges: int, num_graphs: int | None
     wanted = num_nodes, num_edges, sizes[2] + 1 if num_graphs is None else num_graphs
     least = sizes[0] + 1, sizes[1], sizes[2] + 1
     for name, size, low in zip(("nodes", "edges", "graphs"), wanted, least, strict=True):
-        if not isinstance(size, int | np.integer):
-            raise TypeError(f"pad_graph: num_{name} must be an integer, got {size!r}")
+        check_sizes("pad_graph", least=0, **{f"num_{name}": size})
         if size < low:
             raise ValueError(
                 f"pad_graph: num_{name} must be at least {low}, got {size}; padding takes one "

@@ -1,6 +1,5 @@
 """Mixing the features of neighbours, weighted by the degrees of the nodes."""
 
-import numbers
 from functools import partial
 from typing import Any
 
@@ -9,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from ..checks import check_choice
+from ..checks import check_choice, check_flag, check_share, check_sizes
 from ..dtypes import as_index, narrow, result_dtype, widen
 from .graphs import check_graph, take
 from .segments import check_segments, segment_reduce
@@ -153,9 +152,9 @@ def propagate(
     """
     graph, _ = check_graph("propagate", graph)
     check_choice("propagate", "normalization", normalization, NORMALIZATIONS)
-    if not isinstance(steps, int) or steps < 0:
-        raise ValueError(f"propagate: steps must be an integer of at least 0, got {steps!r}")
-    _check_teleport(teleport)
+    check_flag("propagate", self_loops=self_loops, weighted=weighted)
+    check_sizes("propagate", least=0, steps=steps)
+    check_share("propagate", teleport=teleport)
     dtype = result_dtype("propagate", nodes=graph.nodes)
     weights = _weights("propagate", graph, weighted)
     nodes = _propagate(
@@ -163,12 +162,6 @@ def propagate(
         steps=steps, normalization=normalization, loop=float(self_loops),
     )  # fmt: skip
     return graph._replace(nodes=nodes)
-
-
-def _check_teleport(teleport: ArrayLike) -> None:
-    known = isinstance(teleport, numbers.Real | np.ndarray)
-    if np.shape(teleport) or (known and not 0 <= float(teleport) <= 1):
-        raise ValueError(f"propagate: teleport must be a number from 0 to 1, got {teleport}")
 
 
 def _weights(function: str, graph: Any, weighted: bool) -> Any:
@@ -193,7 +186,7 @@ def _propagate(nodes, senders, receivers, weights, teleport, *, dtype, steps, **
     def mix(nodes, weights, teleport):
         first = widen(nodes, dtype, 0)
         back = widen(teleport, dtype, first.ndim)
-        step = _step(ends, _normalized(weights, *ends, len(first), **options), first, back)
+        step = _step(ends, _normalized(weights, *ends, first.shape[0], **options), first, back)
         return narrow(jax.lax.scan(step, first, length=steps)[0], dtype)
 
     return mix(jnp.asarray(nodes, dtype), widen(weights, dtype, 1), teleport)
@@ -205,7 +198,7 @@ def _step(ends, weights, first, back):
 
     @partial(jax.checkpoint, prevent_cse=False)  # keeps h, not the messages of all edges
     def step(h, _):
-        received = segment_reduce(edge * take(h, senders), receivers, len(h))
+        received = segment_reduce(edge * take(h, senders), receivers, h.shape[0])
         return (1 - back) * (own * h + received) + back * first, None
 
     return step

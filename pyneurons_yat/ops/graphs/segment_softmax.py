@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from ..checks import check_positive, check_spread
+from ..checks import check_positive, check_shapes, check_spread
 from ..dtypes import saturate, sum_to, widen
 from ..gradients import custom_gradient
 from ..softermax import ignored, nonnegative, safe_log, scaled_power
@@ -108,8 +108,7 @@ def segment_softermax(
         name, segment_ids, num_segments, where, scores=scores, n=n, epsilon=epsilon
     )
     check_spread(name, np.shape(scores), n=n)
-    if np.ndim(epsilon) != 0:
-        raise ValueError(f"{name}: epsilon must have shape (), got shape {np.shape(epsilon)}")
+    check_shapes(name, (), epsilon=epsilon)
     return _call_softermax(scores, ids, n, epsilon, where, size=num_segments, dtype=dtype)
 
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from ..checks import check_choice
+from ..checks import check_choice, check_mask, check_sizes
 from ..dtypes import as_index, narrow, result_dtype, widen
 
 REDUCTIONS = ("sum", "mean", "max", "min", "softmax")
@@ -83,25 +83,9 @@ def check_segments(function, segment_ids, num_segments, where, **arrays):
             f"{np.shape(segment_ids)}"
         )
     segment_ids = as_index(function, "segment_ids", segment_ids)
-    if not isinstance(num_segments, int | np.integer) or num_segments < 0:
-        raise ValueError(
-            f"{function}: num_segments must be an integer of at least 0, known when compiling, "
-            f"got {num_segments!r}"
-        )
-    if where is not None:
-        _check_mask(function, where, shape)
+    check_sizes(function, least=0, num_segments=num_segments)
+    check_mask(function, where, shape, fit="have the first axes of")
     return segment_ids, result_dtype(function, **arrays)
-
-
-def _check_mask(function, where, shape):
-    if not jnp.issubdtype(jnp.result_type(where), jnp.bool_):
-        raise TypeError(f"{function}: where must be boolean, got {jnp.result_type(where)}")
-    got = np.shape(where)
-    if not got or got != shape[: len(got)]:
-        raise ValueError(
-            f"{function}: where must have shape {shape[:1]}, or another leading part of {shape}, "
-            f"got {got}"
-        )
 
 
 def taking_part(segment_ids, size, where, rank):
@@ -118,8 +102,8 @@ def segment_sum(values, segment_ids, size):
 
 def of_entry(values, segment_ids):
     """The value of each entry's segment; that of an entry without one is of no account."""
-    if len(values) == 0:  # no segment to read from; 1 can be divided by
-        return jnp.ones((len(segment_ids), *values.shape[1:]), values.dtype)
+    if values.shape[0] == 0:  # no segment to read from; 1 can be divided by
+        return jnp.ones((segment_ids.shape[0], *values.shape[1:]), values.dtype)
     return values.at[segment_ids].get(mode="clip")
 
 

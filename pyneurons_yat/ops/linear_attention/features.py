@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from ..checks import check_flag, check_whole
 from ..dtypes import accumulator, narrow, result_dtype
 
 
@@ -204,10 +205,7 @@ def maclaurin_features(
     """
     arrays = {"signs": signs, "scales": scales, "degrees": degrees}
     _check_shapes("maclaurin_features", x, ("LMI", "M", "M"), arrays)
-    if not jnp.issubdtype(jnp.result_type(degrees), jnp.integer):
-        raise TypeError(
-            f"maclaurin_features: degrees must be integers, got {jnp.result_type(degrees)}"
-        )
+    check_whole("maclaurin_features", "degrees", degrees)
     return _call("maclaurin_features", _maclaurin_features, x, arrays, True)
 
 
@@ -296,9 +294,9 @@ def _check_shapes(function, x, letters, arrays):
 
 def _call(function, compute, x, arrays, normalize):
     dtype = result_dtype(function, x=x, **{n: a for n, a in arrays.items() if n != "degrees"})
-    if isinstance(normalize, bool):
-        return _compiled(x, *arrays.values(), compute=compute, normalize=normalize, dtype=dtype)
-    raise TypeError(f"{function}: normalize must be True or False, got {normalize!r}")
+    check_flag(function, normalize=normalize)
+    normalize = bool(normalize)
+    return _compiled(x, *arrays.values(), compute=compute, normalize=normalize, dtype=dtype)
 
 
 @partial(jax.jit, static_argnames=("compute", "normalize", "dtype"))

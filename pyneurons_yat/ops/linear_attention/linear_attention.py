@@ -1,6 +1,5 @@
 """Attention as a quotient of feature sums: time and memory linear in the lengths."""
 
-import numbers
 from functools import partial
 from typing import NamedTuple
 
@@ -9,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from ..checks import PART, check_flag, check_mask, check_numbers, check_sizes, check_whole
 from ..dtypes import accumulator, narrow, result_dtype
 from ..gradients import custom_gradient
 from ..sharding import on_automatic_axes
@@ -104,6 +104,7 @@ def linear_attention(
     name = "linear_attention"
     dtype = _check(name, query_features, key_features, value, guard, chunk_size)
     queries, keys = np.shape(query_features), np.shape(key_features)
+    check_flag(name, is_causal=is_causal)
     if is_causal and queries[-3] != keys[-3]:
         raise ValueError(
             f"{name}: causal attention must have as many queries as keys, got {queries[-3]} and "
@@ -222,29 +223,18 @@ def _check(function, query, key, value, guard=0.0, chunk_size=1):
             f"{function}: query_features must have shape (*B, T, N, F), key_features (*B, S, N, F) "
             f"and value (*B, S, N, V), got {q}, {k} and {v}"
         )
-    if not isinstance(guard, numbers.Real) or not 0 <= guard < 1:
-        raise ValueError(f"{function}: guard must be a number from 0 to below 1, got {guard}")
-    if not isinstance(chunk_size, numbers.Integral) or chunk_size < 1:
-        raise ValueError(f"{function}: chunk_size must be an integer above 0, got {chunk_size}")
+    check_numbers(function, PART, static=True, guard=guard)
+    check_sizes(function, chunk_size=chunk_size)
     return dtype
 
 
 def _mask(function, keys, key_mask, lengths):
     """Booleans (*B, S) or None, from both ways to name the keys that take part."""
     wanted = keys[:-2]
-    for name, array, shape, kind in (
-        ("key_mask", key_mask, wanted, jnp.bool_),
-        ("key_value_seq_lengths", lengths, wanted[:-1], jnp.integer),
-    ):
-        if array is not None and np.shape(array) != shape:
-            raise ValueError(f"{function}: {name} must have shape {shape}, got {np.shape(array)}")
-        if array is not None and not jnp.issubdtype(jnp.result_type(array), kind):
-            raise TypeError(
-                f"{function}: {name} must be {'boolean' if kind is jnp.bool_ else 'integers'}, "
-                f"got {jnp.result_type(array)}"
-            )
+    check_mask(function, key_mask, wanted, name="key_mask", fit="have")
     if lengths is None:
         return key_mask
+    check_whole(function, "key_value_seq_lengths", lengths, wanted[:-1])
     place = jax.lax.broadcasted_iota(jnp.int32, wanted, len(wanted) - 1)
     inside = place < jnp.expand_dims(jnp.asarray(lengths), -1)
     return inside if key_mask is None else inside & key_mask

@@ -3,13 +3,14 @@
 Letters: G batch entries and heads, T queries, S keys, C tokens of a chunk, F features, V values.
 """
 
+import math
 from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
+from ..checks import is_known
 from ..dtypes import accumulator, narrow
 
 
@@ -36,8 +37,7 @@ def split_heads(query, key, value, mask):
 def by_head(array):
     """(*B, T, N, F) as (G, T, F)."""
     array = jnp.moveaxis(array, -2, -3)
-    groups = int(np.prod(array.shape[:-2]))
-    return array.reshape(groups, *array.shape[-2:])
+    return array.reshape(math.prod(array.shape[:-2]), *array.shape[-2:])
 
 
 def by_token(rows, shape):
@@ -97,7 +97,7 @@ def _read(carry, query, key, value):
 def _chunks(options, *rows):
     """(G, T, F) as (T / C, G, C, F), with zeros behind the last token."""
     length = rows[0].shape[1]
-    size = min(options.chunk_size, max(length, 1))
+    size = min(options.chunk_size, max(length, 1)) if is_known(length) else options.chunk_size
     count = -(-length // size)
     padded = (jnp.pad(r, ((0, 0), (0, count * size - length), (0, 0))) for r in rows)
     return tuple(

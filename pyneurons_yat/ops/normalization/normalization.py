@@ -273,8 +273,7 @@ def moments(
     """
     check_axes("moments", -1, np.ndim(x))
     dtype = result_dtype("moments", x=x)
-    if where is not None:
-        check_mask("moments", where, np.shape(x))
+    check_mask("moments", where, np.shape(x))
     return _channel_moments(x, where, axis_name=axis_name, dtype=dtype)
 
 
@@ -291,8 +290,7 @@ def _normalised(
     check_positive(function, epsilon=epsilon)
     check_shapes(function, tuple(shape[a] for a in kept), scale=scale, bias=bias)
     check_shapes(function, (), epsilon=epsilon)
-    if where is not None:
-        check_mask(function, where, shape)
+    check_mask(function, where, shape)
     options = Options(axes, centre, axis_name)
     statics = {"options": options, "kept": kept, "groups": groups, "dtype": dtype}
     if function == "group_norm":

@@ -5,11 +5,11 @@ where the mean is large. And the mean is corrected once by the mean of those dif
 float32 makes up for a sum of large numbers.
 """
 
+import math
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from ..dtypes import narrow, sum_to, widen
 from ..gradients import custom_gradient
@@ -33,9 +33,9 @@ def _count(options, like, where):
     """How many numbers a mean is over, at least 1."""
     if where is not None:
         return jnp.maximum(_total(options, where.astype(like.dtype)), 1)
-    size = np.prod([like.shape[a] for a in options.axes], dtype=int)
+    size = math.prod(like.shape[a] for a in options.axes)
     mapped = 1 if options.axis_name is None else jax.lax.psum(1, options.axis_name)
-    return max(int(size) * mapped, 1)
+    return max(size * mapped, 1)
 
 
 def _kept(x, where):

@@ -64,8 +64,7 @@ def yat_gate(
     check_shapes("yat_gate", wanted[:1], alpha=alpha, bias=bias)
     check_positive("yat_gate", epsilon=epsilon)
     check_shapes("yat_gate", (), epsilon=epsilon)
-    if where is not None:
-        check_mask("yat_gate", where, shape)
+    check_mask("yat_gate", where, shape)
     dtype = result_dtype("yat_gate", x=x, prototype=prototype, alpha=alpha, bias=bias)
     return _gate(x, prototype, alpha, bias, epsilon, where, dtype=dtype)
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from ..checks import check_axes, check_mask, check_positive, check_spread
+from ..checks import check_axes, check_mask, check_positive, check_shapes, check_spread
 from ..dtypes import result_dtype, saturate, sum_to, widen
 from ..gradients import custom_gradient
 from .power import ignored, nonnegative, safe_log, scaled_power
@@ -80,10 +80,8 @@ def softermax(
     axes = check_axes("softermax", axis, len(shape))
     check_positive("softermax", n=n, epsilon=epsilon)
     check_spread("softermax", shape, n=n)
-    if np.ndim(epsilon) != 0:
-        raise ValueError(f"softermax: epsilon must have shape (), got shape {np.shape(epsilon)}")
-    if where is not None:
-        check_mask("softermax", where, shape)
+    check_shapes("softermax", (), epsilon=epsilon)
+    check_mask("softermax", where, shape)
     return _call_softermax(x, n, epsilon, where, axes=axes, dtype=dtype)
 
 

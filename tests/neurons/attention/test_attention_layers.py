@@ -47,8 +47,7 @@ def run(model, *inputs, **arrays):
 
 
 def close(got, wanted):
-    # jax.nn.dot_product_attention takes its softmax in float32
-    np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(got, wanted, rtol=1e-9, atol=1e-12)
 
 
 @both
@@ -309,9 +308,9 @@ def test_a_bias_of_minus_infinity_hides_like_a_mask(layer):
 
 def test_one_scale_for_all_heads_and_a_real_bias():
     model = made(pn.MultiHeadAttention)
-    with pytest.raises(ValueError, match=r"scale must be one number for all heads, got shape"):
+    with pytest.raises(ValueError, match=r"scale must have shape .*, got shape"):
         model(X, scale=np.ones(5))
-    with pytest.raises(TypeError, match="bias must be real, got complex"):
+    with pytest.raises(TypeError, match="bias must be real, got dtype complex"):
         model(X, bias=1j * np.ones((5, 5)))
     with pytest.raises(TypeError, match="normalize_qk must be True, False, or a function"):
         made(pn.MultiHeadAttention, normalize_qk="l2")
@@ -329,12 +328,12 @@ def test_a_learned_epsilon_decides_no_dtype_and_stays_above_0(layer):
     options = {"learnable_epsilon": True} if layer is YAT else {}
     model = made(layer, dtype=jnp.float16, **options)
     assert model(X.astype(np.float16)).dtype == jnp.float16
-    with pytest.raises(ValueError, match=r"epsilon must be above 0, got -1.0"):
+    with pytest.raises(ValueError, match=r"epsilon must be above 0 and finite, got -1.0"):
         model(X, epsilon=-1.0)
 
 
 def test_a_block_size_that_is_none_is_refused_in_training_too():
-    with pytest.raises(ValueError, match="block_size must be a whole number"):
+    with pytest.raises(ValueError, match="block_size must be an integer"):
         pn.observe(made(YAT), X, key=jax.random.key(1), dropout=0.1, block_size=-3)
 
 

@@ -329,7 +329,7 @@ ARRAYS = ((2, 3, 2, 4), (2, 5, 1, 4), (2, 5, 1, 3))
         ({"bias": np.zeros((3, 4))}, ValueError, "bias must broadcast"),
         ({"mask": np.ones((3, 4), bool)}, ValueError, "mask must broadcast"),
         ({"mask": np.ones((3, 5))}, TypeError, "mask must be boolean"),
-        ({"shift": np.zeros(3)}, ValueError, "one per head"),
+        ({"shift": np.zeros(3)}, ValueError, r"shift must have shape \(\) or \(2,\)"),
         ({"epsilon": 0.0}, ValueError, "epsilon must be above 0"),
         ({"power": -1.0}, ValueError, "power must be above 0"),
         ({"power": 2.0}, ValueError, "softermax"),

@@ -98,9 +98,9 @@ def test_what_lies_beyond_the_key_lengths_reaches_nothing(weigh):
         ({"query_offset": None}, TypeError, "query_offset must be an array"),
         ({"epsilon": None}, TypeError, "epsilon must be an array or a number"),
         ({"is_causal": None}, TypeError, "is_causal must be True or False"),
-        ({"block_size": True}, ValueError, "block_size must be a whole number"),
-        ({"local_window_size": True}, ValueError, "local_window_size must be a whole number"),
-        ({"dilation": True}, ValueError, "dilation must be a whole number"),
+        ({"block_size": True}, TypeError, "block_size must be an integer"),
+        ({"local_window_size": True}, TypeError, "local_window_size must be an integer"),
+        ({"dilation": True}, TypeError, "dilation must be an integer"),
     ],
 )
 def test_what_is_no_array_and_no_number_is_refused(changed, kind, words):

@@ -77,7 +77,7 @@ def test_a_peer():
         (X, {"positions": np.arange(4)}, "positions must have shape"),
         (X, {"offset": np.arange(3)}, "offset must be a number or have shape"),
         (X, {"base": 0.0}, "base must be above 0"),
-        (X, {"base": np.full(3, 1e4)}, r"base must be one number, got shape \(3,\)"),
+        (X, {"base": np.full(3, 1e4)}, r"base must have shape \(\), got shape \(3,\)"),
     ],
 )
 def test_what_is_refused(x, options, message):

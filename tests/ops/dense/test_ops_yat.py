@@ -225,9 +225,9 @@ def both(bias=None, alpha=None, **options):
         ),
         ({"alpha": np.ones((4, 1))}, ValueError, r"alpha must have shape .* got shape \(4, 1\)"),
         ({"epsilon": np.ones((1, 1, 4))}, ValueError, r"epsilon must have shape"),
-        ({"epsilon": 0.0}, ValueError, r"epsilon must be above 0, got 0.0"),
+        ({"epsilon": 0.0}, ValueError, r"epsilon must be above 0 and finite, got 0.0"),
         ({"epsilon": np.array([1.0, 1, 1, -1])}, ValueError, r"epsilon must be above 0"),
-        ({"epsilon": float("nan")}, ValueError, r"epsilon must be above 0, got nan"),
+        ({"epsilon": float("nan")}, ValueError, r"epsilon must be above 0 and finite, got nan"),
         (
             {"distance": "exact"},
             ValueError,

@@ -113,8 +113,8 @@ def test_low_precision_sums_accumulate_in_float32(dtype):
         (([1.0], np.zeros(1, int), 1), TypeError, "must be an array"),
         ((np.ones(2), np.zeros(3, int), 1), ValueError, r"segment_ids \(E,\)"),
         ((np.ones(2), np.zeros(2), 1), TypeError, "segment_ids must be integers"),
-        ((np.ones(2), np.zeros(2, int), 1.5), ValueError, "num_segments must be an integer"),
-        ((np.ones(2), np.zeros(2, int), -1), ValueError, "num_segments must be an integer"),
+        ((np.ones(2), np.zeros(2, int), 1.5), TypeError, "num_segments must be an integer"),
+        ((np.ones(2), np.zeros(2, int), -1), ValueError, "num_segments must be at least 0"),
     ],
 )
 @pytest.mark.parametrize("name", ["segment_reduce", "segment_softmax", "segment_softermax"])

@@ -113,9 +113,9 @@ def test_gradients_out_of_float16_saturate(name):
 @pytest.mark.parametrize(
     ("x", "n", "error", "message"),
     [
-        (np.ones((2, 3)), 0.0, ValueError, r"n must be above 0, got 0.0"),
+        (np.ones((2, 3)), 0.0, ValueError, r"n must be above 0 and finite, got 0.0"),
         (np.ones((2, 3)), np.ones(2), ValueError, r"n must have shape \(\) or \(3,\), .*\(2,"),
-        (1.0, np.ones(2), ValueError, r"n must have shape \(\) or \(\), .* got shape \(2,"),
+        (1.0, np.ones(2), ValueError, r"n must have shape \(\), got shape \(2,"),
         (np.ones(3) * 1j, 1.0, TypeError, r"x must be real, got dtype complex128"),
         (np.ones(3), 1j, TypeError, r"n must be real, got dtype complex128"),
         ([1.0], 1.0, TypeError, r"x must be an array or a number, got list"),
