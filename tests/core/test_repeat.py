@@ -85,7 +85,7 @@ def test_copies_are_models():
     assert len(list(model)) == 4
     assert model[1].layer == Residual
     close(model[-1].dense.kernel, model.each.dense.kernel[3])
-    with pytest.raises(TypeError, match="a copy has a number"):
+    with pytest.raises(KeyError, match="4 Residual has no part .first."):
         model["first"]
 
 
