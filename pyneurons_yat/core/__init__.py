@@ -5,7 +5,7 @@ from .calls import observe
 from .capture import capture, name
 from .compose import compose
 from .exporting import exportable
-from .filters import Filter, label, where
+from .filters import Filter, label, leaves_by_path, where
 from .freezing import freeze, frozen_models, unfreeze
 from .leaves import count
 from .model import Box, Layer, Model
@@ -41,6 +41,7 @@ __all__ = [
     "identity",
     "implode",
     "label",
+    "leaves_by_path",
     "matching",
     "merge",
     "name",
