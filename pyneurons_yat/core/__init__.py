@@ -5,7 +5,7 @@ from .calls import inference
 from .capture import capture, name
 from .compose import compose
 from .exporting import exportable
-from .filters import Filter, label, where
+from .filters import Filter, label, leaves_by_path, where
 from .freezing import freeze, frozen_models, unfreeze
 from .leaves import count
 from .model import Box, Layer, Model
@@ -44,6 +44,7 @@ __all__ = [
     "implode",
     "inference",
     "label",
+    "leaves_by_path",
     "matching",
     "merge",
     "name",

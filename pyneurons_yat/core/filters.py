@@ -78,6 +78,11 @@ def leaf_places(tree: Any) -> list[Place]:
     return [place for place in places(tree) if not isinstance(place.node, Model)]
 
 
+def leaves_by_path(tree: Any) -> list[tuple[str, Any]]:
+    """Every leaf of a tree with its path, in the order of `jax.tree.leaves`."""
+    return [(place.path, place.node) for place in leaf_places(tree)]
+
+
 def _places(
     tree: Any, keys: tuple[Key, ...], rules: tuple[tuple[int, str, str], ...], but: str
 ) -> Iterator[Place]:

@@ -1,37 +1,17 @@
 """save and load: the leaves of a tree by their key paths, in a safetensors or npz file."""
 
-import json
 import os
-import secrets
-import zipfile
-import zlib
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.tree_util import keystr, tree_flatten_with_path
+from jax.core import Tracer
 
-FORMAT = "pyneurons_yat 1"
-SUFFIXES = (".safetensors", ".npz")
-
-
-class Contents(NamedTuple):
-    """What a file holds: arrays by path, and the dtype of each in words."""
-
-    arrays: dict[str, np.ndarray]
-    dtypes: dict[str, str]
-
-    def metadata(self) -> dict[str, str]:
-        """What stands beside the arrays; the checksum tells whether any bit was changed."""
-        dtypes = json.dumps(self.dtypes, sort_keys=True)
-        checksum = zlib.crc32(dtypes.encode())
-        for name in sorted(self.arrays):
-            array = self.arrays[name]
-            checksum = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), checksum)
-            checksum = zlib.crc32(np.ravel(array).view(np.uint8).data, checksum)
-        return {"format": FORMAT, "dtypes": dtypes, "checksum": str(checksum)}
+from ..core import leaves_by_path
+from .formats import SUFFIXES, Contents, read, stored, write
+from .replacing import replacing
 
 
 def save(path: str | os.PathLike[str], tree: Any) -> Path:
@@ -39,19 +19,23 @@ def save(path: str | os.PathLike[str], tree: Any) -> Path:
 
     The file holds arrays, not code: `load` needs a tree of the same structure to put them into. It
     is written beside its place and moved there when complete, so a broken-off save leaves the old
-    file.
+    file; what a killed process left beside it goes at the next save. Other programs can read a
+    safetensors file: bfloat16 and the float8 of the format stand there as such.
 
     Args:
         path: A file name that ends in `.safetensors` (needs the extra `io`) or `.npz`.
         tree: A model or a pytree of arrays and numbers; PRNG keys and bfloat16 are kept as such. A
-            number has the dtype that JAX gives it, or 64 bits where it is too large for that.
+            number has the dtype that JAX gives it, or 64 bits where it is too large for that. An
+            array in shards is gathered on the host.
 
     Returns:
         The path.
 
     Raises:
-        TypeError: If a leaf is no array of numbers, or the kind of file cannot hold its dtype.
-        ValueError: If the name ends otherwise, or two leaves have the same path.
+        TypeError: If `path` is no file name, a leaf is no array of numbers, or the kind of file
+            cannot hold its dtype.
+        ValueError: If the name ends otherwise, two leaves have the same path, or an array spans
+            processes, so that this one does not have all of it.
         ImportError: If safetensors is wanted and absent.
 
     Example:
@@ -66,18 +50,11 @@ def save(path: str | os.PathLike[str], tree: Any) -> Path:
     path = _checked("save", path)
     contents = Contents({}, {})
     for name, leaf in _by_path("save", tree).items():
-        contents.dtypes[name], contents.arrays[name] = _plain(name, leaf)
+        contents.dtypes[name], array = _plain(name or "the root", leaf)
+        contents.arrays[name] = stored(path.suffix, array)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        with temporary.open("xb") as file:
-            _write(file, path.suffix, contents)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with replacing(path) as file:
+        write(file, path.suffix, contents)
     return path
 
 
@@ -91,10 +68,12 @@ def load(path: str | os.PathLike[str], like: Any) -> Any:
 
     Returns:
         A tree of the structure of `like` with the arrays of the file: NumPy arrays where `like` has
-        such, JAX arrays elsewhere.
+        such, JAX arrays elsewhere. An array has the sharding of its leaf in `like`, if that has
+        one; each device receives its shard alone.
 
     Raises:
         FileNotFoundError: If there is no such file.
+        TypeError: If `path` is no file name, or a leaf of `like` is neither an array nor a number.
         ValueError: If the file is damaged or was not written by `save`, or if an entry is missing,
             extra, of another shape or dtype than in `like`, or of 64 bits where JAX arrays have 32;
             the message names it.
@@ -110,32 +89,50 @@ def load(path: str | os.PathLike[str], like: Any) -> Any:
     path = _checked("load", path)
     if not path.exists():
         raise FileNotFoundError(f"load: there is no file {path}")
-    found, wanted = _read(path), _by_path("load", like)
+    wanted, found = _by_path("load", like), _found(path)
     for complaint, names in (
         ("lacks", wanted.keys() - found.keys()),
         ("has extra", found.keys() - wanted.keys()),
     ):
         if names:
-            raise ValueError(f"load: {path.name} {complaint} {', '.join(sorted(names))}")
+            listed = ", ".join(sorted(name or "the root" for name in names))
+            raise ValueError(f"load: {path.name} {complaint} {listed}")
     leaves = [_fitting(path.name, name, found[name], leaf) for name, leaf in wanted.items()]
     return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
 
-def _checked(function: str, path: str | os.PathLike[str]) -> Path:
+def _checked(function: str, path: Any) -> Path:
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(
+            f"{function}: path must be a file name, got a {type(path).__name__}; it comes first"
+        )
     path = Path(path)
     if path.suffix not in SUFFIXES:
-        raise ValueError(
-            f"{function}: path must end in {' or '.join(SUFFIXES)}, but {path.name!r} came"
-        )
+        raise ValueError(f"{function}: path must end in {' or '.join(SUFFIXES)}, got {path.name!r}")
     return path
 
 
 def _by_path(function: str, tree: Any) -> dict[str, Any]:
-    pairs = tree_flatten_with_path(tree)[0]
-    leaves = {keystr(keys): leaf for keys, leaf in pairs}
+    pairs = leaves_by_path(tree)
+    leaves = dict(pairs)
     if len(leaves) < len(pairs):
         raise ValueError(f"{function}: two leaves of the tree have the same path; rename one")
     return leaves
+
+
+def _found(path: Path) -> dict[str, Any]:
+    """The leaves that save wrote, by path."""
+    try:
+        contents = read(path)
+        return {
+            name: _restored(contents.arrays[name], dtype) for name, dtype in contents.dtypes.items()
+        }
+    except ImportError:
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"load: {path.name} is damaged, or was not written by save: {error}"
+        ) from error
 
 
 def _dtype(leaf: Any) -> Any:
@@ -160,23 +157,34 @@ def _is_key(leaf: Any) -> bool:
     return jnp.issubdtype(_dtype(leaf), jax.dtypes.prng_key)
 
 
-def _plain(name: str, leaf: Any) -> tuple[str, np.ndarray]:
-    """The dtype of a leaf in words, and the leaf as an array that any kind of file can hold."""
+def _plain(place: str, leaf: Any) -> tuple[str, np.ndarray]:
+    """The dtype of a leaf in words, and the leaf as a NumPy array."""
+    _check_at_hand(place, leaf)
     if _is_key(leaf):
         return f"key {jax.random.key_impl(leaf)}", np.asarray(jax.random.key_data(leaf))
     dtype = _dtype(leaf)
-    place = name or "the root"
     if not (jnp.issubdtype(dtype, np.number) or jnp.issubdtype(dtype, np.bool_)):
         raise TypeError(
-            f"save: {place} must be an array of numbers, but a {type(leaf).__name__} of dtype "
-            f"{dtype} came"
+            f"save: {place} must be an array of numbers, got a {type(leaf).__name__} of dtype "
+            f"{dtype}"
         )
-    array = np.asarray(leaf, np.dtype(dtype.name), order="C")
-    return dtype.name, array.view(f"u{array.itemsize}") if array.dtype.kind == "V" else array
+    return dtype.name, np.asarray(leaf, np.dtype(dtype.name), order="C")
+
+
+def _check_at_hand(place: str, leaf: Any) -> None:
+    """Refuses an array of which other processes have a part that this one does not have."""
+    if isinstance(leaf, Tracer) or not isinstance(leaf, jax.Array):
+        return
+    if not leaf.is_fully_addressable and not leaf.is_fully_replicated:
+        raise ValueError(
+            f"save: {place} must be on the devices of this process, got an array that spans "
+            "processes; gather it first (jax.experimental.multihost_utils.process_allgather), or "
+            "save with Orbax"
+        )
 
 
 def _restored(array: np.ndarray, dtype: str) -> Any:
-    """Undoes `_plain`."""
+    """Undoes `_plain`, and the change of dtype that the kind of file may have asked for."""
     if dtype.startswith("key "):
         return jax.random.wrap_key_data(jnp.asarray(array), impl=dtype.removeprefix("key "))
     return array.view(dtype) if array.dtype.name != dtype else array
@@ -188,63 +196,26 @@ def _fitting(file: str, name: str, found: Any, like: Any) -> Any:
         raise ValueError(f"load: {place} is {told} in {file}, but {expected} in like")
     if isinstance(like, np.ndarray | np.generic):
         return found
-    array = jnp.asarray(found)
-    if array.dtype != found.dtype:
+    usual = found.dtype if _is_key(found) else jax.dtypes.canonicalize_dtype(found.dtype)
+    if usual != found.dtype:
         raise ValueError(
-            f"load: {place} is {told} in {file}, which would become {array.dtype}; enable x64 "
+            f"load: {place} is {told} in {file}, which would become {usual}; enable x64 "
             '(jax.config.update("jax_enable_x64", True)), or load into NumPy arrays in like'
         )
-    return array
+    sharding = _sharding(like)
+    if sharding is None:
+        return jnp.asarray(found)
+    if _is_key(found):
+        return jax.device_put(found, sharding)
+    return jax.make_array_from_callback(found.shape, sharding, lambda index: found[index])
+
+
+def _sharding(like: Any) -> Any:
+    """The sharding that a leaf asks for: a shape by naming it, an array by being put somewhere."""
+    if isinstance(like, jax.Array) and not isinstance(like, Tracer):
+        return like.sharding if like.committed or len(like.sharding.device_set) > 1 else None
+    return like.sharding if isinstance(like, jax.ShapeDtypeStruct) else None
 
 
 def _described(leaf: Any) -> str:
     return f"{_dtype(leaf).name}[{','.join(map(str, np.shape(leaf)))}]"
-
-
-def _write(file: Any, suffix: str, contents: Contents) -> None:
-    arrays, metadata = contents.arrays, contents.metadata()
-    if suffix == ".npz":
-        entries: dict[str, Any] = {**arrays, "__metadata__": np.array(json.dumps(metadata))}
-        np.savez(file, **entries)
-        return
-    from safetensors import SafetensorError
-    from safetensors.numpy import save as serialise
-
-    try:
-        file.write(serialise(arrays, metadata=metadata))
-    except SafetensorError as error:
-        raise TypeError(f"save: {error}; a .npz file can hold it") from error
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """The leaves that save wrote, by path."""
-    try:
-        arrays, metadata = _read_npz(path) if path.suffix == ".npz" else _read_safetensors(path)
-        if metadata.get("format") != FORMAT:
-            raise ValueError(f"its format is {metadata.get('format')!r}, not {FORMAT!r}")
-        contents = Contents(arrays, json.loads(metadata["dtypes"]))
-        if contents.metadata() != metadata:
-            raise ValueError("its checksum is wrong")
-        return {name: _restored(arrays[name], dtype) for name, dtype in contents.dtypes.items()}
-    except ImportError:
-        raise
-    except Exception as error:
-        raise ValueError(
-            f"load: {path.name} is damaged, or was not written by save: {error}"
-        ) from error
-
-
-def _read_npz(path: Path) -> tuple[dict[str, np.ndarray], Any]:
-    if not zipfile.is_zipfile(path):
-        raise ValueError("no zip archive")
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as entries:
-        arrays = {name: entries[name] for name in entries.files}
-    return arrays, json.loads(str(arrays.pop("__metadata__", "{}")))
-
-
-def _read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], Any]:
-    from safetensors import safe_open
-
-    with safe_open(path, framework="numpy") as file:
-        names = list(file.keys())
-        return {name: file.get_tensor(name) for name in names}, file.metadata() or {}

@@ -223,3 +223,29 @@ def test_replace_below_a_bare_array_or_an_absent_field():
 def test_replace_under_jit():
     model = jax.jit(lambda m, v: pn.replace(m, "bias", v))(linear(), np.ones(2))
     np.testing.assert_array_equal(model.bias, np.ones(2))
+
+
+def test_replace_keeps_the_shape_of_an_array_unless_asked():
+    model = pn.sequential({"a": linear()})
+    for value in (np.ones((2, 3)), np.ones(3), 0.5, jax.ShapeDtypeStruct((3,), jnp.float32)):
+        with pytest.raises(
+            ValueError, match=r"replace: value must have shape \(3, 2\).*reshape=Tru"
+        ):
+            pn.replace(model, "a.kernel", value)
+    wide = pn.replace(model, "a.kernel", np.ones((5, 2)), reshape=True)
+    assert wide["a"].kernel.shape == (5, 2)
+    assert pn.replace(model, "a.kernel", np.zeros((3, 2)))["a"].kernel.sum() == 0
+    assert pn.replace(model, "a", pn.Linear(jax.random.key(0), 9, 9))["a"].kernel.shape == (9, 9)
+    assert pn.replace(model, "a.kernel", {"low": np.ones(1)})["a"].kernel["low"].shape == (1,)
+    assert pn.replace({"n": 1}, "n", 2) == {"n": 2}
+    shapes = jax.jit(lambda m, v: pn.replace(m, "a.bias", v))
+    with pytest.raises(ValueError, match=r"shape \(2,\), as there is at '.a.bias', got \(3,\)"):
+        shapes(model, np.ones(3))
+
+
+def test_replace_reads_plain_paths():
+    model = pn.sequential({"a": linear(), "b": pn.sequential(linear())})
+    for path in ("a.bias", ".a.bias", "['a'].bias"):
+        assert pn.replace(model, path, np.ones(2))["a"].bias.sum() == 2
+    for path in ("b.0.bias", "b[0].bias", "['b'].0.bias"):
+        assert pn.replace(model, path, np.ones(2))["b"][0].bias.sum() == 2

@@ -117,7 +117,7 @@ def test_a_save_that_breaks_off_leaves_the_old_file(path, monkeypatch, place, as
     elif place == "replace":
         monkeypatch.setattr("pathlib.Path.replace", breaks)
     else:
-        monkeypatch.setattr("pyneurons_yat.io.files._write", breaks)
+        monkeypatch.setattr("pyneurons_yat.io.files.write", breaks)
     with pytest.raises(BrokenOffError):
         pn.save(path, [jnp.ones(3)])
     monkeypatch.undo()

@@ -158,7 +158,7 @@ def test_a_number_that_32_bits_do_not_hold_has_64(path, number, dtype):
         pn.save(path, {"n": number})
         found = pn.load(path, {"n": np.zeros((), dtype)})["n"]
     np.testing.assert_array_equal(found, np.dtype(dtype).type(number))
-    with jax.enable_x64(False), pytest.raises(TypeError, match="int of dtype object came"):
+    with jax.enable_x64(False), pytest.raises(TypeError, match="got a int of dtype object"):
         pn.save(path, {"n": 2**64})
 
 
@@ -309,3 +309,24 @@ def test_without_safetensors_npz_works(path, monkeypatch):
         with pytest.raises(ImportError, match="safetensors"):
             call()
     assert os.listdir(path.parent) == [path.name]
+
+
+def test_what_is_no_file_name_is_named(path):
+    for wrong in (None, 3, [1.0], pn.Linear):
+        for call in (lambda wrong=wrong: pn.save(wrong, [1.0]), lambda w=wrong: pn.load(w, [1.0])):
+            with pytest.raises(TypeError, match="(save|load): path must be a file name, got a"):
+                call()
+    with pytest.raises(
+        TypeError, match="save: path must be a file name, got a Model; it comes fir"
+    ):
+        pn.save(network(), path)
+    pn.save(os.fspath(path), [1.0])
+    assert pn.load(os.fspath(path), [0.0]) == [1.0]
+
+
+def test_files_name_what_models_hold_and_not_the_models(path):
+    """A model of one array, or around another model, adds nothing to the names in a file."""
+    inner = pn.bind(np.ones(2), lambda params, x: x)
+    outer = pn.bind(pn.Linear(jax.random.key(0), 3, 2), lambda params, x: x)
+    pn.save(path, {"a": inner, "b": outer, "c": pn.sequential({"d": inner})})
+    pn.load(path, {"a": np.ones(2), "b": outer.params, "c": {"d": np.ones(2)}})

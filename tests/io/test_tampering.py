@@ -1,6 +1,7 @@
 """Files whose entries were renamed, swapped, retyped, reshaped; and a process killed in a save."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -12,7 +13,8 @@ import numpy as np
 import pytest
 
 import pyneurons_yat as pn
-from pyneurons_yat.io.files import Contents
+from pyneurons_yat.io import replacing
+from pyneurons_yat.io.formats import Contents
 
 TREE = {
     "a": jnp.arange(6.0, dtype=jnp.float32).reshape(2, 3),
@@ -32,7 +34,7 @@ def read(path):
     length = int.from_bytes(data[:8], "little")
     header, body = json.loads(data[8 : 8 + length]), data[8 + length :]
     metadata, arrays = header.pop("__metadata__"), {}
-    kinds = {"F32": "f4", "U16": "u2", "I32": "i4", "U32": "u4"}
+    kinds = {"F32": "f4", "BF16": "bfloat16", "I32": "i4", "U32": "u4"}
     for name, entry in header.items():
         first, last = entry["data_offsets"]
         array = np.frombuffer(body[first:last], kinds[entry["dtype"]])
@@ -175,4 +177,27 @@ def test_a_process_killed_while_it_saves_leaves_a_whole_file(path):
         large, small = pn.load(path, like)
         assert small[0] in (1.0, 2.0)
         assert (large == small[0]).all()
-        pn.save(path, like)  # what the killed one left beside the file is in nobody's way
+        path.with_name(f"{path.name}.0123.part").touch()  # as one that was killed leaves it
+        pn.save(path, like)
+        assert os.listdir(path.parent) == [path.name]
+
+
+def test_what_another_writer_is_writing_stays(path, monkeypatch):
+    """Only what nobody holds open is removed, whichever process or thread it is that writes."""
+    others = path.with_name(f"other.{path.name}.0123.part"), path.with_name(f"{path.name}.part")
+    for other in others:
+        other.touch()
+    during = []
+    real = replacing.os.fsync
+
+    def writing(number):
+        monkeypatch.setattr(replacing.os, "fsync", real)
+        pn.save(path, [2.0])  # another save of the same path, from beginning to end
+        during.extend(os.listdir(path.parent))
+        real(number)
+
+    monkeypatch.setattr(replacing.os, "fsync", writing)
+    pn.save(path, [1.0])
+    assert len([name for name in during if name.endswith(".part")]) == 3
+    assert sorted(os.listdir(path.parent)) == sorted([path.name, *(other.name for other in others)])
+    assert pn.load(path, [0.0]) == [1.0]

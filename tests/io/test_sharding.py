@@ -1,0 +1,46 @@
+"""load puts arrays where those of `like` are: on several devices, and in several processes."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+FOUR = {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+
+
+def start(script, *args, **environment):
+    command = [sys.executable, str(HERE / script), *args]
+    pipe = subprocess.PIPE
+    environment = {**os.environ, **environment, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True)
+
+
+def test_every_shard_goes_to_its_device_alone(path):
+    out, err = start("four_devices.py", str(path), **FOUR).communicate()
+    assert out == "done\n", err
+
+
+def test_an_array_that_spans_processes_is_refused_in_one_line(path):
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    both = [
+        start(
+            "two_processes.py",
+            address,
+            str(i),
+            f"{path.parent}/{i}{path.suffix}",
+            JAX_PLATFORMS="cpu",
+        )
+        for i in range(2)
+    ]
+    for process in both:
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+        assert out == (
+            "save: ['a']['b'] must be on the devices of this process, got an array that spans "
+            "processes; gather it first (jax.experimental.multihost_utils.process_allgather), or "
+            "save with Orbax\n"
+        )
