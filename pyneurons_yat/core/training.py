@@ -87,21 +87,21 @@ def training(f: Function) -> Callable[..., tuple[Any, Any]]:
     def trained(model: Any, *args: Any, key: Any = None, **options: Any) -> tuple[Any, Any]:
         run = Run(model, key)
         if takes_key(f) and not isinstance(f, Model):
-            options["key"] = run.drawn("", "the function")
+            options["key"] = run.own_key()
 
         def called(refs: list[Any]) -> Any:
             run.refs = dict(zip(run.state, refs, strict=True))
             return disarmed(f(run.armed, *args, **options))
 
         if not run.state:
-            return called([]), model
+            return called([]), run.tree
         values = list(run.state.values())
         if outside_of_traces():
             refs = list(map(jax.new_ref, values))
             y, after = called(refs), [ref[...] for ref in refs]
         else:
             y, after = _purely(called, values)
-        return y, run.moved(model, after)
+        return y, run.moved(after)
 
     return trained
 
@@ -169,13 +169,15 @@ class Run:
 
     Attributes:
         state: The values that may move, by place: a leaf by its path, and after the path of a part
-            that draws and a colon, how often it has drawn.
+            that draws and a colon, the data of the key that it draws from.
         refs: While the function runs, a ref for each of them.
         armed: The tree with its models in training.
     """
 
     def __init__(self, tree: Any, key: Any) -> None:
-        self.key = key
+        raw = is_given(key) and not jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+        self.key = jax.random.wrap_key_data(key) if raw else key
+        self.impl = jax.random.key_impl(self.key) if is_given(key) else None
         self.state: dict[str, jax.Array] = {}
         self.refs: dict[str, Any] = {}
         self.written: set[str] = set()
@@ -224,7 +226,8 @@ class Run:
     def _trained(self, path: str, name: str, function: Function, moves: bool) -> "Trained":
         draws = takes_key(function)
         if draws and is_given(self.key):
-            self.state[path + ":"] = jnp.int32(0)
+            own = jax.random.fold_in(self.key, zlib.crc32(path.encode()))
+            self.state[path + ":"] = jax.random.key_data(own)
         return Trained(self, path, name, function, moves, draws)
 
     def _may_move(self, path: str, all_roles: bool) -> None:
@@ -235,16 +238,20 @@ class Run:
 
     # ------------------------------------------------------------------- while the function runs
 
+    def own_key(self) -> Any:
+        """A key for the function itself."""
+        return jax.random.fold_in(self.key, zlib.crc32(b"f")) if is_given(self.key) else None
+
     def drawn(self, path: str, name: str) -> Any:
         """A fresh key for a part."""
         if isinstance(self.key, Missing):
             return self.key
         if self.key is None:
             return Missing(f"{name} at {path!r}" if path else name)
-        count = self.refs[path + ":"]
-        n = count[...]
-        count[...] = n + 1
-        return jax.random.fold_in(jax.random.fold_in(self.key, zlib.crc32(path.encode())), n)
+        ref = self.refs[path + ":"]
+        kept, drawn = jax.random.split(jax.random.wrap_key_data(ref[...], impl=self.impl))
+        ref[...] = jax.random.key_data(kept)
+        return drawn
 
     def moved_by(self, part: "Trained", params: Any, function: Function) -> Any:
         """What a function `params -> (y, params)` returns; what it moves is noted."""
@@ -302,12 +309,12 @@ class Run:
 
     # ------------------------------------------------------------------------------- afterwards
 
-    def moved(self, tree: Any, values: list[Any]) -> Any:
+    def moved(self, values: list[Any]) -> Any:
         """The tree with the values of what moved; its other leaves are the same objects."""
         after = dict(zip(self.state, values, strict=True))
-        places = [(at.path, at.node) for at in leaf_places(tree)]
+        places = [(at.path, at.node) for at in leaf_places(self.tree)]
         leaves = [after[place] if place in self.written else leaf for place, leaf in places]
-        return jax.tree.unflatten(jax.tree.structure(tree), leaves)
+        return jax.tree.unflatten(jax.tree.structure(self.tree), leaves)
 
 
 def mapped(function: Callable[[str, Model], Any], tree: Any) -> Any:
