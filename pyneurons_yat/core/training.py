@@ -299,7 +299,8 @@ class Run:
         if ref is None or (role == "params" and old is not own):
             return  # frozen, or computed from the parameters, as by a transform
         new = jnp.asarray(new)
-        if new.dtype != ref.dtype and not new.weak_type or new.shape != ref.shape:
+        same = new.dtype == ref.dtype or jnp.result_type(ref.dtype, new) == ref.dtype  # weak types
+        if not same or new.shape != ref.shape:
             raise TypeError(
                 f"{name}: observe must keep shape and dtype of {place}, "
                 f"{ref.dtype}{[*ref.shape]}, got {new.dtype}{[*new.shape]}"
