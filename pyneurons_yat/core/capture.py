@@ -139,7 +139,7 @@ def _marking(path: str, model: Model) -> Model:
 # ------------------------------------------------------------------- evaluation with more outputs
 
 
-def _inner(value: Any) -> Iterator[Any]:
+def inner_jaxprs(value: Any) -> Iterator[Any]:
     """The jaxprs in one parameter of an equation."""
     for one in value if isinstance(value, tuple | list) else (value,):
         if isinstance(one, ClosedJaxpr | Jaxpr):
@@ -156,7 +156,7 @@ def _holds(equation: Any) -> bool:
         return True
     if equation.params.get("differentiated"):
         return False
-    return any(_marks(inner) for value in equation.params.values() for inner in _inner(value))
+    return any(_marks(inner) for value in equation.params.values() for inner in inner_jaxprs(value))
 
 
 def _evaluate(closed: ClosedJaxpr, args: Sequence[Any]) -> tuple[list[Any], Found]:

@@ -1,16 +1,20 @@
 """summary: a model as a table."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace as with_fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
-from jax.tree_util import keystr, tree_flatten_with_path
+from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
 
 from .bind import identity
+from .capture import inner_jaxprs
+from .description import by_role, title
+from .filters import Place, places
 from .leaves import count, describe
-from .model import Model, models
-from .roles import leaves_with_roles
+from .model import Model, branches, rebuilt
+from .parametrise import is_parametrised
+from .paths import Key, text
 from .signatures import options_of
 
 
@@ -21,105 +25,168 @@ class Table(str):
     __repr__ = str.__str__
 
 
-def summary(model: Model, x: Any = None) -> Table:
+class Call(NamedTuple):
+    """A call of a part: what it put out, and the function with the shapes that it was called on."""
+
+    output: Any
+    function: Callable[..., Any]
+    shapes: list[Any]
+
+
+Calls = dict[tuple[Key, ...], list[Call]]
+
+
+def summary(model: Model, *inputs: Any, cost: bool = False, **options: Any) -> Table:
     """Draws up a table of a model: every part, its own parameters, and what it puts out.
 
     Args:
         model: A model.
-        x: An input or its `jax.ShapeDtypeStruct`. With it the table has the output shapes, found by
-            `jax.eval_shape`, so nothing is computed. A part called twice shows the last call.
+        *inputs: What to call it on: arrays or `jax.ShapeDtypeStruct`. With them the table has the
+            output shapes, found by `jax.eval_shape`, so nothing is computed. Of a part called
+            several times it shows the last output.
+        cost: Whether the table has the floating-point operations of a call as well, of each part
+            with all that lies in it, as XLA's cost analysis counts them before it optimises. The
+            steps of a scan count each; those of a `while_loop` once, since their number is unknown.
+        **options: Options of the call.
 
     Returns:
         The table as text. The last lines count array entries by role, and their bytes.
 
     Raises:
         TypeError: If `model` is not a model.
+        ValueError: If `cost` is asked for without inputs.
 
     Example:
         >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
         >>> one, two = jax.random.split(jax.random.key(0))
         >>> model = pn.sequential(pn.Linear(one, 64, 32), jax.nn.relu, pn.Linear(two, 32, 10))
         >>> print(pn.summary(model, jnp.ones((5, 64))))
-        path  layer       parameters                          count  output
-              Sequential                                             float32[5,10]
-        [0]   Linear      kernel float32[64,32], bias float32[32]  2,080  float32[5,32]
-        [1]   relu                                                   float32[5,32]
-        [2]   Linear      kernel float32[32,10], bias float32[10]    330  float32[5,10]
+        path  layer       parameters                               count  bytes  output
+              Sequential                                                         float32[5,10]
+        [0]   Linear      kernel float32[64,32], bias float32[32]  2,080  8,320  float32[5,32]
+        [1]   relu                                                               float32[5,32]
+        [2]   Linear      kernel float32[32,10], bias float32[10]    330  1,320  float32[5,10]
         <BLANKLINE>
         2,410 params, 9,640 bytes
     """
     if not isinstance(model, Model):
-        raise TypeError(f"summary: model must be a Model, but a {type(model).__name__} came")
-    outputs = _outputs(model, x) if x is not None else {}
-    header = ("path", "layer", "parameters", "count", "output")
-    rows = [header, *(_row(path, part, outputs.get(path)) for path, part in models(model))]
-    columns = range(4 if x is None else 5)
-    widths = [max(len(row[i]) for row in rows) for i in columns]
-    aligned = [
-        "  ".join(_align(row[i], widths[i], i == 3) for i in columns).rstrip() for row in rows
+        raise TypeError(f"summary: model must be a Model, got a {type(model).__name__}")
+    called = bool(inputs or options)
+    if cost and not called:
+        raise ValueError("summary: cost must come with inputs, got none; give the call's inputs")
+    calls = _calls(model, inputs, options) if called else {}
+    header = ("path", "layer", "parameters", "count", "bytes", "output", "FLOPs")
+    parts = [place for place in places(model) if isinstance(place.node, Model)]
+    rows = [header, *(_row(place, calls.get(place.keys, []), cost) for place in parts)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][: 5 + called + cost]
+    lines = [
+        "  ".join(_align(row[i], width, header[i]) for i, width in enumerate(widths)).rstrip()
+        for row in rows
     ]
-    return Table("\n".join([*aligned, "", *_totals(model)]))
+    return Table("\n".join([*lines, "", *_totals(model)]))
 
 
-def _align(text: str, width: int, right: bool) -> str:
-    return text.rjust(width) if right else text.ljust(width)
+def _align(cell: str, width: int, heading: str) -> str:
+    return cell.rjust(width) if heading in ("count", "bytes", "FLOPs") else cell.ljust(width)
 
 
-def _row(path: str, part: Model, output: Any) -> tuple[str, ...]:
-    own = [
-        (keystr(keys).removeprefix("."), leaf)
-        for keys, leaf in tree_flatten_with_path(part.params, is_leaf=_is_model)[0]
-        if not _is_model(leaf)
-    ]
-    leaves = ", ".join(f"{name} {describe(leaf)}".strip() for name, leaf in own)
-    entries = f"{count([leaf for _, leaf in own]):,}" if own else ""
-    shapes = ", ".join(describe(leaf) for leaf in jax.tree.leaves(output))
-    return path, part.layer.name, leaves, entries, shapes
-
-
-def _is_model(node: Any) -> bool:
-    return isinstance(node, Model)
+def _row(part: Place, calls: list[Call], cost: bool) -> tuple[str, ...]:
+    own = [(text(keys), leaf) for keys, leaf in branches(part.node) if not isinstance(leaf, Model)]
+    told = ", ".join(f"{name.removeprefix('.')} {describe(leaf)}".strip() for name, leaf in own)
+    leaves = [leaf for _, leaf in own]
+    sizes = (f"{count(leaves):,}", f"{_bytes(leaves):,}") if own else ("", "")
+    shapes = ", ".join(map(describe, jax.tree.leaves(calls[-1].output))) if calls else ""
+    flops = f"{sum(map(_operations, calls)):,}" if calls and cost else ""
+    return part.path, title(part.node.layer), told, *sizes, shapes, flops
 
 
 def _totals(model: Model) -> list[str]:
-    by_role: dict[str | None, list[Any]] = {}
-    for _, leaf, role in leaves_with_roles(model):
-        by_role.setdefault(role, []).append(leaf)
     return [
-        f"{count(leaves):,} {role}, {sum(map(_bytes, leaves)):,} bytes"
-        for role, leaves in sorted(by_role.items(), key=lambda pair: pair[0] != "params")
+        f"{count(leaves):,} {role}, {_bytes(leaves):,} bytes"
+        for role, leaves in by_role(model).items()
     ] or ["no parameters"]
 
 
-def _bytes(leaf: Any) -> int:
-    return leaf.size * leaf.dtype.itemsize if hasattr(leaf, "dtype") else 0
+def _bytes(leaves: list[Any]) -> int:
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in leaves if hasattr(leaf, "dtype"))
 
 
-def _outputs(model: Model, x: Any) -> dict[str, Any]:
-    """The output shape of every part by path, from one abstract run."""
-    seen: dict[str, Any] = {}
-    jax.eval_shape(Model.__call__, _watched(model, "", seen), x)
+# ------------------------------------------------------------------------- what the parts put out
+
+
+def _calls(model: Model, inputs: tuple[Any, ...], options: dict[str, Any]) -> Calls:
+    """The calls of every part by its keys, from one abstract run."""
+    seen: Calls = {}
+    running = [True]
+    watched = _watched(model, (), seen, running)
+    arrays, function = _of_arrays(Model.__call__, watched, inputs, options)
+    jax.eval_shape(function, *arrays)
+    running.clear()
     return seen
 
 
-def _watched(node: Any, path: str, seen: dict[str, Any]) -> Any:
-    """The same tree, in which every model also notes the shape of what it puts out."""
+def _of_arrays(function: Callable[..., Any], *args: Any) -> tuple[list[Any], Callable[..., Any]]:
+    """The arrays in `(first, inputs, options)`, and what the function makes of such arrays."""
+    leaves, structure = jax.tree.flatten(args)
+    places = [i for i, leaf in enumerate(leaves) if hasattr(leaf, "shape")]
 
-    def visit(keys: Any, child: Any) -> Any:
-        return _watched(child, path + keystr(keys), seen) if _is_model(child) else child
+    def of_arrays(*arrays: Any) -> Any:
+        filled = dict(enumerate(leaves)) | dict(zip(places, arrays, strict=True))
+        first, inputs, options = jax.tree.unflatten(structure, filled.values())
+        return function(first, *inputs, **options)
 
-    if not _is_model(node):
-        return node
-    params = jax.tree_util.tree_map_with_path(visit, node.params, is_leaf=_is_model)
-    layer = with_fields(node.layer, apply=_noted(node.layer.apply, path, seen))
-    return Model(layer, params, node.static)
+    return [leaves[i] for i in places], of_arrays
 
 
-def _noted(apply: Callable[..., Any], path: str, seen: dict[str, Any]) -> Callable[..., Any]:
+def _watched(model: Model, keys: tuple[Key, ...], seen: Calls, running: list[bool]) -> Model:
+    """The same model, in which every call is noted while it is running.
+
+    What stands in the place of an array is known by what it is, and stays.
+    """
+    if is_parametrised(model):
+        return model
+    nodes = [
+        _watched(node, (*keys, *more), seen, running) if isinstance(node, Model) else node
+        for more, node in branches(model)
+    ]
+    apply = model.layer.apply
+
     @options_of(apply)
-    def noted(*args: Any, **options: Any) -> Any:
-        y = apply(*args, **options)
-        seen[path] = jax.eval_shape(identity, y)
+    def noted(params: Any, *args: Any, **options: Any) -> Any:
+        y = apply(params, *args, **options)
+        if running:
+            arrays, function = _of_arrays(apply, params, args, options)
+            shapes = jax.eval_shape(identity, arrays)
+            seen.setdefault(keys, []).append(Call(jax.eval_shape(identity, y), function, shapes))
         return y
 
-    return noted
+    layer = with_fields(model.layer, apply=noted)
+    return Model(layer, rebuilt(model, nodes).params, model.static)
+
+
+# ------------------------------------------------------------------------------ what a call costs
+
+
+def _operations(call: Call) -> int:
+    return round(_flops(jax.make_jaxpr(call.function)(*call.shapes)))
+
+
+def _flops(closed: ClosedJaxpr) -> float:
+    """The operations of a jaxpr. XLA counts one step of each scan; the others are added."""
+    lowered = jax.jit(jaxpr_as_fun(closed)).lower(*closed.in_avals)
+    found = lowered.cost_analysis() or {}
+    more = (scan["length"] - 1 for scan in _scans(closed.jaxpr))
+    return found.get("flops", 0.0) + sum(
+        n * _flops(scan["jaxpr"]) for n, scan in zip(more, _scans(closed.jaxpr), strict=True)
+    )
+
+
+def _scans(jaxpr: Jaxpr) -> Iterator[dict[str, Any]]:
+    """The parameters of every scan in a jaxpr that lies in no other scan."""
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "scan":
+            yield equation.params
+            continue
+        for value in equation.params.values():
+            for inner in inner_jaxprs(value):
+                yield from _scans(inner)

@@ -146,13 +146,13 @@ def rows(table):
 def test_summary_has_a_line_per_part():
     table = pn.summary(network())
     lines = table.splitlines()
-    assert lines[0].split() == ["path", "layer", "parameters", "count"]
+    assert lines[0].split() == ["path", "layer", "parameters", "count", "bytes"]
     assert lines[1].split() == ["Sequential"]
     assert [line.split()[0] for line in lines[2:7]] == [
         "['hidden']", "['norm']", "['act']", "['inner']", "['inner'][0]",
     ]  # fmt: skip
     assert "kernel float32[3,4], bias float32[4], alpha float32[4]" in rows(table)["['hidden']"]
-    assert rows(table)["['hidden']"].endswith(" 20")
+    assert rows(table)["['hidden']"].split()[-2:] == ["20", "80"]
     assert "relu" in rows(table)["['act']"]
     assert lines[-2:] == ["32 params, 144 bytes", "4 batch_stats, 32 bytes"]
 
@@ -232,3 +232,67 @@ def test_the_table_is_text_that_shows_itself():
     table = pn.summary(network())
     assert isinstance(table, str)
     assert repr(table) == str(table)
+
+
+def test_summary_of_several_inputs_and_of_options():
+    """As attention takes them: queries, memory, and a mask."""
+
+    def apply(params, x, memory, *, mask=None, scale=1.0):
+        y = params["first"](x) + memory.sum(-2, keepdims=True) * scale
+        return y if mask is None else y * mask
+
+    model = pn.bind({"first": pn.Linear(jax.random.key(0), 3, 4)}, apply)
+    x, memory = np.ones((2, 5, 3)), np.ones((2, 7, 4))
+    for inputs, options in (
+        ((x, memory), {}),
+        ((x, memory), {"mask": np.ones((2, 5, 1)), "scale": 2.0}),
+        ((x,), {"memory": memory}),
+        ((), {"x": x, "memory": memory}),
+        (jax.eval_shape(lambda: (x, memory)), {}),
+    ):
+        table = rows(pn.summary(model, *inputs, **options))
+        assert table["['first']"].split()[-1] == "float64[2,5,4]"
+        assert table[""].split()[-1] == "float64[2,5,4]"
+    attention = pn.MultiHeadAttention(jax.random.key(0), 8, 8, heads=2)
+    queries, keys = np.ones((2, 3, 8), np.float32), np.ones((2, 5, 8), np.float32)
+    assert rows(pn.summary(attention, queries, keys))[""].endswith("float32[2,3,8]")
+
+
+def operations(table):
+    return {path: int(line.split()[-1].replace(",", "")) for path, line in table.items() if line}
+
+
+def test_the_cost_of_a_matrix_product_is_that_of_its_sums_and_products():
+    model = pn.sequential({"a": pn.Linear(jax.random.key(0), 64, 32, use_bias=False)})
+    table = pn.summary(model, np.ones((5, 64), np.float32), cost=True)
+    assert table.splitlines()[0].split()[-2:] == ["output", "FLOPs"]
+    found = operations({k: v for k, v in rows(table).items() if "float32[5,32]" in v})
+    assert found == {"": 2 * 5 * 64 * 32, "['a']": 2 * 5 * 64 * 32}
+
+
+def test_every_step_of_a_scan_costs():
+    Plain = pn.bind("Plain", pn.Linear, lambda linear, x: linear(x))
+    one = pn.summary(Plain(jax.random.key(0), 16, 16), np.ones((5, 16), np.float32), cost=True)
+    many = pn.repeat(Plain, 9)(jax.random.key(0), 16, 16)
+    table = rows(pn.summary(many, np.ones((5, 16), np.float32), cost=True))
+    single = operations({"": rows(one)[""]})[""]
+    assert single >= 2 * 5 * 16 * 16
+    assert operations({"each": table[".each"]})["each"] == single
+    total = operations({"all": table[""]})["all"]
+    assert 9 * single <= total <= 9 * single + 9 * 4  # and the counter of the loop
+
+
+def test_a_part_called_twice_costs_twice():
+    part = {"part": pn.Linear(jax.random.key(0), 3, 3, use_bias=False)}
+    twice = pn.bind(part, lambda params, x: params["part"](params["part"](x)))
+    table = rows(pn.summary(twice, np.ones((5, 3), np.float32), cost=True))
+    assert operations({"": table["['part']"]})[""] == 2 * 2 * 5 * 3 * 3
+
+
+def test_cost_wants_inputs_and_transformed_models_have_a_cost():
+    model = pn.reparam(pn.Linear(jax.random.key(0), 3, 2), pn.weight_norm())
+    with pytest.raises(ValueError, match="summary: cost must come with inputs, got none"):
+        pn.summary(model, cost=True)
+    table = rows(pn.summary(model, np.ones((5, 3), np.float32), cost=True))
+    assert operations({"": table[""]})[""] > 2 * 5 * 3 * 2
+    assert "WeightNorm" in table[".kernel"]
