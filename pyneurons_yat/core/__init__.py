@@ -7,8 +7,9 @@ from .compose import compose
 from .exporting import exportable
 from .filters import Filter, label, leaves_by_path, where
 from .freezing import freeze, frozen_models, unfreeze
+from .layer import Box, Layer
 from .leaves import count
-from .model import Box, Layer, Model
+from .model import Model
 from .parametrise import OnLeaves, Parametrise, Pattern, matching, parametrise
 from .paths import replace
 from .reparam import reparam

@@ -6,7 +6,8 @@ from typing import Any, overload
 
 from multipledispatch import Dispatcher
 
-from .model import Layer, Model, made
+from .layer import Layer
+from .model import Model, made
 from .paths import normalise
 from .signatures import taken_by
 

@@ -8,7 +8,8 @@ from typing import Any, NoReturn
 
 import jax
 
-from .model import Around, Layer, Model
+from .layer import Around, Layer
+from .model import Model
 from .signatures import takes_key
 
 

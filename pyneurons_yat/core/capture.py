@@ -17,7 +17,8 @@ from jax.ad_checkpoint import checkpoint_name
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
 from jax.tree_util import keystr, tree_flatten_with_path
 
-from .model import Around, Model, map_below
+from .layer import Around
+from .model import Model, map_below
 from .parametrise import is_parametrised
 
 Found = list[tuple[str, jax.Array]]

@@ -12,7 +12,8 @@ from multipledispatch import Dispatcher
 
 from .calls import split_key, with_key
 from .description import title
-from .model import Around, Layer, Model
+from .layer import Around, Layer
+from .model import Model
 from .sequential import sequential
 from .signatures import shown
 

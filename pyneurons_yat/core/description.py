@@ -3,8 +3,9 @@
 from typing import Any
 
 from .filters import Place, leaf_places, places
+from .layer import Layer
 from .leaves import count, describe
-from .model import Layer, Model
+from .model import Model
 from .signatures import Wrapping, shown
 
 

@@ -21,7 +21,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from .model import Layer, Model, branches
+from .layer import Layer
+from .model import Model, branches
 from .paths import Key, covers, normalise, text
 
 Filter = str | EllipsisType | Callable[[str, Any], bool]

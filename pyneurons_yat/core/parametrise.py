@@ -9,7 +9,8 @@ import jax.numpy as jnp
 
 from .calls import split_key
 from .filters import Filter, places, taken
-from .model import Layer, Model, Parametrization
+from .layer import Layer, Parametrization
+from .model import Model
 from .repeat import Repeated
 from .signatures import takes_key
 from .training import observe

@@ -6,7 +6,8 @@ from inspect import Signature
 from typing import Any, overload
 
 from .calls import split_key, with_key
-from .model import Around, Layer, Model
+from .layer import Around, Layer
+from .model import Model
 from .parametrise import Parametrise
 from .signatures import Wrapping, taken_by
 

@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 
 from .calls import is_given
-from .model import Layer, Model, takes_first_key
+from .layer import Layer, takes_first_key
+from .model import Model
 from .signatures import Wrapping
 from .training import observe
 

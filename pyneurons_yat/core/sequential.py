@@ -7,7 +7,8 @@ from inspect import Signature
 from typing import Any
 
 from .bind import identity
-from .model import Layer, Model, noting
+from .layer import Layer
+from .model import Model, noting
 from .signatures import Parameter, Wrapping, shown, taken_by, with_options
 
 Function = Callable[..., Any]

@@ -7,7 +7,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from .model import Around, Layer, Model
+from .layer import Around, Layer
+from .model import Model
 from .paths import find, in_full, replace, within
 
 Function = Callable[..., Any]

@@ -13,7 +13,7 @@ from jax.typing import DTypeLike
 
 from ...core import Layer, Model, bind
 from ...core.calls import split_key, with_key
-from ...core.model import Around
+from ...core.layer import Around
 from ...core.reparam import Reparametrized
 from ...core.signatures import Wrapping, options_in, taken_by, with_options
 from ...ops import recurrence
