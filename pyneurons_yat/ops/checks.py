@@ -159,6 +159,16 @@ def check_flag(function: str, **arguments: bool) -> None:
             raise TypeError(f"{function}: {name} must be True or False, got {told(value)}{cure}")
 
 
+def check_key(function: str, key: Any) -> None:
+    """Refuses what is neither a PRNG key, of either kind, nor None."""
+    dtype = getattr(key, "dtype", np.dtype(object))
+    old = dtype == jnp.uint32 and np.ndim(key) > 0
+    if not (key is None or old or jnp.issubdtype(dtype, jax.dtypes.prng_key)):
+        raise TypeError(
+            f"{function}: key must be a PRNG key, got {told(key)}; jax.random.key(0) makes one"
+        )
+
+
 def check_choice(function: str, name: str, value: object, choices: Sequence[Any]) -> None:
     """Refuses a value that is not one of the choices."""
     if not any(value is choice or value == choice for choice in choices):

@@ -25,6 +25,10 @@ def scan(cell, x, **options):
     return pn.scan_cell(cell, x, **options)
 
 
+def train(model, x, **options):
+    return pn.observe(model, x, key=jax.random.key(1), **options)[0]
+
+
 VECTORS, IMAGES, SERIES = draw(4, 8), draw(4, 6, 6, 4), draw(4, 5, 8)
 VIDEOS = draw(2, 4, 6, 4)
 IDS = jnp.asarray(RNG.integers(0, 7, (4, 8)))
@@ -50,6 +54,27 @@ CASES = {  # how a layer is called, the layer, its input, and how that is sharde
     "MultiHeadAttention": (None, pn.MultiHeadAttention(KEY, 8, 8, heads=2), SERIES, FIRST),
     "YatMultiHeadAttention": (None, pn.YatMultiHeadAttention(KEY, 16, 16, **HEADS), LONG, FIRST),
     "YatSelfAttention": (None, pn.YatSelfAttention(KEY, 16, 16, **HEADS), LONG, SECOND),
+    "masked": (
+        lambda m, x: m(x, mask=jnp.arange(5) != 3),
+        pn.YatMultiHeadAttention(KEY, 8, 8, heads=2),
+        SERIES,
+        FIRST,
+    ),
+    "Dropout": (train, pn.Dropout(0.5), SERIES, FIRST),  # a key draws what it draws on one device
+    "dropped channels": (train, pn.Dropout(0.5, broadcast_axes=1), SERIES, FIRST),
+    "dropped weights": (
+        partial(train, dropout=0.5),
+        pn.MultiHeadAttention(KEY, 8, 8, heads=2),
+        SERIES,
+        FIRST,
+    ),
+    "dropped scores": (
+        partial(train, dropout=0.5),
+        pn.YatMultiHeadAttention(KEY, 8, 8, heads=2),
+        SERIES,
+        FIRST,
+    ),
+    "dropped layers": (partial(train, dropout=0.5), pn.LSTM(KEY, 8, 6, layers=2), SERIES, FIRST),
     "LSTM": (None, pn.LSTM(KEY, 8, 6, layers=2), SERIES, FIRST),
     "YatSimpleCell": (scan, pn.YatSimpleCell(KEY, 8, 6), SERIES, FIRST),
     "YatGRUCell": (partial(scan, **LENGTHS), pn.YatGRUCell(KEY, 8, 6), SERIES, FIRST),
@@ -63,7 +88,9 @@ def loss(call, model, x):
 
 def trains(mesh, size):
     """The history of `fit` is the one without a mesh."""
-    network = pn.sequential(pn.YatDense(KEY, 8, 6), pn.BatchNorm(6), pn.Linear(KEY, 6, 2))
+    network = pn.sequential(
+        pn.YatDense(KEY, 8, 6), pn.BatchNorm(6), pn.Dropout(0.3), pn.Linear(KEY, 6, 2)
+    )
     x, y = draw(20, 8), draw(20, 2)
     options = {"epochs": 2, "batch_size": size, "key": KEY, "progress": False, "validation": (x, y)}
     wanted = pn.fit(optax.sgd(0.1), network, x, y, **options)[1]

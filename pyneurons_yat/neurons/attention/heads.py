@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike, DTypeLike
 
@@ -127,7 +128,7 @@ def three(layer: str, query: Any, key: Any, value: Any) -> tuple[Any, Any, Any]:
         raise ValueError(f"{layer}: inputs_v came without inputs_k; give them as inputs_k")
     key = query if key is None else key
     value = key if value is None else value
-    shapes = [jnp.shape(array) for array in (query, key, value)]
+    shapes = [np.shape(array) for array in (query, key, value)]
     lead, lengths = {shape[:-2] for shape in shapes}, {shape[-2:-1] for shape in shapes[1:]}
     if min(map(len, shapes)) < 2 or len(lead) > 1 or len(lengths) > 1:
         raise ValueError(
@@ -226,10 +227,10 @@ def _check_cache(layer: str, cache: AttentionCache, key: jax.Array, alone: bool)
             f"and heads of the new ones, {new}, got {room}; make it with "
             f"attention_cache(model, {new[:-3]}, length)"
         )
-    if jnp.shape(cache.index) != ():
+    if np.shape(cache.index) != ():
         raise ValueError(
             f"{layer}: the index of a cache must be one number, got shape "
-            f"{jnp.shape(cache.index)}; for one index per entry, jax.vmap over caches"
+            f"{np.shape(cache.index)}; for one index per entry, jax.vmap over caches"
         )
     used = 0 if isinstance(cache.index, Tracer) else int(cache.index)
     if used + new[-3] > room[-3]:

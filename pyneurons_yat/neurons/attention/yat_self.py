@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike, DTypeLike
 
 from ...core import bind
@@ -210,12 +211,12 @@ def _without_self(
     """The mask without its diagonal, in the rank of the scores (*B, N, T, T)."""
     if not wanted:
         return mask
-    *batch, length, _ = jnp.shape(three("YatSelfAttention", x, None, None)[0])
+    *batch, length, _ = np.shape(three("YatSelfAttention", x, None, None)[0])
     shape = (*batch, heads, length, length)
     check_mask("YatSelfAttention", mask, shape, name="mask")
     mask = in_rank(mask, shape)
-    others = ~jnp.eye(length, dtype=bool)
-    others = others.reshape((1,) * (len(batch) + 1) + others.shape)
+    places = jnp.arange(length)
+    others = in_rank(places[:, None] != places[None, :], shape)
     return others if mask is None else others & mask
 
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike, DTypeLike
 
 from ...core import Model, bind
@@ -141,10 +142,10 @@ def apply(
             'it out, or take normalizer="softermax"'
         )
     graph, size = check_graph("YatGraphAttention", graph)
-    if where is not None and jnp.shape(where) != jnp.shape(graph.senders):
+    if where is not None and np.shape(where) != np.shape(graph.senders):
         raise ValueError(
-            f"YatGraphAttention: where must have shape {jnp.shape(graph.senders)}, one entry per "
-            f"edge, but {jnp.shape(where)} came"
+            f"YatGraphAttention: where must have shape {np.shape(graph.senders)}, one entry per "
+            f"edge, but {np.shape(where)} came"
         )
     epsilon = learned_epsilon("YatGraphAttention", epsilon, params.epsilon)
 

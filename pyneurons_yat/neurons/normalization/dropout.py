@@ -71,7 +71,7 @@ def observe(
     """Drops."""
     if key is None:
         raise TypeError("Dropout: in training it needs a key: pn.observe(model, x, key=key)")
-    return dropout(key, x, rate, broadcast_axes=broadcast_axes), params
+    return dropout(x, rate, key=key, broadcast_axes=broadcast_axes), params
 
 
 Dropout = DropoutLayer("Dropout", create, apply, observe)

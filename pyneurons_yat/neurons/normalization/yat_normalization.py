@@ -207,7 +207,7 @@ def _gated(
     _, prototype, alpha, bias = params
     if prototype is None:
         return x
-    return yat_gate(x, prototype, alpha, bias, epsilon=epsilon, where=where)
+    return yat_gate(x, prototype, bias, alpha, epsilon=epsilon, where=where)
 
 
 YatLayerNorm = bind("YatLayerNorm", create_layer_norm, apply_layer_norm)

@@ -225,7 +225,7 @@ class DropConnect:
         return jax.tree.unflatten(
             structure,
             [
-                dropout(keys[i], leaf, self.rate) if i in chosen else leaf
+                dropout(leaf, self.rate, key=keys[i]) if i in chosen else leaf
                 for i, leaf in enumerate(leaves)
             ],
         )

@@ -189,7 +189,7 @@ def _stack(cells, x, carry, lengths, merge, settings, training=None):
     for layer, (cell, first, key) in enumerate(zip(cells, carries, keys, strict=True)):
         for_dropout, key = split_key(key, 2)
         if layer and training:
-            x = drop(for_dropout, x, training.dropout) if training.dropout else x
+            x = drop(x, training.dropout, key=for_dropout) if training.dropout else x
         how = settings if layer == len(cells) - 1 else inside
         run = _both if isinstance(cell, tuple) else _one
         after, x, cell = run(cell, x, first, lengths, merge, how, training, key)

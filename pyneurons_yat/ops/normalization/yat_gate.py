@@ -15,8 +15,8 @@ from .standardize import shielded
 def yat_gate(
     x: ArrayLike,
     prototype: ArrayLike,
-    alpha: ArrayLike | None = None,
     bias: ArrayLike | None = None,
+    alpha: ArrayLike | None = None,
     *,
     epsilon: ArrayLike = 1.0,
     where: ArrayLike | None = None,
@@ -33,8 +33,8 @@ def yat_gate(
     Args:
         x: (*B, G K).
         prototype: (G, K).
+        bias: (G,) or one number, or None for 0; inside the square.
         alpha: (G,) or one number, or None for 1. With 0 the result is x.
-        bias: (G,) or one number, or None for 0.
         epsilon: a number above 0.
         where: booleans that broadcast to the shape of x. Where it is False, the feature does not
             count in the means; it is multiplied by the gain of the others, or is taken as 0 where
@@ -61,26 +61,26 @@ def yat_gate(
         raise ValueError(
             f"yat_gate: x must have shape (*B, G K) and prototype (G, K), got {shape} and {wanted}"
         )
-    check_shapes("yat_gate", wanted[:1], alpha=alpha, bias=bias)
+    check_shapes("yat_gate", wanted[:1], bias=bias, alpha=alpha)
     check_positive("yat_gate", epsilon=epsilon)
     check_shapes("yat_gate", (), epsilon=epsilon)
     check_mask("yat_gate", where, shape)
     dtype = result_dtype("yat_gate", x=x, prototype=prototype, alpha=alpha, bias=bias)
-    return _gate(x, prototype, alpha, bias, epsilon, where, dtype=dtype)
+    return _gate(x, prototype, bias, alpha, epsilon, where, dtype=dtype)
 
 
 @partial(jax.jit, static_argnames="dtype")
-def _gate(x, prototype, alpha, bias, epsilon, where, *, dtype):
+def _gate(x, prototype, bias, alpha, epsilon, where, *, dtype):
     gated = jax.checkpoint(partial(_gated, dtype))  # the reverse pass computes it again
-    return gated(x, prototype, alpha, bias, epsilon, where)
+    return gated(x, prototype, bias, alpha, epsilon, where)
 
 
-def _gated(dtype, x, prototype, alpha, bias, epsilon, where):
+def _gated(dtype, x, prototype, bias, alpha, epsilon, where):
     prototype = jnp.asarray(prototype)
     split = jnp.asarray(x, dtype).reshape(*np.shape(x)[:-1], *prototype.shape)
     wide, prototype = widen(split, dtype, 0), widen(prototype, dtype, split.ndim)
     rank = split.ndim - 1
-    alpha, bias = (None if v is None else widen(v, dtype, rank) for v in (alpha, bias))
+    bias, alpha = (None if v is None else widen(v, dtype, rank) for v in (bias, alpha))
     epsilon = widen(epsilon, dtype, rank)
     seen, far, count = wide, wide - prototype, max(prototype.shape[-1], 1)
     if where is not None:

@@ -18,7 +18,7 @@ from ..dtypes import widen
 def nonnegative(x: jax.Array, where: jax.Array | None = None) -> jax.Array:
     """The scores in the accumulator's dtype: 0 for negative and masked, and finite."""
     score = jnp.minimum(widen(x, x.dtype, x.ndim), float(jnp.finfo(x.dtype).max))
-    return jnp.where(ignored(x, where), 0, score)
+    return jnp.where(ignored(x, where), 0.0, score)
 
 
 def ignored(x: jax.Array, where: jax.Array | None = None) -> jax.Array:
@@ -28,7 +28,7 @@ def ignored(x: jax.Array, where: jax.Array | None = None) -> jax.Array:
 
 def safe_log(x: jax.Array) -> jax.Array:
     """The logarithm, and 0 at 0."""
-    return jnp.log(jnp.where(x == 0, 1, x))
+    return jnp.log(jnp.where(x == 0, 1.0, x))
 
 
 @jax.custom_jvp
@@ -41,7 +41,7 @@ def scaled_power(x: jax.Array, n: jax.Array, shift: jax.Array) -> jax.Array:
     """
     ceiling = float(np.log(float(jnp.finfo(x.dtype).max))) - 1e-3  # a NumPy number would widen
     power = jnp.exp(jnp.minimum(n * safe_log(x) - shift, ceiling))
-    return jnp.where(x == 0, jnp.where(n == 0, jnp.exp(-shift), 0), power)
+    return jnp.where(x == 0, jnp.where(n == 0, jnp.exp(-shift), 0.0), power)
 
 
 @scaled_power.defjvp

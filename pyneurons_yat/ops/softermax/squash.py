@@ -212,7 +212,7 @@ def _split(name, x):
     """The sign, 1 unless the function is odd, and the score."""
     if name != "soft_tanh":
         return 1, nonnegative(x)
-    return jnp.where(x < 0, -1, 1), nonnegative(jnp.where(x < 0, -x, x))
+    return jnp.where(x < 0, -1.0, 1.0).astype(x.dtype), nonnegative(jnp.where(x < 0, -x, x))
 
 
 def _odds(score, n):

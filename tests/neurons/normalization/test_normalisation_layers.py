@@ -1,5 +1,7 @@
 """Normalisation and dropout: against torch, at large offsets, over mapped axes, in training."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -279,11 +281,31 @@ def test_dropout_of_whole_channels():
     assert 0 < float(y[:, 0, 0].mean()) < 2
 
 
+def test_dropout_takes_its_key_as_everything_does_and_without_one_drops_nothing():
+    x = jnp.arange(6.0)
+    assert pn.dropout(x, 0.5).tolist() == x.tolist()
+    kept = np.asarray(jax.random.bernoulli(jax.random.key(3), 0.5, (6,)))
+    dropped = pn.dropout(x, 0.5, key=jax.random.key(3))
+    np.testing.assert_array_equal(dropped, np.where(kept, 2 * x, 0))
+    with pytest.raises(TypeError, match="dropout: key must be a PRNG key, got 0; jax.random.key"):
+        pn.dropout(x, 0.5, key=0)
+    with pytest.raises(TypeError, match="dropout: x must be real, got dtype key"):
+        pn.dropout(jax.random.key(0), 0.5)
+
+
+def test_the_gate_takes_bias_before_alpha_as_the_family_does():
+    x, prototype = jnp.array([1.0, 2.0]), jnp.array([[1.0, 0.0]])
+    y = pn.yat_gate(x, prototype, 3.0, 0.5)  # mean product 1/2, mean squared distance 2
+    np.testing.assert_allclose(y, x * (1 + 0.5 * 3.5**2 / 3))
+    names = list(inspect.signature(pn.yat_gate).parameters)
+    assert names[2:4] == list(inspect.signature(pn.yat).parameters)[2:4] == ["bias", "alpha"]
+
+
 def test_rates_of_none_and_all():
     x = jnp.ones(8)
-    assert pn.dropout(jax.random.key(0), x, 0.0).tolist() == [1.0] * 8
-    assert pn.dropout(jax.random.key(0), x, 1.0).tolist() == [0.0] * 8
-    gradient = jax.grad(lambda x: pn.dropout(jax.random.key(0), x, 1.0).sum())(x)
+    assert pn.dropout(x, 0.0, key=jax.random.key(0)).tolist() == [1.0] * 8
+    assert pn.dropout(x, 1.0, key=jax.random.key(0)).tolist() == [0.0] * 8
+    gradient = jax.grad(lambda x: pn.dropout(x, 1.0, key=jax.random.key(0)).sum())(x)
     assert gradient.tolist() == [0.0] * 8
 
 
@@ -351,7 +373,7 @@ def bare(features):
         (lambda: pn.yat_gate(X, jnp.ones((2, 3)), where=jnp.ones(5) > 0), ValueError, "where must"),
         (lambda: pn.Dropout(1.5), ValueError, "rate must be between 0 and 1"),
         (lambda: pn.observe(pn.Dropout(0.5), X), TypeError, "needs a key"),
-        (lambda: pn.dropout(jax.random.key(0), X, 0.5, broadcast_axes=3), ValueError, "axis"),
+        (lambda: pn.dropout(X, 0.5, key=jax.random.key(0), broadcast_axes=3), ValueError, "axis"),
         (lambda: pn.yat_gate(X, jnp.ones((2, 2))), ValueError, "prototype"),
         (lambda: pn.yat_gate(X, jnp.ones((2, 3)), jnp.ones(3)), ValueError, "alpha must have"),
     ],

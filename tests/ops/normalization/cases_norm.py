@@ -37,12 +37,12 @@ def _moments(x):
     return (mean + 3 * variance).astype(x.dtype)
 
 
-def _yat_gate(x, prototype, alpha, bias, epsilon, **options):
-    return ops.yat_gate(x, prototype, alpha, bias, epsilon=epsilon, **options)
+def _yat_gate(x, prototype, bias, alpha, epsilon, **options):
+    return ops.yat_gate(x, prototype, bias, alpha, epsilon=epsilon, **options)
 
 
 def _dropout(x):
-    return ops.dropout(jax.random.key(0), x, 0.4)
+    return ops.dropout(x, 0.4, key=jax.random.key(0))
 
 
 def _dropout_truth(x):

@@ -49,7 +49,7 @@ def mean_plus_variance(x):
     return np.mean(x, axes) + 3 * np.var(x, axes)
 
 
-def yat_gate(x, prototype, alpha=1.0, bias=0.0, epsilon=1.0, where=True):
+def yat_gate(x, prototype, bias=0.0, alpha=1.0, epsilon=1.0, where=True):
     """Group after group, feature after feature."""
     x, prototype = np.asarray(x, np.float64), np.asarray(prototype, np.float64)
     alpha, bias = (np.broadcast_to(v, prototype.shape[:1]) for v in (alpha, bias))
