@@ -1,8 +1,11 @@
 """Neurons and networks as plain functions on JAX, with the Yat neuron at the centre.
 
-A layer binds a `create` and an `apply` function; calling it with a key makes a model, which is a
-pytree. `compose`, `sequential` and `reparam` make new layers and models from others. `PHI` is the
-golden ratio.
+`bind` makes a layer of a `create` and an `apply` function. A layer called with a key makes a model,
+which is a pytree. `compose`, `sequential` and `reparam` make new layers and models from others.
+
+`model(x)` is inference. `training` transforms a function so that the models it calls are in
+training; `fit` and `train_step` do so for you. `freeze`, `partition` and their kin say which leaves
+are meant by role, path, pattern or predicate. `PHI` is the golden ratio.
 """
 
 # What a model is
@@ -193,7 +196,7 @@ from .ops import (
     yat_scores,
 )
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "AnchorFeatures",

@@ -18,7 +18,7 @@ def start(script, *args, **environment):
 
 
 def test_every_shard_goes_to_its_device_alone(path):
-    out, err = start("four_devices.py", str(path), **FOUR).communicate()
+    out, err = start("sharded_files.py", str(path), **FOUR).communicate()
     assert out == "done\n", err
 
 
