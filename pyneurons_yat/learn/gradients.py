@@ -118,7 +118,8 @@ def _of_examples(
             raise
         raise ValueError(
             f"{recipe.function}: per_example must come with a model whose state does not move in "
-            "training, got one that holds statistics of batches; keep that part in inference"
+            "training, got one that holds statistics of batches; keep that part in inference by "
+            "pn.inference(part)"
         ) from error
     return gradient, Found(_over(examples, jax.tree.map(jnp.sum, sums)), predictions, moved)
 

@@ -1,13 +1,14 @@
 """What a loss returns, in one form: the sums of a batch and what they are weighed with."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from ..core import Model, observe
-from ..core.signatures import keywords_of
+from ..core import Model, training
+from ..core.signatures import takes_key
 from .descent import strong
 from .metrics import Metric, told
 from .recipe import Recipe, check_names, name_of, names, takes_model
@@ -28,11 +29,11 @@ class Outcome(NamedTuple):
     predictions: Any
 
 
-def outcome(recipe: Recipe, model: Model, x: Any, y: Any, key: Any = None) -> Outcome:
+def outcome(recipe: Recipe, model: Model, x: Any, y: Any, *, key: Any = None) -> Outcome:
     """The loss of a batch, of either kind; one that calls the model gets the key if it names it."""
     if takes_model(recipe.loss):
-        named = "key" in keywords_of(recipe.loss)[0]
-        predictions, value = None, recipe.loss(model, x, y, **({"key": key} if named else {}))
+        options = {"key": key} if takes_key(recipe.loss) else {}
+        predictions, value = None, recipe.loss(model, x, y, **options)
     else:
         predictions = model(x)
         value = recipe.loss(predictions, y)
@@ -102,13 +103,5 @@ def started(recipe: Recipe) -> dict[str, Any]:
 
 
 def in_training(recipe: Recipe, model: Model, x: Any, y: Any, key: Any) -> tuple[Outcome, Model]:
-    """The loss as in training, and the moved model."""
-    if takes_model(recipe.loss):
-        return outcome(recipe, model, x, y, key), model
-    try:
-        predictions, moved = observe(model, x, key=key)
-    except TypeError as error:
-        if key is None and "key" in str(error):
-            error.add_note("fit takes it as key=key, train_step from TrainState.create(..., key)")
-        raise
-    return Outcome(_sums(recipe, recipe.loss(predictions, y)), predictions), moved
+    """The loss as in training, whoever calls the model, and the moved model."""
+    return training(partial(outcome, recipe))(model, x, y, key=key)

