@@ -55,13 +55,16 @@ from .io import load, save
 
 # How models learn
 from .learn import (
+    DivergenceError,
     History,
     LossScale,
+    Metric,
     TrainState,
     accuracy,
     binary_accuracy,
     binary_cross_entropy,
     cross_entropy,
+    evaluate,
     fit,
     gd,
     l1,
@@ -71,6 +74,7 @@ from .learn import (
     mse,
     train_step,
 )
+from .learn import save_with as _save_with
 
 # Layers
 from .neurons import (
@@ -198,6 +202,8 @@ from .ops import (
 
 __version__ = "0.2.0"
 
+_save_with(save)
+
 __all__ = [
     "AnchorFeatures",
     "AttentionCache",
@@ -206,6 +212,7 @@ __all__ = [
     "Box",
     "Conv",
     "ConvTranspose",
+    "DivergenceError",
     "Dropout",
     "Embed",
     "GRU",
@@ -222,6 +229,7 @@ __all__ = [
     "LinearState",
     "LossScale",
     "MaclaurinFeatures",
+    "Metric",
     "Model",
     "MultiHeadAttention",
     "Neuron",
@@ -276,6 +284,7 @@ __all__ = [
     "degree_weights",
     "drop_connect",
     "dropout",
+    "evaluate",
     "explode",
     "exportable",
     "fit",

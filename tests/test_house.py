@@ -252,6 +252,12 @@ def test_nothing_else_is_public():
     assert others.keys() <= ours, f"public, but not in __all__: {sorted(others.keys() - ours)}"
 
 
+def test_the_readme_names_all_that_is_public():
+    told = (ROOT / "README.md").read_text().split("## What there is")[1].split("\n## ")[0]
+    named = {name.split(".")[0] for name in re.findall(r"`([\w.]+)`", told)}
+    assert sorted(set(pn.__all__) - named) == []
+
+
 def test_every_public_name_has_its_own_docstring():
     values = public_values().items()
     constants = {n for n, v in values if isinstance(v, int | float | str)}

@@ -102,7 +102,8 @@ class Run:
         for place, (leaf, role) in self.leaves.items():
             movable = role != FROZEN and (all_roles or role != "params")
             if movable and within(place, path) and is_array(leaf):
-                self.state[place] = jnp.asarray(leaf, jnp.result_type(leaf))
+                value = _stored(leaf)
+                self.state[place] = jnp.asarray(value, value.dtype)  # no weak type
 
     # ------------------------------------------------------------------- while the function runs
 
@@ -143,12 +144,12 @@ class Run:
         """The value of a leaf as it is now, where it may have moved."""
         role = self.leaves[place][1] if place in self.leaves else "params"
         moved = place in self.refs and (role != "params" or place in self.written)
-        return self.refs[place][...] if moved else leaf
+        return _restored(self.refs[place][...], leaf) if moved else leaf
 
     def _current(self, name: str, place: str, leaf: Any) -> Any:
         if place not in self.refs or self.leaves[place][1] == "params":
             return leaf
-        value = self.refs[place][...]
+        value = _restored(self.refs[place][...], leaf)
         if jnp.shape(leaf) != value.shape:
             raise ValueError(
                 f"{name}: {place} must have shape {value.shape} as in the model that is trained, "
@@ -166,7 +167,7 @@ class Run:
             )
         if ref is None or (role == "params" and old is not own):
             return  # frozen, or computed from the parameters, as by a transform
-        new = jnp.asarray(new)
+        new = _stored(new)
         same = new.dtype == ref.dtype or jnp.result_type(ref.dtype, new) == ref.dtype  # weak types
         if not same or new.shape != ref.shape:
             raise TypeError(
@@ -182,8 +183,27 @@ class Run:
         """The tree with the values of what moved; its other leaves are the same objects."""
         after = dict(zip(self.state, values, strict=True))
         places = [(at.path, at.node) for at in leaf_places(self.tree)]
-        leaves = [after[place] if place in self.written else leaf for place, leaf in places]
+        leaves = [
+            _restored(after[place], leaf) if place in self.written else leaf
+            for place, leaf in places
+        ]
         return jax.tree.unflatten(jax.tree.structure(self.tree), leaves)
+
+
+def _is_key(leaf: Any) -> bool:
+    return jnp.issubdtype(jnp.result_type(leaf), jax.dtypes.prng_key)
+
+
+def _stored(leaf: Any) -> jax.Array:
+    """A leaf as a ref holds it: of a key its data, as a ref of keys counts as drawn from."""
+    return jax.random.key_data(leaf) if _is_key(leaf) else jnp.asarray(leaf)
+
+
+def _restored(value: jax.Array, like: Any) -> jax.Array:
+    """What a ref holds as a leaf of the same kind as another."""
+    return (
+        jax.random.wrap_key_data(value, impl=jax.random.key_impl(like)) if _is_key(like) else value
+    )
 
 
 def mapped(function: Callable[[str, Model], Any], tree: Any) -> Any:

@@ -9,7 +9,8 @@ from jax.core import Tracer
 from jax.tree_util import keystr
 
 from ..core import Model, merge, partition
-from .train_step import wider
+from .gradients import wider
+from .metrics import told
 
 
 def moving_average(average: Model, model: Model, decay: Any = 0.999) -> Model:
@@ -45,7 +46,7 @@ def moving_average(average: Model, model: Model, decay: Any = 0.999) -> Model:
         raise ValueError("moving_average: average and model must have the same structure")
     if jnp.shape(decay) != () or not (isinstance(decay, Tracer) or 0 <= decay <= 1):
         raise ValueError(
-            f"moving_average: decay must be one number between 0 and 1, but {decay!r} came"
+            f"moving_average: decay must be one number between 0 and 1, got {told(decay)}"
         )
     (old, _), (new, rest) = (partition(tree, "params", ...) for tree in (average, model))
     return merge(jax.tree_util.tree_map_with_path(partial(_nearer, 1 - decay), old, new), rest)
@@ -56,8 +57,8 @@ def _nearer(share: Any, path: Any, old: Any, new: Any) -> jax.Array:
     old, new = jnp.asarray(old), jnp.asarray(new)
     if old.shape != new.shape:
         raise ValueError(
-            f"moving_average: {keystr(path)} must have the same shape in average and model, but "
-            f"{old.shape} and {new.shape} came"
+            f"moving_average: {keystr(path)} must have the same shape in average and model, got "
+            f"{old.shape} and {new.shape}"
         )
     wide = wider(old)
     start = old.astype(wide)

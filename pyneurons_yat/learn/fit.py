@@ -1,141 +1,175 @@
-"""fit: from a model and data to a trained model.
+"""fit: from a model and data to a trained model."""
 
-Two forms. With a learning rate it is pyneurons' single step of gradient descent on the mean
-absolute error. With an optax optimiser it is a training loop, in which a whole epoch is one
-compiled program.
-"""
-
+import functools
 import inspect
-from collections.abc import Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any, overload
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 
 import jax
 import jax.numpy as jnp
-import numpy as np
+from jax.core import Tracer
 
-from ..core import Model, grad, merge, partition
+from ..core import Model
+from ..ops.checks import check_sizes
+from .batches import Arrays, Stream, data_of
+from .descent import strong
+from .evaluate import Evaluation, evaluation
+from .gradient_descent import one_step
 from .history import History
-from .loop import Loss, train
-from .losses import mae, mse
+from .keeping import PathLike, check_path, save_to
+from .losses import mse
+from .metrics import Metric, told
+from .progress import Bar, Watched, check_progress
+from .recipe import Loss, Recipe, check_key, is_optimizer, recipe_of, trained
+from .session import Callback, DivergenceError, Kept, Plan, run, training_over, until_of
+from .train_step import TrainState
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # importing optax takes longer than all of this package: only who trains pays
     import optax
 
-
-def loss(model: Model, x: Any, y: Any) -> jax.Array:
-    """The loss of pyneurons: the mean absolute error of `model(x)` against y.
-
-    Args:
-        model: A model.
-        x: Its input.
-        y: Targets of the shape of `model(x)`.
-
-    Returns:
-        A scalar.
-
-    Gradient:
-        As for `mae`.
-
-    Example:
-        >>> import jax.numpy as jnp, pyneurons_yat as pn
-        >>> model = pn.Neuron(pn.Box((jnp.ones((1, 1)), jnp.zeros((1, 1)))))
-        >>> float(pn.loss(model, jnp.array([[2.0]]), jnp.array([[5.0]])))
-        3.0
-    """
-    return mae(model(x), y)
+P = ParamSpec("P")
+Result = TypeVar("Result")
+Result_co = TypeVar("Result_co", covariant=True)
+Trained = TypeVar("Trained", Model, TrainState)
 
 
-def gd(learning_rate: Any, weight: jax.Array, gradient: jax.Array) -> jax.Array:
-    """One step of gradient descent: `weight - learning_rate * gradient`.
+class TwoForms(Protocol[P, Result_co]):
+    """A training loop that also takes a learning rate in place of an optimizer, for one step."""
 
-    Args:
-        learning_rate: A number.
-        weight: An array.
-        gradient: An array of the same shape.
-
-    Returns:
-        The moved weight.
-
-    Example:
-        >>> import pyneurons_yat as pn
-        >>> pn.gd(0.5, 3.0, 2.0)
-        2.0
-    """
-    return weight - learning_rate * gradient
+    @overload
+    def __call__(
+        self, learning_rate: float | jax.Array, model: Model, x: Any, y: Any, /
+    ) -> Model: ...
+    @overload
+    def __call__(self, *args: P.args, **options: P.kwargs) -> Result_co: ...
 
 
-@overload
-def fit(learning_rate: float | jax.Array, model: Model, x: Any, y: Any, /) -> Model: ...
-@overload
+def or_one_step(loop: Callable[P, Result]) -> TwoForms[P, Result]:
+    """Gives a training loop its other form. So its options stand once, in the loop."""
+    parameters = inspect.signature(loop).parameters.values()
+    accepted = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+
+    @functools.wraps(loop)
+    def either(optimizer: Any, model: Any, x: Any, y: Any = None, **options: Any) -> Any:
+        if is_optimizer(optimizer):
+            if unknown := [name for name in options if name not in accepted]:
+                raise TypeError(
+                    f"fit: unexpected keyword {', '.join(unknown)}; it takes {', '.join(accepted)}"
+                )
+            return loop(optimizer, model, x, y, **options)  # type: ignore[call-arg]
+        if options:
+            raise TypeError(
+                f"fit: {', '.join(options)} must come with an optax optimizer, got "
+                f"{told(optimizer)}; pass, for example, optax.sgd(0.1)"
+            )
+        return one_step(optimizer, model, x, y)
+
+    return either  # type: ignore[return-value]
+
+
+@or_one_step
 def fit(
     optimizer: "optax.GradientTransformation",
-    model: Model,
+    model: Trained,
     x: Any,
-    y: Any,
-    /,
+    y: Any = None,
     *,
     loss: Loss = mse,
-    metrics: Sequence[Loss] = (),
+    metrics: Sequence[Loss | Metric] = (),
     epochs: int = 1,
     batch_size: int | None = None,
     key: jax.Array | None = None,
-    validation: tuple[Any, Any] | None = None,
-    progress: bool = True,
-) -> tuple[Model, History]: ...
-def fit(optimizer: Any, model: Model, x: Any, y: Any, **options: Any) -> Any:
+    validation: Any = None,
+    callback: Callback | None = None,
+    monitor: str | None = None,
+    patience: int | None = None,
+    maximize: bool = False,
+    remainder: str = "keep",
+    steps: int | None = None,
+    accumulate: int = 1,
+    per_example: bool = False,
+    path: PathLike | None = None,
+    progress: Watched = True,
+) -> tuple[Trained, History]:
     """Trains a model.
 
     Two forms:
 
         fit(learning_rate, model, x, y) -> model
-        fit(optimizer, model, x, y, *, loss=mse, metrics=(), epochs=1, batch_size=None, key=None,
-            validation=None, progress=True) -> (model, history)
+        fit(optimizer, model, x, y, *, loss=mse, epochs=1, ...) -> (model, history)
 
-    The first is one step of gradient descent on the mean absolute error. The second trains with
-    an optax optimiser: an epoch, shuffling included, is one compiled program, and calling `fit`
-    again with the same functions and shapes does not compile again. Only leaves of the role
-    "params" are trained. The model is called through `observe`, so dropout drops and batch norm
-    moves its statistics.
+    The first is one step of gradient descent on the mean absolute error. The second trains with an
+    optax optimizer, by the step of `train_step`, and gives back what it was given: a model, or a
+    `TrainState` to go on with. Only leaves of the role "params" are trained. The model is called as
+    in training, so dropout drops and batch norm moves its statistics.
 
-    Each call starts the optimiser anew, its schedules too, and calls nothing between epochs. To go
-    on with an optimiser, to save on the way or to stop early, write the loop with `TrainState` and
-    `train_step`.
+    A run can be stopped and resumed. `fit` of the state that it returned, or that `callback` saved,
+    takes the steps that it would have taken: to the bit the same, wherever it was stopped, also in
+    the middle of an epoch. Ctrl-C returns the last good state and the history; `history.stopped`
+    tells. Where a number becomes infinite or NaN, a `DivergenceError` is raised that holds both, as
+    `kept` and `history`. Any other error that breaks off training holds them too.
+
+    On arrays the steps of an epoch run in one compiled loop, unless the step holds a convolution
+    and runs on a CPU, where that would be slow. Calling `fit` again with the same functions and
+    shapes does not compile again.
 
     Args:
-        optimizer: A learning rate, which is a number; or an optax optimiser.
-        model: A model.
-        x: Inputs, a pytree whose leaves have the examples along their first axis.
+        optimizer: A learning rate, which is a number; or an optax optimizer.
+        model: A model, or a `TrainState`, whose optimizer state, step, key and loss scale go on.
+        x: Inputs, a pytree whose leaves have the examples along their first axis. Without y, an
+            iterable of batches `(x, y)`: a list, a `torch` or `grain` loader, a generator, or a
+            function that returns one. It is iterated over anew in each epoch. While a batch is
+            computed, the next is fetched and sent to the device.
         y: Targets, likewise.
-        loss: `loss(predictions, targets)`, or `loss(model, x, y)`: the number of its required
-            arguments tells which. It returns a scalar. The second kind calls the model itself, so
-            what `observe` would move does not move. If it names a keyword `key`, with the default
-            `None`, it receives a key for each step and none in validation.
-        metrics: Functions `(predictions, targets)` that return a scalar, reported by their names.
-            An epoch's number is the mean over its batches, weighted by their sizes. Training
-            metrics are those of the training-time call, before the step; those of `model(x)` if the
-            loss calls the model itself.
+        loss: As for `train_step`: of `(predictions, targets)` or `(model, x, y)`. It returns a
+            scalar, `(sum, weight)`, or either beside a dictionary of metrics. A key that it names
+            is None in validation.
+        metrics: Functions `(predictions, targets)` that return a scalar, or `Metric`s, reported by
+            their names. In training a function is reported as the mean over its batches, weighted
+            by their sizes, of what it was before each step, on the training-time predictions (those
+            of `model(x)` if the loss calls the model itself). In validation it is that of the whole
+            set, as in `evaluate`. A `Metric` is exact in both.
         epochs: How many times to go through the data.
-        batch_size: Examples per step; all of them by default. A last smaller batch is a step too.
+        batch_size: Examples per step; all of them by default.
         key: A PRNG key for shuffling and for whatever the model draws. Without it the order is that
-            of the data, and nothing is drawn.
-        validation: `(x, y)` to report loss and metrics on after each epoch, by inference.
-        progress: Whether to show a progress bar in a terminal or notebook, if tqdm is installed.
+            of the data, and nothing is drawn. A `TrainState` has its own.
+        validation: `(x, y)`, or an iterable of batches, to report loss and metrics on after each
+            epoch, by inference.
+        callback: `callback(epoch, state, report)`, called after each epoch with its index, the
+            `TrainState` and its numbers, as the history has them. Training ends when it returns
+            True.
+        monitor: Which number of the report tells the best epoch, such as `"validation_loss"`. The
+            model of that epoch is returned, unless Ctrl-C ends training; `history.best` tells
+            which.
+        patience: After how many epochs without a better monitored number training ends.
+        maximize: Whether more of the monitored number is better.
+        remainder: `"keep"`: a last smaller batch is a step too. `"drop"`: it is left out; with a
+            key they are other examples in each epoch.
+        steps: Batches per epoch of an iterable that does not end.
+        accumulate: As for `train_step`.
+        per_example: As for `train_step`.
+        path: A file in which to keep the `TrainState`, as `save` does, when training ends or breaks
+            off: the last good one.
+        progress: Whether to show a progress bar in a terminal or notebook, if tqdm is installed, or
+            lines where standard error goes to a file. A path or an open file takes lines.
 
     Returns:
-        The trained model; in the second form also the `History` of losses and metrics per epoch.
+        The trained model or state; in the second form also the `History` of losses and metrics per
+        epoch. Of an epoch that was broken off and resumed it tells of the later part.
 
     Gradient:
-        The first form can be differentiated through. The second runs on concrete arrays.
+        The first form can be differentiated through. The second runs on concrete arrays; inside of
+        `jax.jit`, `jax.vmap` or `jax.grad` use `train_step`.
 
     Raises:
-        TypeError: If the model is not a `Model`, the first argument neither a learning
-            rate nor an optimiser, an option unknown, the loss or a metric no function, the key no
-            PRNG key, or the loss of no floating dtype.
+        TypeError: If the model is neither a `Model` nor a `TrainState`, the first argument neither
+            a learning rate nor an optimizer, an option unknown, the loss or a metric no function,
+            the key no PRNG key, the loss of no floating dtype, or an argument is traced.
         ValueError: If x and y differ in the number of examples, a size is below 1, the loss or a
-            metric is no scalar, there is nothing to train, or two metrics have one name, or one
-            begins with validation_ and another is the rest of it.
-        FloatingPointError: In the second form, if the loss or the validation loss becomes infinite
+            metric is no scalar, there is nothing to train, two metrics have one name, or one begins
+            with validation_ and another is the rest of it, or an option does not go with the data.
+        DivergenceError: A FloatingPointError, if the loss or the validation loss becomes infinite
             or NaN, naming epoch and step; or a parameter by the last step, naming it.
 
     Example:
@@ -147,52 +181,102 @@ def fit(optimizer: Any, model: Model, x: Any, y: Any, **options: Any) -> Any:
         >>> bool(history["loss"][-1] < 1e-3)
         True
     """
+    _refuse_traced(model, x, y, key)
+    check_sizes("fit", epochs=epochs)
+    check_progress("fit", progress)
+    training = {"optimizer": optimizer, "accumulate": accumulate, "per_example": per_example}
+    recipe = recipe_of("fit", loss, metrics, **training)
+    until = until_of(callback, monitor, patience, maximize)
+    state = _state(optimizer, model, key)
+    data = data_of("fit", "x and y", x, y, batch_size, remainder, steps)
+    held_out = _validation(recipe, state.model, validation, data)
+    plan = Plan(recipe, data, training_over(recipe, state, data), epochs, held_out, until)
+    if path is not None:
+        check_path(path)
+    return _watched(plan, state, isinstance(model, TrainState), path, progress)
+
+
+def _refuse_traced(*given: Any) -> None:
+    """Refuses to run inside of a transformation of JAX."""
+    if isinstance(jnp.zeros(()), Tracer) or any(
+        isinstance(leaf, Tracer) for leaf in jax.tree.leaves(given)
+    ):
+        raise TypeError(
+            "fit: model, data and key must be concrete, got traced ones, as inside of jax.jit, "
+            "jax.vmap, jax.grad or jax.lax.scan; use train_step, a pure function of a TrainState"
+        )
+
+
+def _state(optimizer: Any, model: Any, key: Any) -> TrainState:
+    """The state to train from."""
+    if isinstance(model, TrainState):
+        if key is not None:
+            raise ValueError(
+                "fit: key must be left out for a TrainState, which has its own, got both; give it "
+                "to TrainState.create(model, optimizer, key)"
+            )
+        return strong(model)
     if not isinstance(model, Model):
         raise TypeError(
-            f"fit: model must be a Model, but a {type(model).__name__} came; bind makes one"
+            f"fit: model must be a Model or a TrainState, got {told(model)}; bind makes a model"
         )
-    if hasattr(optimizer, "init") and hasattr(optimizer, "update"):
-        _known(options)
-        return train(optimizer, model, x, y, **options)
-    _number(optimizer)
-    if options:
-        raise TypeError(
-            f"fit: {', '.join(options)} belong to the form with an optax optimiser, but "
-            f"a {type(optimizer).__name__} came; pass, for example, optax.sgd({optimizer})"
-        )
-    return _descend(optimizer, model, x, y)
+    check_key("fit", key)
+    trained("fit", model)
+    return TrainState.create(model, optimizer, key)
 
 
-def _known(options: dict[str, Any]) -> None:
-    accepted = [
-        p.name for p in inspect.signature(train).parameters.values() if p.kind is p.KEYWORD_ONLY
-    ]
-    if unknown := options.keys() - accepted:
-        raise TypeError(
-            f"fit: unexpected keyword {', '.join(sorted(unknown))}; it takes {', '.join(accepted)}"
-        )
-
-
-def _number(learning_rate: Any) -> None:
-    numeric = isinstance(learning_rate, int | float | np.number | np.ndarray | jax.Array)
-    if not numeric or jnp.issubdtype(jnp.result_type(learning_rate), jnp.complexfloating):
-        raise TypeError(
-            "fit: the first argument must be a learning rate, a real number, or an optax optimiser "
-            f"such as optax.adam(1e-3), but a {type(learning_rate).__name__} came"
-        )
-    if shape := jnp.shape(learning_rate):
+def _validation(
+    recipe: Recipe, model: Model, validation: Any, data: Arrays | Stream
+) -> Evaluation | None:
+    """What measures the validation set, in batches as large as those of training."""
+    if validation is None:
+        return None
+    pair = isinstance(validation, tuple) and len(validation) == 2
+    if not pair and (isinstance(validation, tuple | dict) or hasattr(validation, "shape")):
         raise ValueError(
-            f"fit: the learning rate must be one number, but shape {shape} came; use jax.vmap to "
-            "try many"
+            "fit: validation must be a pair (x, y) or an iterable of batches, got "
+            f"{told(validation)}"
         )
+    size = data.size if isinstance(data, Arrays) and pair else None
+    x, y = validation if pair else (validation, None)
+    return evaluation(recipe, model, data_of("fit", "validation", x, y, size))
 
 
-@jax.jit
-def _descend(learning_rate: Any, model: Model, x: Any, y: Any) -> Model:
-    gradient = grad(loss)(model, x, y)
-    params, rest = partition(model, "params", ...)
-    return merge(jax.tree.map(partial(_moved, learning_rate), params, gradient), rest)
+def _watched(
+    plan: Plan, state: TrainState, whole: bool, path: PathLike | None, progress: Watched
+) -> tuple[Any, History]:
+    """Runs a plan to its end or to Ctrl-C; what else breaks it off holds what there is."""
+    kept = Kept(state)
+    try:
+        with Bar(progress, plan.epochs, plan.data.steps) as bar:
+            for kept in run(plan, state):
+                bar.show(kept.steps, kept.reports)
+    except KeyboardInterrupt:
+        kept = kept._replace(stopped="interrupted")
+    except BaseException as error:
+        if kept.steps or isinstance(error, DivergenceError):
+            _hand_over(error, kept, whole)
+            _save(path, kept)
+        raise
+    _save(path, kept)
+    ended = kept.stopped != "interrupted"
+    chosen = kept.best.state if ended and kept.best is not None else kept.state
+    return (chosen if whole else chosen.model), _history(kept)
 
 
-def _moved(learning_rate: Any, weight: jax.Array, gradient: jax.Array) -> jax.Array:
-    return gd(learning_rate, weight, gradient).astype(weight.dtype)
+def _hand_over(error: Any, kept: Kept, whole: bool) -> None:
+    """Gives an error what was trained before it."""
+    error.kept, error.history = kept.state if whole else kept.state.model, _history(kept)
+    what = "TrainState" if whole else "model"
+    error.add_note(f"fit: the error's kept is the last good {what}, its history the epochs before")
+
+
+def _save(path: PathLike | None, kept: Kept) -> None:
+    if path is not None:
+        save_to(path, kept.state)
+
+
+def _history(kept: Kept) -> History:
+    names = dict.fromkeys(name for report in kept.reports for name in report)
+    columns = {name: [report.get(name, math.nan) for report in kept.reports] for name in names}
+    return History(columns, kept.stopped, None if kept.best is None else kept.best.epoch)

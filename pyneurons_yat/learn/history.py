@@ -14,7 +14,13 @@ class History(Mapping[str, list[float]]):
     """The losses and metrics of a training run: a mapping from a name to one number per epoch.
 
     Names are `loss`, those of the metrics, the same with `validation_` before them, and `seconds`.
-    Printed, it is a table; `plot` draws it.
+    Printed, it is a table; `plot` draws it. The sum of two is that of one run after the other.
+
+    Attributes:
+        columns: The numbers.
+        stopped: Why training ended before its last epoch: `"callback"`, `"patience"` or
+            `"interrupted"`; else None.
+        best: The index of the epoch whose monitored value is the best, if there is one.
 
     Example:
         >>> import pyneurons_yat as pn
@@ -28,6 +34,8 @@ class History(Mapping[str, list[float]]):
     """
 
     columns: dict[str, list[float]] = field(default_factory=dict)
+    stopped: str | None = None
+    best: int | None = None
 
     def __getitem__(self, name: str) -> list[float]:
         """The numbers of one name, an entry per epoch."""
@@ -40,6 +48,20 @@ class History(Mapping[str, list[float]]):
     def __len__(self) -> int:
         """The number of names."""
         return len(self.columns)
+
+    def __add__(self, later: "History") -> "History":
+        """The history of this run and of one that went on from its end."""
+        if self.columns.keys() != later.columns.keys() and self.columns and later.columns:
+            raise ValueError(
+                f"History: both must have the same names, got {', '.join(self)} and "
+                f"{', '.join(later)}"
+            )
+        names = self.columns or later.columns
+        joined = {
+            name: [*self.columns.get(name, ()), *later.columns.get(name, ())] for name in names
+        }
+        best = self.best if later.best is None else self.epochs + later.best
+        return History(joined, later.stopped, best)
 
     @property
     def epochs(self) -> int:
@@ -82,8 +104,7 @@ class History(Mapping[str, list[float]]):
             raise ValueError("History: there is nothing to plot; fit makes a history")
         if axes is not None and np.size(axes) != len(names):
             raise ValueError(
-                f"History: axes must be one per quantity ({', '.join(names)}), but "
-                f"{np.size(axes)} came"
+                f"History: axes must be one per quantity ({', '.join(names)}), got {np.size(axes)}"
             )
         if axes is None:
             _, axes = plt.subplots(

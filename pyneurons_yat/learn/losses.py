@@ -80,6 +80,7 @@ def named_after(error: Error, measure: Callable[..., jax.Array]) -> Callable[...
     """The measure under the name and docstring of its error, so that it can be pickled too."""
     for name in ("__name__", "__qualname__", "__doc__"):
         setattr(measure, name, getattr(error, name))
+    setattr(measure, "is_mean", True)  # noqa: B010
     return measure
 
 

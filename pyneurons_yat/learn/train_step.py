@@ -2,29 +2,26 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from ..core import Model, exportable, merge, partition
-from .loss_scale import LossScale, largest_scale
-from .objective import (
-    Loss,
-    Recipe,
-    check_key,
-    check_optimizer,
-    descend,
-    names,
-    objective_on,
-    recipe_of,
-    told,
-    trained,
-)
+from .descent import conjugate, descend, start, strong
+from .gradients import Batch, gradient_of, value_of, wide
+from .loss_scale import LossScale, limits
+from .measures import quotient
+from .metrics import Metric, told
+from .objective import Sums, started
+from .programs import compiled
+from .recipe import Loss, Recipe, check_key, check_optimizer, recipe_of, trained
 
 if TYPE_CHECKING:
     import optax
+
+Step = Callable[["TrainState", tuple[Any, Any]], tuple["TrainState", dict[str, jax.Array]]]
+SHUFFLING = 0x5EED  # what an epoch's order is drawn with, apart from what the steps draw
 
 
 class TrainState(NamedTuple):
@@ -32,10 +29,12 @@ class TrainState(NamedTuple):
 
     Attributes:
         model: The model.
-        opt_state: The optimiser's state, for the leaves of the role "params".
+        opt_state: The optimizer's state, for the leaves of the role "params".
         step: How many steps were taken.
         key: The PRNG key that the next steps draw from, or None.
         loss_scale: A `LossScale` for float16, or None.
+        batch: How many batches of its epoch `fit` has taken, if it was stopped inside of one.
+        order: The PRNG key that `fit` shuffles the epochs with, or None.
 
     Example:
         >>> import jax, optax, pyneurons_yat as pn
@@ -50,6 +49,8 @@ class TrainState(NamedTuple):
     step: jax.Array
     key: jax.Array | None = None
     loss_scale: LossScale | None = None
+    batch: Any = 0
+    order: jax.Array | None = None
 
     @classmethod
     def create(
@@ -61,54 +62,67 @@ class TrainState(NamedTuple):
     ) -> "TrainState":
         """The state before the first step."""
         if not isinstance(model, Model):
-            raise TypeError(f"TrainState: model must be a Model, but a {type(model).__name__} came")
+            raise TypeError(f"TrainState: model must be a Model, got {told(model)}; bind makes one")
         check_optimizer("TrainState", optimizer)
         check_key("TrainState", key)
         if not isinstance(loss_scale, LossScale | None):
             raise TypeError(
-                f"TrainState: loss_scale must be a LossScale, but {loss_scale!r} came; "
+                f"TrainState: loss_scale must be a LossScale, got {told(loss_scale)}; "
                 "LossScale.create(scale) makes one"
             )
+        model = strong(model)
         params = trained("TrainState", model)
-        opt_state = optimizer.init(params if loss_scale is None else _wide(params))
-        return exportable(cls(model, opt_state, jnp.int32(0), key, loss_scale))
+        opt_state = start(optimizer, params if loss_scale is None else wide(params))
+        order = None if key is None else jax.random.fold_in(key, SHUFFLING)
+        return exportable(cls(model, opt_state, jnp.int32(0), key, loss_scale, jnp.int32(0), order))
 
 
 def train_step(
     loss: Loss,
     optimizer: "optax.GradientTransformation",
     *,
-    metrics: Sequence[Loss] = (),
+    metrics: Sequence[Loss | Metric] = (),
     accumulate: int = 1,
-) -> Callable[[TrainState, tuple[Any, Any]], tuple[TrainState, dict[str, jax.Array]]]:
+    per_example: bool = False,
+) -> Step:
     """One step of training, compiled: `step(state, (x, y)) -> (state, metrics)`.
 
     It is what `fit` does with a batch. The model is called through `observe`, so dropout drops and
     batch norm moves its statistics; only leaves of the role "params" train. Clipping, schedules
     and weight decay are optax's. Where the state has a `LossScale`, steps whose gradient is not
-    finite leave model and optimiser as they are, what batch norm holds too.
+    finite leave model and optimizer as they are, what batch norm holds too.
 
     Args:
-        loss: `loss(predictions, targets)`, or `loss(model, x, y)`, which returns a scalar. The
-            second kind receives the key of the step if it names a keyword `key`.
-        optimizer: An optax optimiser.
-        metrics: Functions `(predictions, targets)` that return a scalar.
-        accumulate: In how many parts a batch goes through the model, one after another; the
-            gradients are averaged. It must divide the number of examples. Loss and metrics are the
-            means over the parts.
+        loss: `loss(predictions, targets)`, or `loss(model, x, y)`: the number of its required
+            arguments tells which. The second kind receives a key of its own if it names a keyword
+            `key`. It returns a scalar, or `(sum, weight)`, whose quotient is the loss; or either
+            of them and a dictionary of metrics, each again a scalar or `(sum, weight)`. No gradient
+            flows through a weight.
+        optimizer: An optax optimizer. The model holds the fast parameters of `optax.lookahead`, and
+            `state.opt_state.slow` the slow ones.
+        metrics: Functions `(predictions, targets)` that return a scalar, or `Metric`s.
+        accumulate: In how many parts a batch goes through the model, one after another. It must
+            divide the number of examples. One running sum of gradients is in memory. A scalar loss
+            and scalar metrics are averaged over the parts, which is the whole where they are means
+            over examples. Where parts weigh differently, as tokens under a mask do, let the loss
+            return `(sum, weight)`: sums are added and divided in the end, as in the whole batch.
+        per_example: Whether the optimizer receives a gradient per example, stacked along the first
+            axis, as `optax.contrib.dpsgd` wants. Each example is then a batch of one, with a key of
+            its own.
 
     Returns:
         The step. Its metrics are those before the update, and "loss". Steps made of the same
         functions share one compiled program.
 
     Gradient:
-        The step can be differentiated through, as far as the optimiser can.
+        The step can be differentiated through, as far as the optimizer can. The optimizer sees the
+        direction of steepest ascent: for a complex leaf the conjugate of what `jax.grad` gives.
 
     Raises:
-        ValueError: If accumulate is not an integer of at least 1, or does not divide the batch; if
-            two metrics have one name, or one begins with validation_ and another is the rest of it;
-            if a loss or metric is no scalar.
-        TypeError: If the optimiser is none, loss or a metric no function, the state no
+        ValueError: If accumulate is below 1, does not divide the batch, or comes with per_example;
+            if two metrics have one name, or one begins with validation_ and another is the rest of
+            it; if a loss or metric is no scalar.
+        TypeError: If the optimizer is none, loss or a metric no function, the state no
             `TrainState`, the batch no pair, the loss of no floating dtype, or if the model needs a
             key and the state has none.
 
@@ -123,34 +137,71 @@ def train_step(
         >>> bool(metrics["loss"] < 1e-3), int(state.step)
         (True, 200)
     """
-    if not isinstance(accumulate, Integral) or accumulate < 1:
-        raise ValueError(
-            f"train_step: accumulate must be an integer of at least 1, but {accumulate!r} came"
+    options = {"optimizer": optimizer, "accumulate": accumulate, "per_example": per_example}
+    recipe = recipe_of("train_step", loss, metrics, **options)
+    return partial(_call, recipe, compiled(_step, recipe))
+
+
+def _call(
+    recipe: Recipe, program: Any, state: TrainState, batch: tuple[Any, Any]
+) -> tuple[TrainState, dict[str, jax.Array]]:
+    """Runs the program of a step; holds the recipe, which the program knows by weak references."""
+    if not isinstance(state, TrainState):
+        raise TypeError(
+            f"train_step: state must be a TrainState, got {told(state)}; "
+            "TrainState.create(model, optimizer) makes one"
         )
-    recipe = recipe_of("train_step", optimizer, loss, metrics)
-    return partial(_take, recipe, int(accumulate))
+    if not (isinstance(batch, tuple | list) and len(batch) == 2):
+        raise TypeError(f"train_step: batch must be a pair (x, y), got {told(batch)}")
+    return program(state, batch)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def _take(recipe: Recipe, parts: int, state: TrainState, batch: Any) -> tuple[TrainState, Any]:
-    _check_call(state, batch)
-    x, y = batch
-    model, opt_state, step, key, scale = state
+def _step(recipe: Recipe, state: TrainState, batch: Any) -> tuple[TrainState, dict[str, jax.Array]]:
+    state, kept, sums = take(recipe, state, started(recipe), *batch)
+    results = {m.name: m.result(kept[m.name]) for m in recipe.metrics if isinstance(m, Metric)}
+    return state, {n: v if w is None else quotient(v, w) for n, (v, w) in sums.items()} | results
+
+
+def take(
+    recipe: Recipe, state: TrainState, kept: dict[str, Any], x: Any, y: Any
+) -> tuple[TrainState, dict[str, Any], Sums]:
+    """One step of training: the state after it, what the metrics keep, and loss and metrics."""
+    model, opt_state, step, key, scale, *place = state
     draw = None
     if key is not None:
         key, draw = jax.random.split(key)
     params, rest = partition(model, "params", ...)
-    gradient, observed, values = _gradient(recipe, parts, scale, params, rest, (x, y, draw))
-    objective = objective_on(recipe, rest, x, y, draw)
-    before = params if scale is None else _wide(params)
-    moved = *descend(recipe, before, opt_state, gradient, values[0], objective), observed
+    batch = Batch(x, y, draw)
+    factor = 1 if scale is None else scale.scale
+    gradient, (sums, after, moved) = gradient_of(recipe, factor, params, rest, kept, batch)
+    value = sums["loss"][0] if sums["loss"][1] is None else quotient(*sums["loss"])
+    before, gradient = _comparable(params, gradient, scale)
+
+    def value_again(params: Any) -> jax.Array:
+        return value_of(recipe, rest, batch, params)[0]
+
+    found = (
+        *descend(recipe.optimizer, opt_state, before, gradient, value, value_again),
+        after,
+        moved,
+    )
     if scale is not None:
         finite = jnp.all(jnp.stack([jnp.isfinite(g).all() for g in jax.tree.leaves(gradient)]))
-        moved = jax.tree.map(partial(_chosen, finite), moved, (params, opt_state, rest))
-        scale = scale.adjusted(finite, largest_scale(values[0].dtype))
-    params, opt_state, rest = moved
-    state = TrainState(merge(params, rest), opt_state, step + 1, key, scale)
-    return state, dict(zip(names(recipe), values, strict=True))
+        old = params, opt_state, kept, rest
+        found = jax.tree.map(partial(_chosen, finite), found, old)
+        scale = scale.adjusted(finite, *limits(value.dtype))
+    params, opt_state, kept, rest = found
+    state = TrainState(merge(params, rest), opt_state, step + 1, key, scale, *place)
+    return state, kept, sums
+
+
+def _comparable(params: Any, gradient: Any, scale: LossScale | None) -> tuple[Any, Any]:
+    """What trains and its gradient for the optimizer, of one dtype."""
+    gradient = conjugate(gradient)
+    if scale is None:
+        return params, jax.tree.map(lambda g, p: g.astype(jnp.result_type(p)), gradient, params)
+    gradient = wide(gradient)
+    return wide(params), jax.tree.map(lambda g: g / scale.scale.astype(g.dtype), gradient)
 
 
 def _chosen(finite: jax.Array, new: Any, old: Any) -> Any:
@@ -159,64 +210,3 @@ def _chosen(finite: jax.Array, new: Any, old: Any) -> Any:
         clone = jax.random.clone  # what a step drew that is left out may be drawn again
         return clone(jnp.where(finite, clone(new), clone(old)))
     return jnp.where(finite, new, old).astype(old.dtype)
-
-
-def _wide(tree: Any) -> Any:
-    """Leaves in at least float32."""
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf, wider(leaf)), tree)
-
-
-def wider(leaf: Any) -> Any:
-    """The dtype of a leaf, or float32 where that is wider."""
-    dtype = jnp.result_type(leaf)
-    return dtype if dtype.itemsize >= 4 else jnp.dtype(jnp.float32)
-
-
-def _check_call(state: Any, batch: Any) -> None:
-    if not isinstance(state, TrainState):
-        raise TypeError(
-            f"train_step: the state must be a TrainState, but a {type(state).__name__} came; "
-            "TrainState.create(model, optimizer) makes one"
-        )
-    if not (isinstance(batch, tuple | list) and len(batch) == 2):
-        raise TypeError(f"train_step: the batch must be a pair (x, y), got {told(batch)}")
-
-
-def _gradient(
-    recipe: Recipe, parts: int, scale: LossScale | None, params: Any, rest: Any, batch: Any
-) -> tuple[Any, Any, tuple[jax.Array, ...]]:
-    """Gradient, what else the model holds afterwards, and loss and metrics."""
-
-    def of_part(rest: Any, part: Any) -> tuple[Any, Any]:
-        objective = objective_on(recipe, rest, *part)
-
-        def scaled(params: Any) -> tuple[jax.Array, Any]:
-            value, (rest, metrics) = objective(params)
-            factor = 1 if scale is None else scale.scale.astype(value.dtype)
-            return value * factor, (rest, (value, *metrics))
-
-        (_, (rest, values)), gradient = jax.value_and_grad(scaled, has_aux=True)(params)
-        return rest, (gradient if scale is None else _wide(gradient), values)
-
-    if parts == 1:
-        rest, (gradient, values) = of_part(rest, batch)
-    else:
-        rest, many = jax.lax.scan(of_part, rest, _split(parts, *batch))
-        gradient, values = jax.tree.map(lambda leaf: jnp.mean(leaf, 0), many)
-    if scale is not None:
-        gradient = jax.tree.map(lambda g: g / scale.scale.astype(g.dtype), gradient)
-    return gradient, rest, values
-
-
-def _split(parts: int, x: Any, y: Any, key: Any) -> tuple[Any, Any, Any]:
-    def split(leaf: Any) -> jax.Array:
-        leaf = jnp.asarray(leaf)
-        if leaf.ndim == 0 or leaf.shape[0] % parts:
-            raise ValueError(
-                f"train_step: accumulate must divide the number of examples, but it is {parts} and "
-                f"shape {leaf.shape} came"
-            )
-        return leaf.reshape(parts, leaf.shape[0] // parts, *leaf.shape[1:])
-
-    x, y = jax.tree.map(split, (x, y))
-    return x, y, None if key is None else jax.random.split(key, parts)

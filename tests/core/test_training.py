@@ -353,6 +353,19 @@ def test_a_loss_that_encodes_twice_moves_through_its_gradient():
     assert np.isfinite(gradient.linear.kernel).all()
 
 
+@pytest.mark.parametrize("jitted", [False, True])
+def test_a_key_among_the_leaves_moves_as_the_key_that_observe_returns(jitted):
+    def observe(params, x):
+        return x * params["w"], params | {"key": jax.random.split(params["key"])[0]}
+
+    layer = pn.bind("Keyed", lambda params: params, lambda params, x: x * params["w"], observe)
+    model = layer({"w": jnp.ones(()), "key": jax.random.key(5)})
+    step = pn.training(lambda model, x: model(model(x)).sum())
+    _, moved = (jax.jit(step) if jitted else step)(model, X)
+    wanted = jax.random.split(jax.random.split(jax.random.key(5))[0])[0]
+    assert jax.random.key_data(moved["key"]).tolist() == jax.random.key_data(wanted).tolist()
+
+
 def test_training_wants_a_function():
     with pytest.raises(TypeError, match="training: f must be a function, got a int"):
         pn.training(3)

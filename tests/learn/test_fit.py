@@ -206,9 +206,11 @@ def test_losses_of_optax_and_partial_losses():
 
 
 def test_a_loss_or_metric_that_is_no_scalar_is_refused():
-    with pytest.raises(ValueError, match=r"the loss must be a scalar.* \(10, 2\) came; take its m"):
+    with pytest.raises(ValueError, match=r"the loss must be a scalar.* \(10, 2\); take its m"):
         fit(SGD, linear(), X, Y, loss=optax.losses.l2_loss)
-    with pytest.raises(ValueError, match=r"the metric l2_loss must be a scalar.* \(4, 2\) came"):
+    with pytest.raises(
+        ValueError, match=r"the metric l2_loss must be a scalar, got shape \(4, 2\)"
+    ):
         fit(SGD, linear(), X, Y, metrics=[optax.losses.l2_loss], batch_size=4)
 
 
@@ -254,10 +256,9 @@ def test_training_and_validation_numbers_are_those_computed_by_hand():
     ]
     assert all(seconds > 0 for seconds in history["seconds"])
     difference = np.asarray(model(held_x)) - held_y
-    batches = [difference[:4], difference[4:]]
     np.testing.assert_allclose(history["validation_loss"][-1], (difference**2).mean(), rtol=1e-12)
     np.testing.assert_allclose(history["validation_mae"][-1], np.abs(difference).mean(), rtol=1e-12)
-    worst = np.average([np.abs(batch).max() for batch in batches], weights=[4, 1])
+    worst = np.abs(difference).max()
     np.testing.assert_allclose(history["validation_largest"][-1], worst, rtol=1e-12)
     _, losses = by_hand(SGD, X, Y, 2, 4)
     means = [np.average(steps, weights=[4, 4, 2]) for steps in losses]
@@ -311,76 +312,3 @@ def test_a_validation_loss_that_is_nan_is_named():
     message = "the validation loss became nan in epoch 1, step 2 of 3; lower"
     with pytest.raises(FloatingPointError, match=message):
         fit(SGD, linear(), X, Y, batch_size=4, validation=(np.where(X[5] == X, np.nan, X), Y))
-
-
-# ------------------------------------------------------------------------------------- errors
-
-
-def named(name):
-    def metric(predictions, targets):
-        return 0.0
-
-    metric.__name__ = name
-    return metric
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"epochs": 0}, "epochs must be an integer of at least 1, but 0 came"),
-        ({"epochs": 1.5}, "epochs must be an integer of at least 1, but 1.5 came"),
-        ({"batch_size": 0}, "batch_size must be an integer of at least 1, but 0 came"),
-        ({"batch_size": -3}, "batch_size must be an integer of at least 1, but -3 came"),
-        ({"batch_size": 2.0}, "batch_size must be an integer of at least 1, but 2.0 came"),
-        ({"validation": X}, r"validation must be a pair \(x, y\), but a ndarray came"),
-        ({"validation": (X,)}, r"validation must be a pair \(x, y\), but a tuple of 1 came"),
-        ({"validation": (X, Y[:3])}, r"validation must have the same.* \(10, 3\), \(3, 2\) came"),
-        ({"validation": (X[:0], Y[:0])}, "validation must have the same .* at least one"),
-        ({"metrics": [pn.mae, pn.mae]}, "must differ, but loss, mae, mae came"),
-        ({"metrics": [named("validation_loss")]}, "must differ, but loss, validation_loss came"),
-        ({"metrics": [pn.mae, named("validation_mae")]}, "must differ, but loss, mae, validation_"),
-        ({"metrics": [named("seconds")]}, "must differ, but loss, seconds came"),
-        ({"metrics": [lambda p, t: 0.0, lambda p, t: 1.0]}, "must differ, but loss, <lambda>, <la"),
-    ],
-)
-def test_wrong_options_are_refused(options, message):
-    with pytest.raises(ValueError, match=message):
-        fit(SGD, linear(), X, Y, **options)
-
-
-@pytest.mark.parametrize(
-    ("x", "y"),
-    [(X, Y[:9]), (X[:0], Y[:0]), (X, 1.0), (X.tolist(), Y.tolist()), ({"a": X, "b": X[:3]}, Y)],
-)
-def test_unequal_numbers_of_examples_are_refused(x, y):
-    with pytest.raises(ValueError, match="x and y must have the same number of examples"):
-        fit(SGD, linear(), x, y)
-
-
-def test_other_misuse_is_refused():
-    with pytest.raises(TypeError, match="unexpected keyword epoch; it takes loss, metrics, epochs"):
-        fit(SGD, linear(), X, Y, epoch=3)
-    with pytest.raises(TypeError, match="model must be a Model, but a dict came"):
-        fit(SGD, linear().params._asdict(), X, Y)
-    with pytest.raises(ValueError, match="Linear has no leaf of the role 'params' to train"):
-        fit(SGD, pn.freeze(linear()), X, Y)
-    with pytest.raises(ValueError, match=r"\(10, 2\) and \(10,\) came; reshape"):
-        fit(SGD, linear(), X, Y[:, 0])
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"loss": "mse"}, "fit: loss must be a function of .* 'mse' is not a callable"),
-        ({"metrics": pn.mae}, r"fit: metrics must be a sequence .*; write metrics=\[pn.mae\]"),
-        ({"metrics": "mae"}, "fit: metrics must be a sequence of functions"),
-        ({"key": 0}, r"fit: key must be a PRNG key, but 0 came; jax.random.key\(0\)"),
-        ({"key": np.ones(2)}, "fit: key must be a PRNG key"),
-        ({"loss": lambda p, t: jnp.sum(p > t)}, "fit: the loss must be a real .* dtype int64 came"),
-        ({"loss": lambda p, t: None}, "fit: the loss must be a scalar, but a NoneType came"),
-        ({"loss": lambda p, t: (pn.mse(p, t), 0)}, "fit: the loss must be a scalar, but a tuple"),
-    ],
-)
-def test_what_is_no_loss_metric_or_key_is_refused(options, message):
-    with pytest.raises(TypeError, match=message):
-        fit(SGD, linear(), X, Y, **options)

@@ -118,17 +118,20 @@ def test_what_is_neither_rate_nor_optimiser_is_refused():
         with pytest.raises(TypeError, match="must be a learning rate, a real number, or an"):
             pn.fit(wrong, neuron(), X, Y)
     with pytest.raises(
-        ValueError, match=r"must be one number, but shape \(1,\) came; use jax.vmap"
+        ValueError, match=r"learning_rate must be one number, got shape \(1,\); use jax.vmap"
     ):
         pn.fit(jnp.array([0.1]), neuron(), X, Y)
 
 
 def test_other_misuse_is_refused():
-    with pytest.raises(TypeError, match="model must be a Model, but a Layer came"):
+    with pytest.raises(TypeError, match="model must be a Model, got a Layer"):
         pn.fit(0.1, pn.Neuron, X, Y)
-    with pytest.raises(TypeError, match=r"epochs, loss belong .* for example, optax.sgd\(0.1\)"):
+    with pytest.raises(
+        TypeError,
+        match=r"epochs, loss must come with an optax optimizer, got 0.1; .* optax.sgd\(0.1\)",
+    ):
         pn.fit(0.1, neuron(), X, Y, epochs=2, loss=pn.mse)
-    with pytest.raises(ValueError, match=r"\(3, 1\) and \(3,\) came; reshape"):
+    with pytest.raises(ValueError, match=r"\(3, 1\) and \(3,\); reshape"):
         pn.fit(0.1, neuron(), X, Y[:, 0])
     with pytest.raises(ValueError, match="got 'params'; the roles are frozen"):
         pn.fit(0.1, pn.freeze(neuron()), X, Y)

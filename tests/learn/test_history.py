@@ -66,7 +66,7 @@ def test_it_plots_into_axes_of_yours():
     assert pn.History(COLUMNS).plot(axes) is figure
     alone, axis = pyplot.subplots()
     assert pn.History({"loss": [1.0, 0.5]}).plot(axis) is alone
-    with pytest.raises(ValueError, match=r"axes must be one per quantity \(loss.*\), but 1 came"):
+    with pytest.raises(ValueError, match=r"axes must be one per quantity \(loss.*\), got 1"):
         pn.History(COLUMNS).plot(axis)
     with pytest.raises(ValueError, match="nothing to plot"):
         pn.History({"seconds": [1.0]}).plot(axis)

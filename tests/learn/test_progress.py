@@ -79,6 +79,12 @@ def test_who_does_not_want_it_does_not_see_it(monkeypatch):
     assert terminal.getvalue() == ""
 
 
+def test_what_is_no_flag_and_no_place_for_lines_is_refused():
+    for wrong in ("no", 1, None):
+        with pytest.raises(TypeError, match="fit: progress must be True, False, a path of a log"):
+            fit(progress=wrong)
+
+
 def test_a_process_without_standard_error_trains(monkeypatch):
     monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
     monkeypatch.setattr(sys, "stderr", None)

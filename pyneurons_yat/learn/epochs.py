@@ -1,0 +1,202 @@
+"""One pass over the data, batch by batch, in a compiled loop or in one outside of what is compiled.
+
+Either gives its results in pieces of about a quarter of a second, so that a pass can be watched and
+broken off. What a batch computes does not depend on where a piece ends.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from ..ops.sharding import rows_of
+from .batches import Arrays, Stream, examples_of
+from .convolutions import slow_in_loops
+from .programs import compiled
+from .recipe import Recipe
+
+SECONDS = 0.25  # that a piece takes
+MOST = 4096  # batches in a piece
+AHEAD = 2  # batches handed to the device while it computes the one before them
+
+
+class Work(NamedTuple):
+    """What is done with every batch; static.
+
+    Attributes:
+        take: `take(recipe, carry, x, y) -> (carry, seen)`.
+        check: `check(old, new) -> sound`, of what is carried before and after some batches.
+    """
+
+    take: Callable[[Recipe, Any, Any, Any], tuple[Any, Any]]
+    check: Callable[[Any, Any], Any]
+
+
+class Piece(NamedTuple):
+    """Some batches of a pass.
+
+    Attributes:
+        carry: What is carried from batch to batch, after them.
+        seen: What was seen in each batch, or in several, stacked along a new first axis.
+        sizes: How many examples each batch had.
+        sound: What the check found.
+        done: How many batches of the pass are behind it.
+    """
+
+    carry: Any
+    seen: list[Any]
+    sizes: list[int]
+    sound: Any
+    done: int
+
+
+Pass = Callable[[Any, int, Any], Iterator[Piece]]
+Call = Callable[[Any], tuple[Any, Any, Any]]
+
+
+def passes(
+    recipe: Recipe, work: Work, data: Arrays | Stream, carry: Any, *, singly: bool = False
+) -> Pass:
+    """A function `(carry, begin, order) -> pieces` that goes over the data from batch `begin` on.
+
+    Args:
+        recipe: What is static. The caller holds it.
+        work: What is done with a batch.
+        data: The batches. Of arrays, `order` tells in which order the examples come.
+        carry: What will be carried; here only its shapes count.
+        singly: Whether every batch must be seen by itself.
+    """
+    if isinstance(data, Stream):
+        return lambda carry, begin, _: _outside(_streamed(recipe, work, data, begin), carry, begin)
+    at = partial(compiled(_at, recipe, "work", "size"), work=work)
+    traced = compiled(_at, recipe, "work", "size").trace(
+        carry, (data.x, data.y), jnp.arange(data.examples), 0, work=work, size=data.size
+    )
+    full = 0 if singly or slow_in_loops(traced) else data.examples // data.size
+    inside = _inside(recipe, work, data)
+
+    def over(carry: Any, begin: int, order: Any) -> Iterator[Piece]:
+        order = jnp.arange(data.examples) if order is None else order
+        for piece in inside(carry, range(begin, full), order):
+            yield piece
+            carry, begin = piece.carry, piece.done
+        yield from _outside(_placed(at, data, order, begin), carry, begin)
+
+    return over
+
+
+def _inside(recipe: Recipe, work: Work, data: Arrays) -> Callable[..., Iterator[Piece]]:
+    """Passes in a compiled loop, over batches of one size."""
+    most = min(MOST, max(data.examples // data.size, 1))
+    static = {"work": work, "size": data.size, "most": most}
+    program = partial(compiled(_many, recipe, *static), **static)
+    paces: list[float] = []  # seconds per batch; the first call compiles
+
+    def over(carry: Any, batches: range, order: Any) -> Iterator[Piece]:
+        begin = batches.start
+        while begin < batches.stop:
+            first = (1, 8)[len(paces)] if len(paces) < 2 else int(SECONDS / paces[-1])
+            number = max(1, min(first, most, batches.stop - begin))
+            start = time.perf_counter()
+            found = program(carry, (data.x, data.y), order, begin, begin + number)
+            carry, (seen, sound) = found[0], jax.device_get(found[1:])
+            paces[1 if paces else 0 :] = [(time.perf_counter() - start) / number]
+            begin += number
+            seen = jax.tree.map(lambda column, number=number: column[:number], seen)
+            yield Piece(carry, [seen], [data.size] * number, sound, begin)
+
+    return over
+
+
+def _outside(calls: Iterable[tuple[int, Call]], carry: Any, done: int) -> Iterator[Piece]:
+    """A pass with a call for every batch, made before the one before has ended."""
+    seen, sizes, sounds, start = [], [], [], time.perf_counter()
+    for size, call in calls:
+        carry, found, sound = call(carry)
+        seen, sizes, sounds = [*seen, found], [*sizes, size], [*sounds, sound]
+        jax.block_until_ready(seen[: len(seen) - AHEAD][-1:])
+        if time.perf_counter() - start > SECONDS:
+            yield _piece(carry, seen, sizes, sounds, done)
+            done += len(seen)
+            seen, sizes, sounds, start = [], [], [], time.perf_counter()
+    if seen:
+        yield _piece(carry, seen, sizes, sounds, done)
+
+
+def _piece(carry: Any, seen: list[Any], sizes: list[int], sounds: list[Any], done: int) -> Piece:
+    seen, sounds = jax.device_get((seen, sounds))
+    return Piece(carry, seen, sizes, all(sounds), done + len(seen))
+
+
+def _placed(
+    at: Callable[..., Any], data: Arrays, order: Any, begin: int
+) -> Iterator[tuple[int, Call]]:
+    for first in range(begin * data.size, data.examples, data.size):
+        size = min(data.size, data.examples - first)
+        yield size, partial(_noting, at, data, order, first, size)
+
+
+def _noting(
+    at: Callable[..., Any], data: Arrays, order: Any, first: int, size: int, carry: Any
+) -> Any:
+    """The call for one batch; an error in a last smaller one says so."""
+    try:
+        return at(carry, (data.x, data.y), order, first, size=size)
+    except Exception as error:
+        if size < data.size:
+            error.add_note(
+                f"in the last batch, of {size} of {data.examples} examples; remainder='drop' "
+                "leaves it out, another batch_size makes it larger"
+            )
+        raise
+
+
+def _streamed(recipe: Recipe, work: Work, data: Stream, begin: int) -> Iterator[tuple[int, Call]]:
+    one = partial(compiled(_one, recipe, "work"), work=work)
+    for x, y in data.batches(begin):
+        yield examples_of(recipe.function, "a batch", x, y), partial(one, x=x, y=y)
+
+
+def _one(recipe: Recipe, carry: Any, *, x: Any, y: Any, work: Work) -> tuple[Any, Any, Any]:
+    """The work on a batch."""
+    after, seen = work.take(recipe, carry, x, y)
+    return after, seen, work.check(carry, after)
+
+
+def _at(
+    recipe: Recipe, carry: Any, data: Any, order: Any, first: Any, *, work: Work, size: int
+) -> tuple[Any, Any, Any]:
+    """The work on the batch whose examples begin at some place of an order."""
+    rows = jax.lax.dynamic_slice_in_dim(order, first, size)
+    x, y = jax.tree.map(lambda leaf: rows_of(leaf, rows), data)
+    return _one(recipe, carry, x=x, y=y, work=work)
+
+
+def _many(
+    recipe: Recipe,
+    carry: Any,
+    data: Any,
+    order: Any,
+    begin: Any,
+    end: Any,
+    *,
+    work: Work,
+    size: int,
+    most: int,
+) -> tuple[Any, Any, Any]:
+    """The work on the batches from `begin` to `end`, and a table of what was seen in them."""
+    at = partial(compiled(_at, recipe, "work", "size"), work=work, size=size)
+    seen = jax.eval_shape(at, carry, data, order, begin)[1]
+    table = jax.tree.map(lambda one: jnp.zeros((most, *one.shape), one.dtype), seen)
+
+    def body(loop: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
+        i, carry, table = loop
+        carry, seen, _ = at(carry, data, order, i * size)
+        write = partial(jax.tree.map, lambda column, one: column.at[i - begin].set(one))
+        return i + 1, carry, write(table, seen)
+
+    _, after, table = jax.lax.while_loop(lambda loop: loop[0] < end, body, (begin, carry, table))
+    return after, table, work.check(carry, after)

@@ -1,0 +1,123 @@
+"""evaluate: loss and metrics of a model on data, by inference."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from ..core import Model
+from .batches import Arrays, Stream, data_of
+from .epochs import Pass, Work, passes
+from .losses import mse
+from .metrics import Metric, is_mean, told
+from .objective import measured, outcome, started
+from .programs import compiled
+from .recipe import Loss, Recipe, recipe_of
+from .reports import Columns, Report, columns_of, in_order, means, results
+
+
+def evaluate(
+    model: Model,
+    x: Any,
+    y: Any = None,
+    *,
+    loss: Loss = mse,
+    metrics: Sequence[Loss | Metric] = (),
+    batch_size: int | None = None,
+) -> dict[str, float]:
+    """Loss and metrics of a model on data, by inference.
+
+    Args:
+        model: A model.
+        x: Inputs, a tree of arrays with the examples along their first axes; or, without y, an
+            iterable of batches `(x, y)`.
+        y: Targets, likewise.
+        loss: As for `fit`.
+        metrics: Functions `(predictions, targets)` that return a scalar, or `Metric`s. They are
+            those of the whole data set: a function sees all predictions at once. The accuracies and
+            losses of this library, of which the mean over batches is as exact, and `Metric`s see
+            one batch after another, and the predictions are not kept.
+        batch_size: Examples per batch; all of them by default.
+
+    Returns:
+        A dictionary of numbers, "loss" first. The loss is the mean over the batches, weighted by
+        their sizes, or the quotient of the sums where it returns `(sum, weight)`.
+
+    Gradient:
+        None: it runs on concrete arrays.
+
+    Raises:
+        TypeError: If the model is not a `Model`, or as for `fit`.
+        ValueError: As for `fit`.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
+        >>> model = pn.Linear(jax.random.key(0), 3, 2)
+        >>> x, y = jnp.ones((5, 3)), jnp.array([0, 1, 0, 1, 1])
+        >>> report = pn.evaluate(model, x, y, loss=pn.cross_entropy, metrics=[pn.accuracy])
+        >>> sorted(report)
+        ['accuracy', 'loss']
+    """
+    if not isinstance(model, Model):
+        raise TypeError(f"evaluate: model must be a Model, got {told(model)}; bind makes one")
+    recipe = recipe_of("evaluate", loss, metrics)
+    data = data_of("evaluate", "x and y", x, y, batch_size)
+    return evaluation(recipe, model, data)(model)[0]
+
+
+class Evaluation(NamedTuple):
+    """Inference over some data, made once for many models of one kind."""
+
+    recipe: Recipe
+    over: Pass
+
+    def __call__(self, model: Model) -> tuple[Report, Columns]:
+        """The report on a model, and the numbers of the batches."""
+        recipe = self.recipe
+        carry, seen, sizes = (model, started(recipe)), [], []
+        for piece in self.over(carry, 0, None):
+            carry, seen, sizes = piece.carry, [*seen, *piece.seen], [*sizes, *piece.sizes]
+        columns = columns_of([sums for sums, _ in seen])
+        report = means(columns, sizes) | results(recipe, carry[1])
+        if _seen_whole(recipe):
+            predictions, targets = jax.tree.map(_joined, *(pairs for _, pairs in seen))
+            report |= compiled(_measured_whole, recipe)(predictions, targets)
+        return in_order(recipe, report), columns
+
+
+def evaluation(recipe: Recipe, model: Model, data: Arrays | Stream) -> Evaluation:
+    """Inference over some data."""
+    work = Work(_infer, _unchecked)
+    carry, singly = (model, started(recipe)), bool(_seen_whole(recipe))
+    return Evaluation(recipe, passes(recipe, work, data, carry, singly=singly))
+
+
+def _seen_whole(recipe: Recipe) -> list[Loss | Metric]:
+    """The metrics that must see all predictions at once."""
+    return [m for m in recipe.metrics if not isinstance(m, Metric) and not is_mean(m)]
+
+
+def _infer(recipe: Recipe, carry: Any, x: Any, y: Any) -> tuple[Any, Any]:
+    """Loss and metrics of a batch by inference; beside them what metrics must see whole."""
+    model, kept = carry
+    sums, predictions = outcome(recipe, model, x, y)
+    if recipe.metrics and predictions is None:
+        predictions = model(x)
+    whole = _seen_whole(recipe)
+    rest = recipe._replace(metrics=tuple(m for m in recipe.metrics if m not in whole))
+    more, kept = measured(rest, kept, predictions, y)
+    return (model, kept), (sums | more, (predictions, y) if whole else None)
+
+
+def _unchecked(old: Any, new: Any) -> bool:
+    return True
+
+
+def _joined(*parts: np.ndarray) -> np.ndarray:
+    return np.concatenate(parts)
+
+
+def _measured_whole(recipe: Recipe, predictions: Any, targets: Any) -> dict[str, jax.Array]:
+    whole = recipe._replace(metrics=tuple(_seen_whole(recipe)))
+    return {n: value for n, (value, _) in measured(whole, {}, predictions, targets)[0].items()}
