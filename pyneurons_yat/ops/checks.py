@@ -299,11 +299,16 @@ def check_whole(function: str, name: str, value: ArrayLike, shape: Shape | None 
 
 
 def check_index(function: str, name: str, index: ArrayLike, low: int, high: float) -> None:
-    """Refuses an index below `low` or above `high`, for which it waits; a traced one passes."""
+    """Refuses an index below `low` or above `high`, for which it waits; a traced one passes.
+
+    So does one that lies on the devices of other processes too.
+    """
     if isinstance(index, Tracer) or not (is_known(high) or high == math.inf):
         return
-    known = np.asarray(index)
-    wrong = known[(known < low) | (known > high)]
+    if not getattr(index, "is_fully_addressable", True):
+        return
+    places = np.asarray(index)
+    wrong = places[(places < low) | (places > high)]
     if wrong.size:
         wanted = f"at least {low}" if high == math.inf else f"from {low} to {high}"
         raise OutOfRangeError(f"{function}: {name} must be {wanted}, got {wrong.flat[0]}")

@@ -3,6 +3,7 @@
 Letters: *B batch axes, T queries, S keys, N heads, K key and value heads, H head size.
 """
 
+import math
 import numbers
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ from jax.typing import ArrayLike, DTypeLike
 from ...core import Model, observe, sequential
 from ...core.calls import split_key
 from ...ops import rotary
-from ...ops.checks import check_sizes
+from ...ops.checks import check_index, check_sizes
 from ...ops.dtypes import narrow
 
 Projection = Callable[..., Model]
@@ -213,8 +214,8 @@ def attended(
     y, output = call(params.output, y.reshape((*y.shape[:-2], y.shape[-2] * y.shape[-1])))
     if cache is None:
         return y, params._replace(output=output)
-    overflow = cache.index > cache.key.shape[-3]
-    return jnp.where(overflow, jnp.asarray(jnp.nan, y.dtype), y), cache
+    outside = (cache.index < 0) | (cache.index > cache.key.shape[-3])
+    return jnp.where(outside, jnp.asarray(jnp.nan, y.dtype), y), cache
 
 
 def _check_cache(layer: str, cache: AttentionCache, key: jax.Array, alone: bool) -> None:
@@ -232,6 +233,7 @@ def _check_cache(layer: str, cache: AttentionCache, key: jax.Array, alone: bool)
             f"{layer}: the index of a cache must be one number, got shape "
             f"{np.shape(cache.index)}; for one index per entry, jax.vmap over caches"
         )
+    check_index(layer, "the index of a cache", cache.index, 0, math.inf)
     used = 0 if isinstance(cache.index, Tracer) else int(cache.index)
     if used + new[-3] > room[-3]:
         raise ValueError(
@@ -246,7 +248,8 @@ def _extended(cache: AttentionCache, key: jax.Array, value: jax.Array) -> Attent
             room, narrow(new, room.dtype), cache.index, axis=-3
         )
 
-    return AttentionCache(put(cache.key, key), put(cache.value, value), cache.index + key.shape[-3])
+    index = jnp.where(cache.index < 0, cache.index, cache.index + key.shape[-3])  # < 0 stays wrong
+    return AttentionCache(put(cache.key, key), put(cache.value, value), index)
 
 
 def attention_cache(
@@ -324,9 +327,9 @@ def decode(
         y (*B, T, outputs), and the cache with the new tokens in it.
 
     When the cache is full:
-        Outside `jax.jit`, a ValueError. Under `jit`, `scan` or `vmap`, where the number of tokens
-        is not known, the output is NaN in this and every later call: wrong numbers do not pass
-        for right ones.
+        Outside `jax.jit`, a ValueError, as for an index below 0. Under `jit`, `scan` or `vmap`,
+        where the number of tokens is not known, the output is NaN in this and every later call:
+        wrong numbers do not pass for right ones.
 
     Gradient:
         By autodiff, also through a scan of calls.

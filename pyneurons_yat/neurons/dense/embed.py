@@ -5,13 +5,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax.core import Tracer
 from jax.typing import ArrayLike, DTypeLike
 
 from ...core import Model, bind
 from ...ops import linear, yat
-from ...ops.checks import check_sizes, dtype_of
+from ...ops.checks import check_index, check_sizes, dtype_of
 from ...ops.sharding import follow
 from .linear import Initializer, check_floating
 from .yat_parameters import balanced, draw, learned_epsilon
@@ -122,11 +120,7 @@ def look_up(layer: str, embedding: jax.Array, ids: ArrayLike) -> jax.Array:
             "attend(model, query)"
         )
     size = embedding.shape[0]
-    if not isinstance(ids, Tracer):
-        known = np.asarray(ids)
-        wrong = known[(known < 0) | (known >= size)]
-        if wrong.size:
-            raise IndexError(f"{layer}: ids must be from 0 to {size - 1}, got {wrong.flat[0]}")
+    check_index(layer, "ids", ids, 0, size - 1)
     ids = jnp.asarray(ids)
     sharding = follow(ids, range(ids.ndim), last=embedding)
     return embedding.at[ids].get(mode="fill", wrap_negative_indices=False, out_sharding=sharding)

@@ -7,14 +7,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from ...core import Model, observe
 from ...core.model import noting, signature
 from ...core.reparam import Reparametrized
 from ...core.signatures import taken_by
-from ...ops.checks import check_sizes
+from ...ops.checks import check_index, check_sizes
 from ...ops.dtypes import as_index
 from ...ops.recurrence import held, zeros_like
 from ...ops.sharding import placed_like
@@ -164,9 +163,7 @@ def _checked_lengths(lengths, shape, settings):
             f"scan_cell: lengths must have the shape of the batch axes, {tuple(batch)}, got "
             f"{lengths.shape}"
         )
-    known = not isinstance(lengths, Tracer)
-    if known and np.any((np.asarray(lengths) < 0) | (np.asarray(lengths) > steps)):
-        raise ValueError(f"scan_cell: lengths must be from 0 to {steps}, got {lengths}")
+    check_index("scan_cell", "lengths", lengths, 0, steps)
     return lengths
 
 

@@ -35,7 +35,9 @@ from .scores import (
     Norms,
     Options,
     Score,
+    bounded,
     finite,
+    highest,
     is_linear,
     logits,
     norms,
@@ -248,10 +250,11 @@ def _block_gradients(options, block, queries, key_columns, key_squares, seen):
     dot = product("bksh,bkhgt->bksgt", block.key, queries.columns)
     squares = Norms(queries.square, key_squares)
     distance = squared_distance(options, block.key, queries.columns, squares, dot)
-    parts = yat_score(options, block, dot, distance)
+    parts = bounded(yat_score(options, block, dot, distance))
     share = shares(options, block, parts.score, seen, queries.maximum)
     dshare = product("bksv,bkvgt->bksgt", block.value, queries.share_push) - queries.mean
     dscore = dshare * slopes(options, block, parts.score, seen, queries.maximum)
+    dscore = jnp.where(parts.score < highest(options, block, dot), dscore, 0)  # else it is held
     small = _parameter_gradients(block, parts, dscore, dshare * share)
     scaled = dscore * block.alpha * parts.ratio
     near = jnp.where(parts.distance <= 0, 0, parts.ratio)

@@ -95,9 +95,20 @@ def yat_score(options: Options, arrays: Arrays, dot: jax.Array, distance: jax.Ar
     square = numerator * ratio
     score = arrays.alpha * square
     score = score if arrays.bias is None else score + arrays.bias
-    largest = float(jnp.finfo(dot.dtype).max)
-    limit = largest**0.75 if is_linear(options, arrays) else largest  # with room for the sum
-    return Score(jnp.minimum(score, limit), square, ratio, distance)
+    return Score(jnp.minimum(score, highest(options, arrays, dot)), square, ratio, distance)
+
+
+def highest(options: Options, arrays: Arrays, like: jax.Array) -> float:
+    """What a score is held at: the largest number, or where scores are summed one with room."""
+    largest = float(jnp.finfo(like.dtype).max)
+    return largest**0.75 if is_linear(options, arrays) else largest
+
+
+def bounded(parts: Score) -> Score:
+    """The parts with a ratio whose square is finite; where it is not, the score is held anyway."""
+    largest = float(jnp.finfo(parts.ratio.dtype).max)
+    ratio = jnp.clip(parts.ratio, -(largest**0.5), largest**0.5)
+    return parts._replace(ratio=ratio, square=jnp.minimum(parts.square, largest))
 
 
 def scores(options: Options, arrays: Arrays, columns: jax.Array, squares: Norms) -> Score:

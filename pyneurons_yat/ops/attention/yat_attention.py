@@ -92,7 +92,8 @@ def yat_attention(
     Accuracy:
         As for `yat`, the expanded distance loses what is small beside |q|^2 + |k|^2. One key near a
         query outweighs the rest all the same; where several do, "direct" is needed to weigh them
-        against each other.
+        against each other. Squares must be finite: |q|, |k| and |q - k| below 1e19 in float32, and
+        bfloat16, 1e154 in float64.
 
     Gradient:
         In query, key, value, bias, shift, alpha, epsilon, scale and power. With p the weights, g
@@ -105,7 +106,8 @@ def yat_attention(
 
         For softermax, e is power score^(power - 1) (g . v - g . y) / total, with the choices of
         `softermax` at 0. Where the expanded distance came out as 0 or less, no gradient flows
-        through it. A query that sees no key has gradient 0. Kept for the reverse pass: the
+        through it, and none through a score that is held at the largest. A query that sees no key
+        has gradient 0. Kept for the reverse pass: the
         arguments, the result, and the maximum and the total of each row. Second derivatives are
         those of the plain definition and do hold (T, S).
 

@@ -12,10 +12,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from ..checks import check_choice
+from ..checks import check_choice, check_index
 from ..dtypes import as_index
 from .segments import REDUCTIONS, segment_reduce
 
@@ -88,16 +87,6 @@ def make_graph(
     globals = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], globals)
     graph = GraphsTuple(nodes, edges, receivers, senders, globals, None, None)
     graph, size = check_graph("make_graph", graph)
-    for name in ENDS:
-        index = getattr(graph, name)
-        if isinstance(index, Tracer) or not index.size:
-            continue
-        low, high = np.min(np.asarray(index)), np.max(np.asarray(index))
-        if low < 0 or high >= size:
-            raise ValueError(
-                f"make_graph: {name} must be in [0, {size}), the number of nodes, got "
-                f"{low} to {high}"
-            )
     return graph._replace(n_node=jnp.array([size]), n_edge=jnp.array([graph.senders.size]))
 
 
@@ -126,8 +115,16 @@ def check_graph(function: str, graph: Any) -> tuple[Any, int]:
                 f"{function}: edges must have shape (E, *F) with E = {ends[0][0]} as senders have "
                 f"it, got {np.shape(leaf)}"
             )
-    index = {name: as_index(function, name, getattr(graph, name)) for name in ENDS}
-    return graph._replace(**index), next(iter(leading))[0]
+    size = next(iter(leading))[0]
+    index = {name: node_index(function, name, getattr(graph, name), size) for name in ENDS}
+    return graph._replace(**index), size
+
+
+def node_index(function: str, name: str, index: ArrayLike, size: int) -> jax.Array:
+    """The index of nodes as `as_index` makes it; where it is known, in [0, size)."""
+    places = as_index(function, name, index)
+    check_index(function, name, places, 0, size - 1)
+    return places
 
 
 def message_passing(
@@ -143,7 +140,8 @@ def message_passing(
         h_v = node_function(nodes_v, reduction of all m_e whose receiver is v)
 
     Both functions are called once, on arrays with a leading axis of edges or nodes; so they may be
-    models. A node that receives nothing gets 0 from the reduction. A sender outside [0, N) sends
+    models. A node that receives nothing gets 0 from the reduction. An index outside [0, N) is an
+    error; under `jax.jit`, where it is not known, a sender there sends
     NaN, or where the nodes are integers the least number of their dtype (of unsigned ones the
     largest); a receiver outside [0, N) receives nothing.
 

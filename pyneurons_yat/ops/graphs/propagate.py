@@ -9,8 +9,8 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from ..checks import check_choice, check_flag, check_share, check_sizes
-from ..dtypes import as_index, narrow, result_dtype, widen
-from .graphs import check_graph, take
+from ..dtypes import narrow, result_dtype, widen
+from .graphs import check_graph, node_index, take
 from .segments import check_segments, segment_reduce
 
 NORMALIZATIONS = ("symmetric", "mean", "sum")
@@ -49,7 +49,8 @@ def degree_weights(
         In weights; plain autodiff.
 
     Raises:
-        ValueError: If a shape does not fit, or normalization is none of the three.
+        ValueError: If a shape does not fit, normalization is none of the three, or outside of
+            `jax.jit` an index is outside [0, N). Inside, such an edge gets NaN.
         TypeError: If weights are not real, or indices not integers.
 
     Example:
@@ -65,8 +66,9 @@ def degree_weights(
         arXiv:1609.02907, equation 2.
     """
     check_choice("degree_weights", "normalization", normalization, NORMALIZATIONS)
-    senders = as_index("degree_weights", "senders", senders)
-    receivers = as_index("degree_weights", "receivers", receivers)
+    check_sizes("degree_weights", least=0, num_nodes=num_nodes)
+    senders = node_index("degree_weights", "senders", senders, num_nodes)
+    receivers = node_index("degree_weights", "receivers", receivers, num_nodes)
     weights = jnp.ones(senders.shape) if weights is None else weights
     dtype = result_dtype("degree_weights", weights=weights)
     check_segments("degree_weights", senders, num_nodes, None, weights=weights)

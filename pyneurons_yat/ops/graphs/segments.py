@@ -102,7 +102,7 @@ def segment_sum(values, segment_ids, size):
 
 def of_entry(values, segment_ids):
     """The value of each entry's segment; that of an entry without one is of no account."""
-    if values.shape[0] == 0:  # no segment to read from; 1 can be divided by
+    if 0 in values.shape:  # no segment, or no feature, to read from; 1 can be divided by
         return jnp.ones((segment_ids.shape[0], *values.shape[1:]), values.dtype)
     return values.at[segment_ids].get(mode="clip")
 

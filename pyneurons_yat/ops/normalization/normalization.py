@@ -27,6 +27,8 @@ def layer_norm(
         y = (x - mean) / sqrt(variance + epsilon) * scale + bias
 
     Mean and variance are those of the numbers along `axis`; the variance divides by their count.
+    Its squares must be finite, as those of every norm here: numbers below 1e19 in float32 and
+    bfloat16, below 1e154 in float64. Rows of larger ones come out as 0.
 
     Letters: F the sizes of the axes that are normalised.
 
@@ -78,6 +80,8 @@ def rms_norm(
 
         y = x / sqrt(mean(x^2) + epsilon) * scale
 
+    Numbers must be below 1e19, as for `layer_norm`.
+
     Letters: F the sizes of the axes that are normalised.
 
     Args:
@@ -123,7 +127,8 @@ def group_norm(
 ) -> jax.Array:
     """Normalises groups of channels, each over its channels and the spatial axes.
 
-    `groups=1` is a layer norm of whole images; `groups=C` is instance norm.
+    `groups=1` is a layer norm of whole images; `groups=C` is instance norm. Numbers must be below
+    1e19, as for `layer_norm`.
 
     Letters: C channels, the last axis.
 
@@ -185,6 +190,8 @@ def batch_norm(
 
         y = (x - mean) / sqrt(variance + epsilon) * scale + bias
 
+    Numbers must be below 1e19, as for `layer_norm`.
+
     Letters: C channels, the last axis.
 
     Args:
@@ -245,6 +252,8 @@ def moments(
     where: ArrayLike | None = None,
 ) -> tuple[jax.Array, jax.Array]:
     """Mean and variance of each channel, as batch normalisation uses them.
+
+    Numbers must be below 1e19, as for `layer_norm`.
 
     Letters: C channels, the last axis.
 

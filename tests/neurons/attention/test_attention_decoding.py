@@ -153,6 +153,17 @@ def test_caches_under_vmap_have_lengths_of_their_own():
     np.testing.assert_array_equal(caches.index, [4, 7])
 
 
+def test_an_index_below_zero_is_an_error_where_it_is_known_and_nan_where_not():
+    model = made("yat")
+    cache = pn.attention_cache(model, (2,), 9)._replace(index=jnp.int32(-1))
+    with pytest.raises(ValueError, match="the index of a cache must be at least 0, got -1"):
+        pn.decode(model, X[:, :1], cache)
+    step = jax.jit(pn.decode)
+    for _ in range(3):  # and in every later call
+        y, cache = step(model, X[:, :1], cache)
+        assert np.isnan(y).all()
+
+
 def test_a_cache_of_lower_precision():
     model = made("yat")
     cache = pn.attention_cache(model, (2,), 9, jnp.bfloat16)

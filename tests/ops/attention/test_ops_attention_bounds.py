@@ -35,6 +35,30 @@ def test_lengths_of_any_integer_dtype(dtype):
     assert not y[:, 126:].any()
 
 
+@pytest.mark.parametrize("normalizer", ["softmax", "softermax"])
+@pytest.mark.parametrize("size", [1e15, 1e18, 4e18])
+def test_gradients_of_huge_inputs_are_finite(size, normalizer):
+    """A query that equals its key has an infinite score; it is held, and nothing flows back."""
+    x = size * np.random.default_rng(0).normal(size=(1, 5, 2, 4)).astype(np.float32)
+    value = np.random.default_rng(1).normal(size=(1, 5, 2, 4)).astype(np.float32)
+
+    @jax.jit
+    def run(query, key, value):
+        def total(query, key, value, alpha):
+            options = {"alpha": alpha, "epsilon": np.float32(1e-5), "normalizer": normalizer}
+            y = ops.yat_attention(query, key, value, **options)
+            return jnp.sum(y**2), y
+
+        alpha = np.ones(2, np.float32)
+        return jax.grad(total, (0, 1, 2, 3), has_aux=True)(query, key, value, alpha)
+
+    gradients, y = run(x, x, value)
+    assert all(np.isfinite(leaf).all() for leaf in (y, *gradients))
+    if normalizer == "softmax":  # one key has all the weight
+        np.testing.assert_array_equal(y, value)
+        assert not any(np.any(gradient) for gradient in gradients[:2])
+
+
 @pytest.mark.parametrize("window", [2**31 - 1, (0, 2**31 - 1), sys.maxsize, 10**9])
 @pytest.mark.parametrize("dilation", [1, 4])
 def test_a_huge_window_has_no_limit(window, dilation):

@@ -56,6 +56,19 @@ def test_no_segments():
         assert ops.segment_reduce(data, ids, 0, reduction=name).shape == (0,)
 
 
+@pytest.mark.parametrize("shape", [(3, 0), (0, 2), (0, 0), (0,)])
+def test_nothing_to_normalize_gives_nothing(shape):
+    scores, ids = jnp.ones(shape), jnp.zeros(shape[0], int)
+    for function in (ops.segment_softmax, ops.segment_softermax):
+        for size in (0, 2):
+            y, gradient = jax.value_and_grad(lambda s: function(s, ids, size).sum())(scores)  # noqa: B023
+            assert y == 0
+            assert gradient.shape == shape
+    for reduction in ("sum", "mean", "max", "min", "softmax"):
+        y = ops.segment_reduce(scores, ids, 2, reduction=reduction)
+        np.testing.assert_array_equal(y, np.zeros((2, *shape[1:])))
+
+
 def test_awkward_scores():
     ids = jnp.array([0, 0, 1, 1, 2, 2])
     scores = jnp.array([0.0, 0.0, 1e300, 1e300, 1e-200, -3.0])
