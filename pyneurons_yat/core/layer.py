@@ -171,7 +171,8 @@ KEY = Parameter("key", Parameter.KEYWORD_ONLY, default=None)
 
 def _check_call(layer: Layer, args: tuple[Any, ...], keywords: dict[str, Any]) -> None:
     """Refuses arguments that `create` does not take, and what is no key where a key is wanted."""
-    signature, wants_key = taken_by(layer.create).signature, takes_first_key(layer)
+    signature = taken_by(layer.create).signature
+    wants_key = takes_first_key(layer) and signature.parameters["key"].default is Parameter.empty
     told = f"the call is {layer.name}{_brief(layer)}"
     try:
         given = signature.bind(*args, **keywords).arguments
@@ -181,7 +182,7 @@ def _check_call(layer: Layer, args: tuple[Any, ...], keywords: dict[str, Any]) -
         elif args and wants_key and not is_key(args[0]):
             told = f"the first argument is a key, such as jax.random.key(0); {told}"
         raise TypeError(f"{layer.name}: {error}; {told}") from None
-    if wants_key and not is_key(given["key"]):
+    if wants_key and given["key"] is not None and not is_key(given["key"]):
         came = given["key"]
         came = repr(came) if isinstance(came, int | float) else f"a {type(came).__name__}"
         raise TypeError(

@@ -36,7 +36,7 @@ def test_one_label_in_ten_is_enough_for_two_communities():
     graph = pn.make_graph(np.eye(60, dtype=np.float32), *ends)
     model = node_classifier(jax.random.key(0), 60, 16, 2)
     train, validation, test = np.split(np.arange(60), [6, 20])
-    key = jax.random.key(1)
+    key = jax.random.key(4)
     fitted, reached = fit_nodes(model, graph, labels, train, validation, key=key, epochs=60)
     known = pn.accuracy(fitted(graph)[validation], labels[validation])
     np.testing.assert_allclose(reached, known, atol=1e-6)
