@@ -22,6 +22,7 @@ SUITES = {
     "import": "imports",
     "linear_attention": "linear_attention",
     "rnn": "rnn",
+    "vmap": "vmap",
 }
 
 

@@ -9,7 +9,18 @@ import numpy as np
 import pytest
 
 import pyneurons_yat as pn
-from benchmarks import attention, conv, dense, dispatch, fit, graph, imports, linear_attention, rnn
+from benchmarks import (
+    attention,
+    conv,
+    dense,
+    dispatch,
+    fit,
+    graph,
+    imports,
+    linear_attention,
+    rnn,
+    vmap,
+)
 from benchmarks.__main__ import main
 from benchmarks.harness import (
     Absent,
@@ -166,6 +177,17 @@ def test_rnn_contenders_return_the_same_values_and_gradients():
             assert all(np.isfinite(n).all() for n in numbers(contender.call()))
 
 
+def test_vmapped_contenders_return_the_same_gradients(monkeypatch):
+    subjects = {subject.name: subject for subject in vmap.subjects()}
+    monkeypatch.setattr(vmap, "subjects", lambda: [subjects["YatDense"], subjects["RNN, GRUCell"]])
+    dense, recurrent, physics = vmap.cases(3, 4)
+    for case in (dense, recurrent):
+        (same,) = assert_same_numbers(case).values()
+        assert same == [vmap.BATCHED, vmap.MAPPED]
+        assert case.targets == [Target("vmapped", "batched", "<=", 1.3)]
+    assert assert_same_numbers(physics) == {vmap.BURGERS: [vmap.OURS, vmap.PLAIN]}
+
+
 def test_import_contenders_are_fresh_processes(monkeypatch):
     monkeypatch.setattr(imports, "PEERS", ())
     (case,) = imports.cases()
@@ -316,6 +338,7 @@ def test_list_names_the_suites(capsys):
         "import",
         "linear_attention",
         "rnn",
+        "vmap",
     ]
 
 

@@ -1,11 +1,14 @@
 """The dtypes in which the ops take, accumulate and return numbers."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike, DTypeLike
 
 from .checks import check_real
+from .gradients import widened
 
 
 def result_dtype(function: str, **arguments: ArrayLike | None) -> np.dtype:
@@ -39,20 +42,34 @@ def accumulator(dtype: DTypeLike) -> np.dtype:
 
 
 def widen(value: ArrayLike, dtype: DTypeLike, rank: int) -> jax.Array:
-    """The value in the accumulator's dtype, with leading axes of size 1 up to `rank`."""
-    value = jnp.asarray(value, accumulator(dtype))
+    """The value in the accumulator's dtype, with leading axes of size 1 up to `rank`.
+
+    A gradient that is out of a smaller dtype's range becomes its largest finite number.
+    """
+    wide, value = accumulator(dtype), jnp.asarray(value)
+    small = jnp.issubdtype(value.dtype, jnp.floating) and value.dtype.itemsize < 4
+    value = widened(value, wide, saturate) if small else value.astype(wide)
     return jnp.expand_dims(value, tuple(range(rank - value.ndim)))
-
-
-def saturate(value: jax.Array, dtype: DTypeLike) -> jax.Array:
-    """The value in `dtype`; what is out of its range becomes its largest finite number."""
-    limits = jnp.finfo(dtype)
-    return jnp.clip(value, float(limits.min), float(limits.max)).astype(dtype)
 
 
 def narrow(value: jax.Array, dtype: DTypeLike) -> jax.Array:
     """The accumulated value in the dtype of the result, saturated where that is smaller."""
     return value if value.dtype == dtype else saturate(value, dtype)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def saturate(value: jax.Array, dtype: DTypeLike) -> jax.Array:
+    """The value in `dtype`; what is out of its range becomes its largest finite number.
+
+    A gradient passes as if nothing had been out of range.
+    """
+    limits = jnp.finfo(dtype)
+    return jnp.clip(value, float(limits.min), float(limits.max)).astype(dtype)
+
+
+@saturate.defjvp
+def _saturated_tangent(dtype, primals, tangents):
+    return saturate(primals[0], dtype), tangents[0].astype(dtype)
 
 
 def sum_to(value: jax.Array, like: jax.Array) -> jax.Array:

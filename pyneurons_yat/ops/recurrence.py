@@ -10,7 +10,7 @@ import numpy as np
 
 from .checks import check_flag, check_mask, check_sizes
 from .dtypes import accumulator
-from .gradients import custom_gradient
+from .gradients import checkpoint
 from .sharding import as_rows
 
 
@@ -194,7 +194,7 @@ def _step(options, shared, carry, inputs, total, where):
 
 @partial(jax.jit, static_argnames=("options",))
 def _call(carry, kernel, offsets, inputs, shared, where, *, options):
-    run = _recur if _floating((carry, kernel, offsets, inputs, shared)) else _plain
+    run = _recur if _floating((carry, kernel, offsets, inputs, shared)) else _scanned
     return run(options, carry, kernel, offsets, inputs, shared, where)
 
 
@@ -202,56 +202,9 @@ def _scan(options, step, carry, steps):
     return jax.lax.scan(step, carry, steps, reverse=options.reverse, unroll=options.unroll)
 
 
-def _forward(options, carry, kernel, offsets, inputs, shared, where):
-    def step(carry, now):
-        offset, x, valid = now
-        sums = total(carry, kernel, offset, options.precision)
-        new, y = _step(options, shared, carry, x, sums, valid)
-        return new, (y, carry, sums)
+def _scanned(options, carry, kernel, offsets, inputs, shared, where):
+    """The plain definition."""
 
-    last, (ys, carries, totals) = _scan(options, step, carry, (offsets, inputs, where))
-    likes = jax.tree.map(lambda offset: jnp.zeros(0, offset.dtype), offsets)
-    return (last, ys), (kernel, inputs, shared, where, carries, totals, likes)
-
-
-def _backward(options, residuals, gradient):
-    kernel, inputs, shared, where, carries, totals, likes = residuals
-    last, ys = gradient
-
-    def step(after, now):
-        d_new, d_shared = after
-        carry, x, sums, valid, dy = now
-        once = partial(_step, options, where=valid)
-        _, pull = jax.vjp(once, shared, carry, x, sums)
-        more, direct, dx, d_total = pull((d_new, dy))
-        _, back = jax.vjp(lambda c: _products(options, c, kernel, sums), carry)
-        d_carry = jax.tree.map(jnp.add, direct, back(d_total)[0])
-        return (d_carry, jax.tree.map(jnp.add, d_shared, more)), (dx, d_total)
-
-    backwards = options._replace(reverse=not options.reverse)
-    steps = (carries, inputs, totals, where, ys)
-    (d_carry, d_shared), (d_inputs, d_totals) = _scan(
-        backwards, step, (last, zeros_like(shared)), steps
-    )
-    d_kernel = _kernel_gradient(options, carries, kernel, d_totals)
-    d_offsets = jax.tree.map(_narrowed, kernel, likes, d_totals)
-    return d_carry, d_kernel, d_offsets, d_inputs, d_shared, None
-
-
-def _narrowed(block, like, gradient):
-    """The gradient of an offset in its dtype; None where there was none, which `block` is not."""
-    return None if like is None else gradient.astype(like.dtype)
-
-
-def _kernel_gradient(options, carries, kernel, d_totals):
-    """Products of two matrices, whose rows are all steps of all sequences."""
-    rows, *flat = (as_rows(x) for x in [_state(carries), *jax.tree.leaves(d_totals)])
-    flat = jax.tree.unflatten(jax.tree.structure(kernel), flat)
-    _, pull = jax.vjp(lambda kernel: _products(options, rows, kernel, flat), kernel)
-    return pull(flat)[0]
-
-
-def _plain(options, carry, kernel, offsets, inputs, shared, where):
     def step(carry, now):
         offset, x, valid = now
         sums = total(carry, kernel, offset, options.precision)
@@ -260,4 +213,47 @@ def _plain(options, carry, kernel, offsets, inputs, shared, where):
     return _scan(options, step, carry, (offsets, inputs, where))
 
 
-_recur = custom_gradient(_backward, _forward, static=(0,))(_plain)
+_recur = jax.custom_jvp(_scanned, nondiff_argnums=(0,))
+
+
+@_recur.defjvp
+def _recur_tangent(options, primals, tangents):
+    """D total_t = d offset_t + state_t @ d kernel + d state_t @ kernel, in every step.
+
+    The middle term is one product of all steps, and so is the kernel's gradient.
+    """
+    carry, kernel, offsets, inputs, shared, where = primals
+    d_carry, d_kernel, d_offsets, d_inputs, d_shared, _ = tangents
+    result, carries, totals = _traced(options, *primals)
+    products = _products(options, as_rows(_state(carries)), d_kernel, totals)
+    d_offsets = jax.tree.map(_shifted, kernel, d_offsets, products, totals)
+
+    @checkpoint  # the reverse pass computes the update again
+    def step(d_carry, now):
+        (carry, x, sums, valid), (d_offset, dx) = now
+        d_sums = jax.tree.map(jnp.add, d_offset, _products(options, d_carry, kernel, sums))
+        once = partial(_step, options, where=valid)
+        along = d_shared, d_carry, dx, d_sums
+        return jax.jvp(once, (shared, carry, x, sums), along)[1]
+
+    steps = (carries, inputs, totals, where), (d_offsets, d_inputs)
+    return result, _scan(options, step, d_carry, steps)
+
+
+def _traced(options, carry, kernel, offsets, inputs, shared, where):
+    """The result, and the carry and the total of each step."""
+
+    def step(carry, now):
+        offset, x, valid = now
+        sums = total(carry, kernel, offset, options.precision)
+        new, y = _step(options, shared, carry, x, sums, valid)
+        return new, (y, carry, sums)
+
+    last, (ys, carries, totals) = _scan(options, step, carry, (offsets, inputs, where))
+    return (last, ys), carries, totals
+
+
+def _shifted(block, offset, product, like):
+    """The offset, None for 0, plus a product whose rows are all steps of all sequences."""
+    product = product.reshape(like.shape)
+    return product if offset is None else offset.astype(like.dtype) + product

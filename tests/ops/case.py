@@ -25,7 +25,7 @@ class Case:
     more_shapes: tuple[tuple[tuple[int, ...], ...], ...] = ()  # with empty and size-1 axes
     low: float = 0.3  # the arguments are drawn from [low, high]
     high: float = 2.0
-    rule: bool = True  # it has a reverse rule of its own, which refuses forward mode
+    rule: bool = False  # it has a reverse rule of its own, which refuses forward mode
     slope: Callable | None = None  # of a straight-through op: the gradient it declares
     variant: bool = False  # of an op that another case puts through the slow checks
 

@@ -83,8 +83,7 @@ def squared_distance(
         return squares.queries + squares.keys - (dot + dot)
     rows = rows.reshape(*rows.shape[:2], -1, rows.shape[-1])
     columns = columns.reshape(*columns.shape[:3], -1)
-    like = dot.reshape(*dot.shape[:2], rows.shape[2], columns.shape[3])
-    return direct_distance(rows, columns, like).reshape(dot.shape)
+    return direct_distance(rows, columns).reshape(dot.shape)
 
 
 def yat_score(options: Options, arrays: Arrays, dot: jax.Array, distance: jax.Array) -> Score:

@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 
 from ..checks import is_known
 from ..dtypes import accumulator, narrow
-from ..gradients import custom_gradient
+from ..gradients import custom_gradient, reverse_only
 from ..sharding import on_automatic_axes
 from .arguments import Bounds, Inputs, check_attention, check_options
 from .layout import Stride, join_heads, lay_out, lay_out_bounds, lay_out_queries, restore, widen_all
@@ -133,8 +133,9 @@ def yat_attention(
     inputs = Inputs(query, key, value, bias, shift, alpha, epsilon, power, scale)
     bounds = Bounds(mask, query_offset, query_seq_lengths, key_value_seq_lengths)
     choices = normalizer, is_causal, local_window_size, dilation, distance
-    ready = _check("yat_attention", inputs, bounds, Options(*choices, block_size, precision))
-    return _attention(*ready)
+    options = Options(*choices, block_size, precision)
+    inputs, *ready = _check("yat_attention", inputs, bounds, options)
+    return _attention(reverse_only("yat_attention", inputs), *ready)
 
 
 def yat_attention_weights(
@@ -279,7 +280,7 @@ def _plain(options, inputs, bounds):
 
 def _keep(options, inputs, bounds):
     """The result, and what the reverse pass needs: the arguments, the result and two numbers."""
-    y, *rows = _run(options, inputs, bounds)
+    y, *rows = _run(options, *reverse_only("yat_attention", (inputs, bounds)))
     return y, (inputs, bounds, *rows)
 
 

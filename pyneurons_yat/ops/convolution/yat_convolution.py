@@ -204,52 +204,54 @@ def _checked(function, options, x, kernel, bias, alpha, epsilon):
 def _yat_conv(x, kernel, bias, alpha, epsilon, *, options, dtype):
     x, kernel = jnp.asarray(x, dtype), jnp.asarray(kernel, dtype)
     scales = [None if v is None else widen(v, dtype, x.ndim) for v in (bias, alpha, epsilon)]
+    return respond(_product(options), x, kernel, *scales)
+
+
+def _product(options: _Options) -> Product:
+    """The product of patches and filters."""
     expanded = options.distance == "expanded"
-    distance = _expanded if expanded else _direct
-    return respond(Product(_dot, distance, options, expanded, apart=expanded), x, kernel, *scales)
+
+    def dot(x, kernel):
+        return correlate(options.windows, x, kernel, options.precision)
+
+    return Product(dot, partial(_lengths if expanded else _direct, options.windows), expanded)
 
 
-def _dot(options, x, kernel):
-    return correlate(options.windows, x, kernel, options.precision)
-
-
-def _expanded(options, x, kernel, dot):
-    """|patch|^2 + |w|^2 - 2 patch.w, where x^2 is summed over channels first."""
-    windows = options.windows
+def _lengths(windows: Windows, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """|patch|^2 + |w|^2, where x^2 is summed over channels first."""
     x, kernel = widen(x, x.dtype, x.ndim), widen(kernel, x.dtype, kernel.ndim)
     channels = (windows.groups, x.shape[-1] // windows.groups)
     squares = jnp.sum(jnp.square(x).reshape(*x.shape[:-1], *channels), -1)
     lengths = window_sums(windows, squares)
     columns = jnp.sum(jnp.square(oriented(windows, kernel)), tuple(range(kernel.ndim - 1)))
-    twice = dot + dot  # XLA writes out the array of 2s that a product would need
-    return _spread(lengths, dot.shape) + widen(columns, x.dtype, dot.ndim) - twice
+    return _spread(lengths, columns.size) + widen(columns, x.dtype, x.ndim)
 
 
-def _spread(groups, shape):
+def _spread(groups: jax.Array, outputs: int) -> jax.Array:
     """The values of the groups, each for the outputs of its group; one group broadcasts."""
-    if groups.shape[-1] == 1:
+    *places, count = groups.shape
+    if count == 1:
         return groups
-    split = (*groups.shape, shape[-1] // groups.shape[-1])
-    return jnp.broadcast_to(groups[..., None], split).reshape(shape)
+    split = (*places, count, outputs // count)
+    return jnp.broadcast_to(groups[..., None], split).reshape(*places, outputs)
 
 
-def _direct(options, x, kernel, dot):
+def _direct(windows: Windows, x: jax.Array, kernel: jax.Array) -> jax.Array:
     """The sum of squared differences of patches and filters, group by group."""
-    groups = options.windows.groups
+    groups = windows.groups
 
-    def differences(x, kernel, dot):
-        seen = patches(options.windows, x)
+    def differences(x, kernel):
+        seen = patches(windows, x)
         *places, taps, inputs = seen.shape
         count, features = math.prod(places), inputs // groups
         rows = jnp.moveaxis(seen.reshape(count, taps, groups, features), 2, 0)
-        columns = (groups, dot.shape[-1] // groups)
-        kernel = oriented(options.windows, kernel).reshape(taps * features, *columns)
+        kernel = oriented(windows, kernel)
+        outputs = kernel.shape[-1]
+        columns = kernel.reshape(taps * features, groups, outputs // groups)
         distance = direct_distance(
-            rows.reshape(groups, count, taps * features),
-            jnp.moveaxis(kernel, 1, 0),
-            jnp.moveaxis(dot.reshape(count, *columns), 1, 0),
+            rows.reshape(groups, count, taps * features), jnp.moveaxis(columns, 1, 0)
         )
-        return jnp.moveaxis(distance, 0, 1).reshape(dot.shape)
+        return jnp.moveaxis(distance, 0, 1).reshape(*places, outputs)
 
-    batch = range(x.ndim - len(options.windows.size) - 1)
-    return on_automatic_axes(differences, x, batch)(x, kernel, dot)
+    batch = range(x.ndim - len(windows.size) - 1)
+    return on_automatic_axes(differences, x, batch)(x, kernel)

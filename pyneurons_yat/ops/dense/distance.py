@@ -25,15 +25,17 @@ def product(x: jax.Array, kernel: jax.Array, precision: Any, out_sharding: Any) 
     )
 
 
-def expanded_distance(x: jax.Array, kernel: jax.Array, dot: jax.Array) -> jax.Array:
-    """|x|^2 + |w|^2 - 2 x.w, which may round to a negative number when x is near w."""
+def squared_lengths(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """|x|^2 + |w|^2, which the squared distance exceeds by -2 x.w.
+
+    With that it may round to a negative number when x is near w.
+    """
     x, kernel = widen(x, x.dtype, x.ndim), widen(kernel, x.dtype, x.ndim)
     rows = jnp.sum(jnp.square(x), axis=-1, keepdims=True)
-    columns = jnp.sum(jnp.square(kernel), axis=-2, keepdims=True)
-    return rows + columns - 2 * dot
+    return rows + jnp.sum(jnp.square(kernel), axis=-2, keepdims=True)
 
 
-def direct_distance(x: jax.Array, kernel: jax.Array, dot: jax.Array) -> jax.Array:
+def direct_distance(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """The sum of (x_i - w_i)^2, feature after feature: only (*B, O) is held at a time."""
     x, kernel = widen(x, x.dtype, x.ndim), widen(kernel, x.dtype, x.ndim)
     rows = jnp.moveaxis(x, -1, 0)[..., None]
@@ -46,7 +48,8 @@ def direct_distance(x: jax.Array, kernel: jax.Array, dot: jax.Array) -> jax.Arra
     def add(total, feature):
         return total + squared_difference(*feature), None
 
-    return jax.lax.scan(add, jnp.zeros_like(dot), (rows, columns), unroll=UNROLL)[0]
+    nothing = jax.lax.stop_gradient((x[..., :0], kernel[..., :0, :]))
+    return jax.lax.scan(add, jnp.matmul(*nothing), (rows, columns), unroll=UNROLL)[0]
 
 
-DISTANCES = {"expanded": expanded_distance, "direct": direct_distance}
+DISTANCES = {"expanded": squared_lengths, "direct": direct_distance}

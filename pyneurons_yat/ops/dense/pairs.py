@@ -8,8 +8,8 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from ..checks import check_positive, check_spread
-from ..dtypes import narrow, result_dtype, sum_to, widen
-from ..gradients import custom_gradient
+from ..dtypes import result_dtype, widen
+from .response import Product, respond
 
 
 def yat_pairs(
@@ -47,7 +47,8 @@ def yat_pairs(
 
             dx = 2 g alpha (r y + r^2 (y - x)),   dy = 2 g alpha (r x + r^2 (x - y))
 
-        Only the arguments are kept for the reverse pass.
+        Kept for the reverse pass: the arguments and one array of
+        the result's size.
 
     Raises:
         ValueError: a shape does not fit, or epsilon is a number not above 0.
@@ -77,36 +78,12 @@ def yat_pairs(
 def _call(x, y, bias, alpha, epsilon, *, dtype):
     x, y = jnp.asarray(x, dtype), jnp.asarray(y, dtype)
     scales = [None if v is None else widen(v, dtype, x.ndim - 1) for v in (bias, alpha, epsilon)]
-    return _respond(x, y, *scales)
+    return respond(Product(_dot, _distance, expanded=False), x, y, *scales)
 
 
-def _parts(x, y, bias, epsilon):
-    """The difference x - y, the numerator n = x.y + b and the ratio r = n / (|x - y|^2 + e)."""
-    x, y = widen(x, x.dtype, x.ndim), widen(y, y.dtype, y.ndim)
-    difference = x - y
-    dot = jnp.sum(x * y, -1)
-    numerator = dot if bias is None else dot + bias
-    return difference, numerator, numerator / (jnp.sum(jnp.square(difference), -1) + epsilon)
+def _dot(x: jax.Array, y: jax.Array) -> jax.Array:
+    return jnp.sum(widen(x, x.dtype, 0) * widen(y, y.dtype, 0), -1)
 
 
-def _backward(residuals, gradient):
-    x, y, bias, alpha, epsilon = residuals
-    difference, numerator, ratio = _parts(x, y, bias, epsilon)
-    unscaled = widen(gradient, x.dtype, 0) * ratio
-    scaled = unscaled if alpha is None else alpha * unscaled
-    d_dot, d_distance = (scaled + scaled)[..., None], (scaled * ratio)[..., None]
-    across = (d_distance + d_distance) * difference
-    return (
-        narrow(d_dot * widen(y, y.dtype, 0) - across, x.dtype),
-        narrow(d_dot * widen(x, x.dtype, 0) + across, y.dtype),
-        None if bias is None else sum_to(d_dot[..., 0], bias),
-        None if alpha is None else sum_to(unscaled * numerator, alpha),
-        sum_to(-d_distance[..., 0], epsilon),
-    )
-
-
-@custom_gradient(_backward)
-def _respond(x, y, bias, alpha, epsilon):
-    _, numerator, ratio = _parts(x, y, bias, epsilon)
-    score = numerator * ratio  # to divide before multiplying keeps the square from overflowing
-    return narrow(score if alpha is None else alpha * score, x.dtype)
+def _distance(x: jax.Array, y: jax.Array) -> jax.Array:
+    return jnp.sum(jnp.square(widen(x, x.dtype, 0) - widen(y, y.dtype, 0)), -1)

@@ -1,90 +1,98 @@
-"""The response of Yat neurons, given a dot product and a squared distance."""
+"""The response of Yat neurons, given dot products and squared lengths or distances."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from ..dtypes import narrow, sum_to, widen
-from ..gradients import custom_gradient
+from ..dtypes import narrow, widen
+from ..gradients import checkpoint
 
 
 class Product(NamedTuple):
-    """How dot products and squared distances are computed. Static, so it must be hashable.
+    """What a response is made of: two functions of (x, kernel), differentiable by JAX.
 
-    Both functions give the shape of the result, in the accumulator's dtype, and are
-    differentiable.
+    Both give what broadcasts to the shape of the result, in the accumulator's dtype.
     """
 
-    dot: Callable[..., jax.Array]  # dot(options, x, kernel)
-    distance: Callable[..., jax.Array]  # distance(options, x, kernel, dot)
-    options: Any
-    expanded: bool  # the distance is |x|^2 + |w|^2 - 2 x.w, which may round below 0
-    apart: bool = False  # pull the dot product's whole gradient first; only where expanded
+    dot: Callable[[jax.Array, jax.Array], jax.Array]
+    squares: Callable[[jax.Array, jax.Array], jax.Array]
+    expanded: bool  # squares are |x|^2 + |w|^2, to which -2 x.w is missing; else |x - w|^2
 
 
-def _dot_and_distance(product, x, kernel):
-    dot = product.dot(product.options, x, kernel)
-    return dot, product.distance(product.options, x, kernel, dot)
-
-
-def _distance_from(product, dot, x, kernel):
-    return product.distance(product.options, x, kernel, dot)
-
-
-def _parts(product, dot, distance, bias, epsilon):
-    """The numerator n = x.w + b and the ratio r = n / (|x - w|^2 + epsilon)."""
-    if product.expanded:  # held just above 0, where no gradient passes
-        distance = jnp.maximum(distance, float(jnp.finfo(distance.dtype).tiny))
-    numerator = dot if bias is None else dot + bias
-    return numerator, numerator / (distance + epsilon)
-
-
-def _forward(product, x, kernel, bias, alpha, epsilon):
-    dot, distance = _dot_and_distance(product, x, kernel)
-    numerator, ratio = _parts(product, dot, distance, bias, epsilon)
-    y = numerator * ratio  # to divide before multiplying keeps the square from overflowing
-    y = narrow(y if alpha is None else alpha * y, x.dtype)
-    return y, (x, kernel, bias, alpha, epsilon, dot if product.expanded else distance)
-
-
-def _backward(product, residuals, gradient):
-    x, kernel, bias, alpha, epsilon, kept = residuals
-    if product.expanded:
-        dot, distance = kept, product.distance(product.options, x, kernel, kept)
-    else:
-        dot, distance = product.dot(product.options, x, kernel), kept
-    numerator, ratio = _parts(product, dot, distance, bias, epsilon)
-    unscaled = widen(gradient, x.dtype, 0) * ratio
-    scaled = unscaled if alpha is None else alpha * unscaled
-    d_dot, d_epsilon = scaled + scaled, -scaled * ratio
-    wide = widen(x, x.dtype, 0), widen(kernel, x.dtype, 0)
-    d_distance = jnp.where(distance <= 0, 0, d_epsilon) if product.expanded else d_epsilon
-    if product.apart:  # then XLA runs the two convolutions of a reverse pass at the same time
-        _, pull_dot = jax.vjp(partial(product.dot, product.options), *wide)
-        _, pull_squares = jax.vjp(partial(_distance_from, product, dot), *wide)
-        parts = pull_dot(2 * (scaled - d_distance)), pull_squares(d_distance)
-        dx, dkernel = jax.tree.map(jnp.add, *parts)
-    else:
-        _, pull = jax.vjp(partial(_dot_and_distance, product), *wide)
-        dx, dkernel = pull((d_dot, d_distance))
-    return (
-        narrow(dx, x.dtype),
-        narrow(dkernel, kernel.dtype),
-        None if bias is None else sum_to(d_dot, bias),
-        None if alpha is None else sum_to(unscaled * numerator, alpha),
-        sum_to(d_epsilon, epsilon),
-    )
-
-
-@custom_gradient(_backward, _forward, static=(0,))
-def respond(product, x, kernel, bias, alpha, epsilon):
-    """Answers `alpha (dot + bias)^2 / (distance + epsilon)`, in the dtype of x.
+def respond(
+    product: Product, x: jax.Array, kernel: jax.Array, bias: Any, alpha: Any, epsilon: jax.Array
+) -> jax.Array:
+    """Answers `alpha (x.w + bias)^2 / (|x - w|^2 + epsilon)`, in the dtype of x.
 
     x and kernel have one dtype. The others are in its accumulator's dtype and have the rank of the
     result; bias and alpha may be None. Kept for the reverse pass: the arguments, and the dot
     products where the distance is expanded, else the distances.
+
+    The product itself is left to JAX, so that under `jax.vmap` the gradient of a kernel which all
+    examples share is one product, not one for each of them.
     """
-    return _forward(product, x, kernel, bias, alpha, epsilon)[0]
+    arrays, wide = (x, kernel), tuple(widen(a, a.dtype, 0) for a in (x, kernel))
+    kept, again = (product.dot, product.squares)[:: 1 if product.expanded else -1]
+
+    def finish(first, arrays, wide, *scales):
+        second = _accumulated(again, arrays, wide)
+        if not product.expanded:
+            return _answer(second, first, *scales)
+        distance = second - (first + first)
+        tiny = float(jnp.finfo(distance.dtype).tiny)  # held just above 0, where no gradient passes
+        return _answer(first, jnp.where(distance <= 0, tiny, distance), *scales)
+
+    def begin(arrays, wide):
+        return _accumulated(kept, arrays, wide)
+
+    first = checkpoint(begin)(arrays, wide)
+    return narrow(checkpoint(finish)(first, arrays, wide, bias, alpha, epsilon), x.dtype)
+
+
+def _accumulated(function: Callable, arrays: Any, wide: Any) -> jax.Array:
+    """The function of the arrays, with the derivative that it has in the accumulator's dtype.
+
+    `wide` are the same arrays in that dtype. Their tangents are used and their values are not, so
+    that the narrow arrays are kept and cotangents are summed in the wide dtype.
+    """
+    if arrays[0].dtype == wide[0].dtype:
+        return function(*wide)
+
+    @jax.custom_jvp
+    def value(arrays, wide):
+        return function(*arrays)
+
+    @value.defjvp
+    def tangent(primals, tangents):
+        arrays, along = primals[0], tangents[1]
+        exact = tuple(a.astype(t.dtype) for a, t in zip(arrays, along, strict=True))
+        return function(*arrays), jax.jvp(function, exact, along)[1]
+
+    return value(arrays, wide)
+
+
+def _parts(dot, distance, bias, alpha, epsilon):
+    """The answer, the numerator n = x.w + b and the ratio r = n / (|x - w|^2 + epsilon)."""
+    numerator = dot if bias is None else dot + bias
+    ratio = numerator / (distance + epsilon)
+    y = numerator * ratio  # to divide before multiplying keeps the square from overflowing
+    return (y if alpha is None else alpha * y), numerator, ratio
+
+
+@jax.custom_jvp
+def _answer(dot, distance, bias, alpha, epsilon):
+    return _parts(dot, distance, bias, alpha, epsilon)[0]
+
+
+@_answer.defjvp
+def _answer_tangent(primals, tangents):
+    """Dy = r (alpha (2 dn - r dd) + n dalpha), where dd is that of the distance plus epsilon."""
+    d_dot, d_distance, d_bias, d_alpha, d_epsilon = tangents
+    y, numerator, ratio = _parts(*primals)
+    d_numerator = d_dot if d_bias is None else d_dot + d_bias
+    inner = (d_numerator + d_numerator) - ratio * (d_distance + d_epsilon)
+    if d_alpha is not None:
+        inner = primals[3] * inner + numerator * d_alpha
+    return y, ratio * inner

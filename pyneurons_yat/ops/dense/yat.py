@@ -196,17 +196,20 @@ def _yat(x, kernel, bias, alpha, epsilon, *, options, dtype):
         row = _yat(x[None], kernel, bias, alpha, epsilon, options=options, dtype=dtype)
         return row[0]
     scales = [None if v is None else widen(v, dtype, x.ndim) for v in (bias, alpha, epsilon)]
-    expanded = options.distance == "expanded"
-    return respond(Product(_dot, _distance, options, expanded), x, kernel, *scales)
+    return respond(_product(options), x, kernel, *scales)
 
 
-def _columns(options, kernel):
+def _product(options: _Options) -> Product:
+    """The product of rows and columns, or of queries and keys."""
+
+    def dot(x, kernel):
+        return product(x, _columns(options, kernel), options.precision, options.out_sharding)
+
+    def squares(x, kernel):
+        return DISTANCES[options.distance](x, _columns(options, kernel))
+
+    return Product(dot, squares, options.distance == "expanded")
+
+
+def _columns(options: _Options, kernel: jax.Array) -> jax.Array:
     return jnp.swapaxes(kernel, -1, -2) if options.keys else kernel
-
-
-def _dot(options, x, kernel):
-    return product(x, _columns(options, kernel), options.precision, options.out_sharding)
-
-
-def _distance(options, x, kernel, dot):
-    return DISTANCES[options.distance](x, _columns(options, kernel), dot)

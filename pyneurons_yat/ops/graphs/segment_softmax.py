@@ -8,8 +8,8 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from ..checks import check_positive, check_shapes, check_spread
-from ..dtypes import saturate, sum_to, widen
-from ..gradients import custom_gradient
+from ..dtypes import widen
+from ..gradients import checkpoint
 from ..softermax import ignored, nonnegative, safe_log, scaled_power
 from .segments import check_segments, of_entry, segment_sum, softmax_shares, taking_part
 
@@ -116,25 +116,23 @@ def segment_softermax(
 def _call_softmax(scores, segment_ids, where, *, size, dtype):
     scores = jnp.asarray(scores, dtype)
     where = taking_part(segment_ids, size, where, scores.ndim)
-    return _softmax_rule(size, scores, segment_ids, where)
+    return _softmax(size, scores, segment_ids, where)
 
 
-def _softmax_forward(size, scores, segment_ids, where):
-    y = softmax_shares(size, scores, segment_ids, where).astype(scores.dtype)
-    return y, (y, segment_ids)
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _softmax(size, scores, segment_ids, where):
+    return softmax_shares(size, scores, segment_ids, where).astype(scores.dtype)
 
 
-def _softmax_backward(size, residuals, gradient):
-    y, segment_ids = residuals
-    wide = widen(y, y.dtype, y.ndim)
-    push = widen(gradient, y.dtype, y.ndim) * wide
+@_softmax.defjvp
+def _softmax_tangent(size, primals, tangents):
+    """dy_e = y_e (dx_e - sum_f y_f dx_f). It needs the result alone."""
+    _, segment_ids, where = primals
+    y = _softmax(size, *primals)
+    wide = widen(y, y.dtype, 0)
+    push = wide * widen(tangents[0], y.dtype, 0)
     mean = of_entry(segment_sum(push, segment_ids, size), segment_ids)
-    return saturate(push - wide * mean, y.dtype), None, None
-
-
-@custom_gradient(_softmax_backward, _softmax_forward, static=(0,))
-def _softmax_rule(size, scores, segment_ids, where):
-    return _softmax_forward(size, scores, segment_ids, where)[0]
+    return y, jnp.where(where, push - wide * mean, 0).astype(y.dtype)
 
 
 @partial(jax.jit, static_argnames=("size", "dtype"))
@@ -142,34 +140,7 @@ def _call_softermax(scores, segment_ids, n, epsilon, where, *, size, dtype):
     scores = jnp.asarray(scores, dtype)
     n, epsilon = widen(n, dtype, scores.ndim), widen(epsilon, dtype, scores.ndim)
     where = taking_part(segment_ids, size, where, scores.ndim)
-    return _softermax(size, scores, segment_ids, n, epsilon, where)
-
-
-def _softermax_backward(size, residuals, gradient):
-    scores, segment_ids, n, epsilon, where = residuals
-
-    def over_segment(values):
-        return segment_sum(values, segment_ids, size)
-
-    shift, powers, rest, total = _segments(size, *residuals)
-    gradient = widen(gradient, scores.dtype, scores.ndim)
-    mean = over_segment(gradient * powers) / total
-    push = gradient - of_entry(mean, segment_ids)
-    # Where one score dominates, its own gradient - mean rounds to 0: this sum restores it.
-    lost = (over_segment(push * powers) - mean * rest) / total
-    push = (push - of_entry(lost, segment_ids)) / of_entry(total, segment_ids)
-    score = nonnegative(scores, where)
-    slope = n * scaled_power(score, n - 1, of_entry(shift, segment_ids))
-    dscores = jnp.where(ignored(scores, where), 0, push * slope)
-    dn = push * powers * safe_log(score)
-    depsilon = -mean / total * jnp.exp(-shift)
-    return saturate(dscores, scores.dtype), None, sum_to(dn, n), sum_to(depsilon, epsilon), None
-
-
-@custom_gradient(_softermax_backward, static=(0,))
-def _softermax(size, scores, segment_ids, n, epsilon, where):
-    _, powers, _, total = _segments(size, scores, segment_ids, n, epsilon, where)
-    return (powers / of_entry(total, segment_ids)).astype(scores.dtype)
+    return checkpoint(partial(_softermax, size))(scores, segment_ids, n, epsilon, where)
 
 
 def _segments(size, scores, segment_ids, n, epsilon, where):
@@ -182,3 +153,29 @@ def _segments(size, scores, segment_ids, n, epsilon, where):
     powers = jnp.where(where, powers, 0)
     rest = epsilon * jnp.exp(-shift)
     return shift, powers, rest, rest + segment_sum(powers, segment_ids, size)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _softermax(size, scores, segment_ids, n, epsilon, where):
+    _, powers, _, total = _segments(size, scores, segment_ids, n, epsilon, where)
+    return (powers / of_entry(total, segment_ids)).astype(scores.dtype)
+
+
+@_softermax.defjvp
+def _softermax_tangent(size, primals, tangents):
+    """As that of `softermax`, with a segment for a row."""
+    scores, segment_ids, n, _, where = primals
+    d_scores, _, dn, d_epsilon, _ = tangents
+    shift, powers, rest, total = _segments(size, *primals)
+    each = partial(of_entry, segment_ids=segment_ids)
+    share = powers / each(total)
+    score = nonnegative(scores, where)
+    slope = n * scaled_power(score, n - 1, each(shift))
+    d_scores = jnp.where(ignored(scores, where), 0, slope * widen(d_scores, scores.dtype, 0))
+    push = (d_scores + powers * safe_log(score) * dn) / each(total)
+    added = segment_sum(push, segment_ids, size)
+    push = jnp.where(where, push - share * each(added), 0)
+    # Where one score dominates, its push now is a rounding error: this sum takes it away.
+    lost = segment_sum(push, segment_ids, size) - rest / total * added
+    dy = push - share * each(lost + d_epsilon * jnp.exp(-shift) / total)
+    return share.astype(scores.dtype), jnp.where(where, dy, 0).astype(scores.dtype)

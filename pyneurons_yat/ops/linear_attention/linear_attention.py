@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 
 from ..checks import PART, check_flag, check_mask, check_numbers, check_sizes, check_whole
 from ..dtypes import accumulator, narrow, result_dtype
-from ..gradients import custom_gradient
+from ..gradients import custom_gradient, reverse_only
 from ..sharding import on_automatic_axes
 from .sums import Options, add, backward, by_token, causal_pass, forward, nothing, split_heads
 
@@ -112,7 +112,8 @@ def linear_attention(
         )
     mask = _mask(name, keys, key_mask, key_value_seq_lengths)
     options = Options(bool(is_causal), float(guard), int(chunk_size))
-    return _attend(query_features, key_features, value, mask, options=options, dtype=dtype)
+    arrays = reverse_only(name, (query_features, key_features, value))
+    return _attend(*arrays, mask, options=options, dtype=dtype)
 
 
 def linear_state(

@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 
 from ..checks import check_axes, check_mask, check_positive, check_real, check_shapes, check_sizes
 from ..dtypes import narrow, result_dtype, widen
+from ..gradients import checkpoint
 from .standardize import Options, centred, mean, mean_square, normalise
 
 
@@ -286,10 +287,6 @@ def moments(
     return _channel_moments(x, where, axis_name=axis_name, dtype=dtype)
 
 
-# Keeps the arguments for the reverse pass, which computes what is between them again.
-_again = partial(jax.checkpoint, prevent_cse=False)
-
-
 def _normalised(
     function, x, scale, bias, epsilon, where, axes, kept, axis_name=None, *, groups=1, centre=True
 ):
@@ -336,7 +333,7 @@ def _grouped(x, scale, bias, epsilon, where, *, options, kept, groups, dtype):
             return value if value is None else value[..., None]
         return value.reshape(*value.shape[:-1], groups, value.shape[-1] // groups)
 
-    @_again
+    @checkpoint
     def normalise_groups(*arrays):
         return normalise(options, *map(split, arrays)).reshape(x.shape)
 
@@ -349,7 +346,7 @@ def _given(x, mean, variance, scale, bias, epsilon, *, dtype):
     mean, variance, epsilon = (widen(v, dtype, x.ndim) for v in (mean, variance, epsilon))
     scale, bias = (None if v is None else widen(v, dtype, x.ndim) for v in (scale, bias))
 
-    @_again
+    @checkpoint
     def by_channel(x, mean, variance, scale, bias, epsilon):
         factor = jax.lax.rsqrt(variance + epsilon)
         y = (widen(x, dtype, 0) - mean) * (factor if scale is None else factor * scale)
@@ -364,7 +361,7 @@ def _channel_moments(x, where, *, axis_name, dtype):
     where = None if where is None else jnp.broadcast_to(where, x.shape)
     options = Options(tuple(range(x.ndim - 1)), True, axis_name)
 
-    @_again
+    @checkpoint
     def both(x, where):
         first, rest = centred(options, x, where)
         offset = mean(options, rest, where)

@@ -1,4 +1,4 @@
-"""How numbers are brought to mean 0 and variance 1, with a reverse rule that keeps nothing.
+"""How numbers are brought to mean 0 and variance 1, with a derivative that keeps nothing.
 
 The variance is that of the differences from the mean, never E[x^2] - E[x]^2, which is all rounding
 where the mean is large. And the mean is corrected once by the mean of those differences, which in
@@ -6,13 +6,14 @@ float32 makes up for a sum of large numbers.
 """
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from ..dtypes import narrow, sum_to, widen
-from ..gradients import custom_gradient
+from ..dtypes import narrow, widen
+from ..gradients import checkpoint
 
 
 class Options(NamedTuple):
@@ -66,38 +67,41 @@ def centred(options, x, where):
     return first, wide - first
 
 
-def _standard(options, x, epsilon, where):
+def _standard(options, wide, epsilon, where):
     """The numbers with mean 0 and variance 1, and the factor that made the variance so."""
-    wide = shielded(widen(x, x.dtype, 0), where)
+    wide = shielded(wide, where)
     if options.centre:
-        _, wide = centred(options, x, where)
+        _, wide = centred(options, wide, where)
         wide = wide - mean(options, wide, where)
     factor = jax.lax.rsqrt(mean_square(options, wide, where) + epsilon)
     return shielded(wide * factor, where), factor
 
 
-def _backward(options, residuals, gradient):
-    x, scale, bias, epsilon, where = residuals
-    standard, factor = _standard(options, x, epsilon, where)
-    gradient = widen(gradient, x.dtype, 0)
-    inner = gradient if scale is None else gradient * scale
-    along = _total(options, inner * standard)
-    shared = standard * along + (_total(options, inner) if options.centre else 0)
-    shared = shared if where is None else jnp.where(where, shared, 0)
-    dx = factor * (inner - shared / _count(options, inner, where))
-    dx = dx if where is None else jnp.where(_kept(x, where), dx, 0)
-    return (
-        narrow(dx, x.dtype),
-        None if scale is None else sum_to(gradient * standard, scale),
-        None if bias is None else sum_to(gradient, bias),
-        sum_to(-0.5 * inner * standard * factor**2, epsilon),
-        None,
-    )
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _standardized(options, wide, epsilon, where):
+    return _standard(options, wide, epsilon, where)[0]
 
 
-@custom_gradient(_backward, static=(0,))
+@_standardized.defjvp
+def _standardized_tangent(options, primals, tangents):
+    """Ds = factor (dx - (s sum s dx + sum dx) / count) - s factor^2 de / 2."""
+    wide, epsilon, where = primals
+    d_wide, d_epsilon, _ = tangents
+    standard, factor = _standard(options, *primals)
+    d_wide = d_wide if where is None else jnp.where(_kept(wide, where), d_wide, 0)
+    counted = d_wide if where is None else jnp.where(where, d_wide, 0)
+    shared = standard * _total(options, standard * counted)
+    shared = shared + _total(options, counted) if options.centre else shared
+    d_standard = factor * (d_wide - shared / _count(options, wide, where))
+    return standard, d_standard - 0.5 * standard * factor**2 * d_epsilon
+
+
 def normalise(options, x, scale, bias, epsilon, where):
     """Normalises x; scale, bias and epsilon are of its rank and in the accumulator's dtype."""
-    y, _ = _standard(options, x, epsilon, where)
-    y = y if scale is None else y * scale
-    return narrow(y if bias is None else y + bias, x.dtype)
+
+    def normalised(x, scale, bias, epsilon, where):
+        y = _standardized(options, widen(x, x.dtype, 0), epsilon, where)
+        y = y if scale is None else y * scale
+        return narrow(y if bias is None else y + bias, x.dtype)
+
+    return checkpoint(normalised)(x, scale, bias, epsilon, where)

@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 
 from ..checks import check_mask, check_positive, check_shapes
 from ..dtypes import narrow, result_dtype, widen
+from ..gradients import checkpoint
 from .standardize import shielded
 
 
@@ -71,8 +72,7 @@ def yat_gate(
 
 @partial(jax.jit, static_argnames="dtype")
 def _gate(x, prototype, bias, alpha, epsilon, where, *, dtype):
-    gated = jax.checkpoint(partial(_gated, dtype))  # the reverse pass computes it again
-    return gated(x, prototype, bias, alpha, epsilon, where)
+    return checkpoint(partial(_gated, dtype))(x, prototype, bias, alpha, epsilon, where)
 
 
 def _gated(dtype, x, prototype, bias, alpha, epsilon, where):

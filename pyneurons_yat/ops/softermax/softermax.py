@@ -9,8 +9,8 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from ..checks import check_axes, check_mask, check_positive, check_shapes, check_spread
-from ..dtypes import result_dtype, saturate, sum_to, widen
-from ..gradients import custom_gradient
+from ..dtypes import result_dtype, widen
+from ..gradients import checkpoint
 from .power import ignored, nonnegative, safe_log, scaled_power
 
 
@@ -89,30 +89,8 @@ def softermax(
 def _call_softermax(x, n, epsilon, where, *, axes, dtype):
     x = jnp.asarray(x, dtype)
     where = None if where is None else jnp.broadcast_to(where, x.shape)
-    return _softermax(axes, x, widen(n, dtype, x.ndim), widen(epsilon, dtype, x.ndim), where)
-
-
-def _softermax_backward(axes, residuals, gradient):
-    x, n, epsilon, where = residuals
-    shift, powers, rest, total = _row(axes, *residuals)
-    gradient = widen(gradient, x.dtype, x.ndim)
-    mean = jnp.sum(gradient * powers, axes, keepdims=True) / total
-    push = gradient - mean
-    # Where one score dominates, its own gradient - mean rounds to 0: this sum restores it.
-    lost = (jnp.sum(push * powers, axes, keepdims=True) - mean * rest) / total
-    push = (push - lost) / total
-    score = nonnegative(x, where)
-    slope = n * scaled_power(score, n - 1, shift)
-    dx = jnp.where(ignored(x, where), 0, push * slope)
-    dn = push * powers * safe_log(score)
-    depsilon = -mean / total * jnp.exp(-shift)
-    return saturate(dx, x.dtype), sum_to(dn, n), sum_to(depsilon, epsilon), None
-
-
-@custom_gradient(_softermax_backward, static=(0,))
-def _softermax(axes, x, n, epsilon, where):
-    _, powers, _, total = _row(axes, x, n, epsilon, where)
-    return (powers / total).astype(x.dtype)
+    scales = widen(n, dtype, x.ndim), widen(epsilon, dtype, x.ndim)
+    return checkpoint(partial(_softermax, axes))(x, *scales, where)
 
 
 def _row(axes, x, n, epsilon, where):
@@ -124,3 +102,28 @@ def _row(axes, x, n, epsilon, where):
     powers = scaled_power(score, n, shift)
     rest = epsilon * jnp.exp(-shift)
     return shift, powers, rest, rest + jnp.sum(powers, axes, keepdims=True)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _softermax(axes, x, n, epsilon, where):
+    _, powers, _, total = _row(axes, x, n, epsilon, where)
+    return (powers / total).astype(x.dtype)
+
+
+@_softermax.defjvp
+def _softermax_tangent(axes, primals, tangents):
+    """Dy = (dp - y (sum dp + de)) / total, where dp and de are times exp(-shift)."""
+    x, n, _, where = primals
+    dx, dn, d_epsilon, _ = tangents
+    shift, powers, rest, total = _row(axes, *primals)
+    share = powers / total
+    score = nonnegative(x, where)
+    slope = n * scaled_power(score, n - 1, shift)
+    dx = jnp.where(ignored(x, where), 0, slope * widen(dx, x.dtype, 0))
+    push = (dx + powers * safe_log(score) * dn) / total
+    added = jnp.sum(push, axes, keepdims=True)
+    push = push - share * added
+    # Where one score dominates, its push now is a rounding error: this sum takes it away.
+    lost = jnp.sum(push, axes, keepdims=True) - rest / total * added
+    dy = push - share * (lost + d_epsilon * jnp.exp(-shift) / total)
+    return share.astype(x.dtype), dy.astype(x.dtype)

@@ -11,8 +11,8 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from ..checks import check_positive, check_spread
-from ..dtypes import result_dtype, saturate, sum_to, widen
-from ..gradients import custom_gradient
+from ..dtypes import result_dtype, widen
+from ..gradients import checkpoint
 from .power import ignored, nonnegative, safe_log, scaled_power
 
 
@@ -164,48 +164,12 @@ def _squash(name: str, x: ArrayLike, n: ArrayLike) -> jax.Array:
 @partial(jax.jit, static_argnames=("name", "dtype"))
 def _call_squash(x, n, *, name, dtype):
     x = jnp.asarray(x, dtype)
-    return _squashed(name, x, widen(n, dtype, x.ndim))
+    return checkpoint(partial(_squashed, name))(x, widen(n, dtype, x.ndim))
 
 
 @partial(jax.jit, static_argnames=("name", "dtype"))
 def _call_unit(x, *, name, dtype):
-    return _unit(name, jnp.asarray(x, dtype))
-
-
-def _unit_backward(name, residuals, gradient):
-    (x,) = residuals
-    _, score = _split(name, x)
-    slope = (2 if name == "score_tanh" else 1) / (1 + score)
-    dx = widen(gradient, x.dtype, x.ndim) * slope / (1 + score)
-    return (saturate(dx if name == "soft_tanh" else jnp.where(ignored(x), 0, dx), x.dtype),)
-
-
-@custom_gradient(_unit_backward, static=(0,))
-def _unit(name, x):
-    """The squash for n = 1, where the power is the score itself."""
-    sign, score = _split(name, x)
-    top = score - 1 if name == "score_tanh" else score
-    return (sign * (top / (1 + score))).astype(x.dtype)
-
-
-def _squashed_backward(name, residuals, gradient):
-    x, n = residuals
-    sign, score = _split(name, x)
-    shift, power, one = _odds(score, n)
-    gradient = widen(gradient, x.dtype, x.ndim) * (2 if name == "score_tanh" else 1)
-    push = gradient * one / (power + one) ** 2
-    dx = push * n * scaled_power(score, n - 1, shift)
-    if name != "soft_tanh":
-        dx = jnp.where(ignored(x), 0, dx)
-    return saturate(dx, x.dtype), sum_to(push * sign * power * safe_log(score), n)
-
-
-@custom_gradient(_squashed_backward, static=(0,))
-def _squashed(name, x, n):
-    sign, score = _split(name, x)
-    _, power, one = _odds(score, n)
-    top = power - one if name == "score_tanh" else power
-    return (sign * top / (power + one)).astype(x.dtype)
+    return checkpoint(partial(_unit, name))(jnp.asarray(x, dtype))
 
 
 def _split(name, x):
@@ -220,3 +184,45 @@ def _odds(score, n):
     logit = jnp.where(score == 0, -jnp.inf, n * safe_log(score))
     shift = jax.lax.stop_gradient(jnp.maximum(logit, 0))
     return shift, scaled_power(score, n, shift), jnp.exp(-shift)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _unit(name, x):
+    """The squash for n = 1, where the power is the score itself."""
+    sign, score = _split(name, x)
+    top = score - 1 if name == "score_tanh" else score
+    return (sign * (top / (1 + score))).astype(x.dtype)
+
+
+@_unit.defjvp
+def _unit_tangent(name, primals, tangents):
+    (x,), (dx,) = primals, tangents
+    _, score = _split(name, x)
+    dx = _counted(name, x, dx) / (1 + score)
+    return _unit(name, x), (dx / (1 + score)).astype(x.dtype)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _squashed(name, x, n):
+    sign, score = _split(name, x)
+    _, power, one = _odds(score, n)
+    top = power - one if name == "score_tanh" else power
+    return (sign * top / (power + one)).astype(x.dtype)
+
+
+@_squashed.defjvp
+def _squashed_tangent(name, primals, tangents):
+    (x, n), (dx, dn) = primals, tangents
+    sign, score = _split(name, x)
+    shift, power, one = _odds(score, n)
+    d_power = _counted(name, x, dx) * n * scaled_power(score, n - 1, shift)
+    d_power = d_power + (2 if name == "score_tanh" else 1) * sign * power * safe_log(score) * dn
+    return _squashed(name, x, n), (d_power * (one / (power + one) ** 2)).astype(x.dtype)
+
+
+def _counted(name, x, dx):
+    """The tangent of the score times the slope at 1; 0 where a negative score counts as 0."""
+    dx = widen(dx, x.dtype, 0)
+    if name == "soft_tanh":
+        return dx
+    return jnp.where(ignored(x), 0, 2 * dx if name == "score_tanh" else dx)

@@ -42,7 +42,7 @@ def _case(name, normalizer, options, seen, shapes=SHAPES, edges=(), **more):
     op = functools.partial(_attention, normalizer=normalizer, **options)
     known = functools.partial(_known, truth_attention.attention, 3, normalizer=normalizer, **seen)
     # Larger arguments make scores of 100, and their exponentials lose two digits.
-    return Case(f"yat_attention-{name}", op, known, shapes, edges, high=1.2, **more)
+    return Case(f"yat_attention-{name}", op, known, shapes, edges, high=1.2, rule=True, **more)
 
 
 def cases():
@@ -63,4 +63,4 @@ def cases():
         _known, truth_attention.weights, 2, normalizer="softermax", is_causal=True
     )
     shapes, edges = (SHAPES[:2] + SHAPES[3:], tuple(e[:2] + e[3:] for e in MORE))
-    yield Case("yat_attention_weights", op, known, shapes, edges, rule=True)
+    yield Case("yat_attention_weights", op, known, shapes, edges)

@@ -27,7 +27,6 @@ def cases():
             functools.partial(truth_rotary.rotary, offset=3, **options),
             ((2, 3, 2, 4),),
             _EDGES,
-            rule=False,
         )
     options = {"positions": np.array([[0.0, 2.5, 7.0], [4.0, -1.0, 4.0]]), "size": 2}
     yield Case(
@@ -35,6 +34,5 @@ def cases():
         functools.partial(ops.rotary, **options),
         functools.partial(truth_rotary.rotary, **options),
         ((2, 3, 1, 5),),
-        rule=False,
         variant=True,
     )

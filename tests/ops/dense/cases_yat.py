@@ -54,4 +54,4 @@ def cases():
     yield Case("yat-bare", ops.yat, truth.yat, shapes, (((1, 0), (0, 1)),), variant=True)
     shapes = ((3, 5), (5, 2), (2,))
     edges = (((0, 3), (3, 2), ()), ((2, 0), (0, 2), (1,)), ((3,), (3, 2), (2,)))
-    yield Case("linear", ops.linear, truth.linear, shapes, edges, rule=False)
+    yield Case("linear", ops.linear, truth.linear, shapes, edges)

@@ -44,13 +44,13 @@ def _segment_cases():
     for name in ("sum", "mean", "max", "min", "softmax"):
         op, known = (_of_ids(module.segment_reduce, 5, reduction=name) for module in (ops, truth))
         same = name in ("sum", "min")  # as mean and max
-        yield Case(f"segment_reduce-{name}", op, known, ((6, 2),), edges, rule=False, variant=same)
+        yield Case(f"segment_reduce-{name}", op, known, ((6, 2),), edges, variant=same)
     for name in ("sum", "max"):
         op, known = (
             _of_ids(module.segment_reduce, 5, reduction=name, where=MASK) for module in (ops, truth)
         )
         shapes = ((6, 2),)
-        yield Case(f"segment_reduce-{name}-masked", op, known, shapes, rule=False, variant=True)
+        yield Case(f"segment_reduce-{name}-masked", op, known, shapes, variant=True)
     op, known = (_of_ids(module.segment_softmax, 5) for module in (ops, truth))
     yield Case("segment_softmax", op, known, ((6, 2),), edges)
     op, known = (_of_ids(module.segment_softmax, 5, where=MASK) for module in (ops, truth))
@@ -89,9 +89,7 @@ def _graph_cases():
         functions = [
             functools.partial(f, normalization=name) for f in (_degree_weights, _degree_truth)
         ]
-        yield Case(
-            f"degree_weights-{name}", *functions, ((6,),), rule=False, variant=name != "symmetric"
-        )
+        yield Case(f"degree_weights-{name}", *functions, ((6,),), variant=name != "symmetric")
         functions = [
             functools.partial(f, normalization=name) for f in (_propagate, _propagate_truth)
         ]
@@ -103,13 +101,12 @@ def _graph_cases():
             shapes,
             edges,
             high=0.9,
-            rule=False,
             variant=name != "symmetric",
         )
     for name, options in {"steps": {"steps": 3}, "no-loops": {"self_loops": False}}.items():
         functions = [functools.partial(f, **options) for f in (_propagate, _propagate_truth)]
         shapes = ((5, 30), (6,), ())
-        yield Case(f"propagate-{name}", *functions, shapes, high=0.9, rule=False, variant=True)
+        yield Case(f"propagate-{name}", *functions, shapes, high=0.9, variant=True)
 
 
 def cases():

@@ -33,7 +33,8 @@ def _attention_cases():
     ):
         op = functools.partial(ops.linear_attention, **options)
         wanted = functools.partial(truth.linear_attention, **known)
-        yield Case("linear_attention" + name, op, wanted, _ATTENTION, _ATTENTION_EDGES)
+        shapes, edges = _ATTENTION, _ATTENTION_EDGES
+        yield Case("linear_attention" + name, op, wanted, shapes, edges, rule=True)
     cross = ((2, 3, 2, 3), *_ATTENTION[1:])
     edges = (((2, 1, 3), (0, 1, 3), (0, 1, 2)),)  # no key
     yield Case(
@@ -42,6 +43,7 @@ def _attention_cases():
         truth.linear_attention,
         cross,
         edges,
+        rule=True,
         variant=True,
     )
 
@@ -56,33 +58,28 @@ def _feature_cases():
         ((2, 3), (1, 1), (1,), (3, 0, 3), (0, 3), (0,), (0,)),  # no random part
     )
     cosines = tuple((*shapes, shapes[-1]) for shapes in edges)
-    yield Case(
-        "yat_features", ops.yat_features, truth.yat_features, (*yat, (2,)), cosines, rule=False
-    )
-    yield Case(
-        "yat_features-positive", ops.yat_features, truth.yat_features, yat, edges, rule=False
-    )
+    yield Case("yat_features", ops.yat_features, truth.yat_features, (*yat, (2,)), cosines)
+    yield Case("yat_features-positive", ops.yat_features, truth.yat_features, yat, edges)
     yield Case(
         "yat_features-unit",
         functools.partial(ops.yat_features, normalize=True),
         functools.partial(truth.yat_features, normalize=True),
         (*yat, (2,)),
-        rule=False,
         variant=True,
     )
     shapes = ((2, 3), (2, 3), (2, 2, 3), (2,), (2,))
     edges = (((3,), (1, 3), (1, 1, 3), (1,), (1,)), ((0, 3), *shapes[1:]))
     op, known = ops.anchor_features, truth.anchor_features
-    yield Case("anchor_features", op, known, shapes, edges, rule=False)
+    yield Case("anchor_features", op, known, shapes, edges)
     shapes = ((2, 3), (2, 3), (2, 3), (2, 2), (2, 2, 3), (2, 2), (2,))
     edges = (((3,), (1, 3), (1, 3), (2, 1), (1, 1, 3), (1, 1), (1,)), ((0, 3), *shapes[1:]))
     op, known = ops.radial_features, truth.radial_features
-    yield Case("radial_features", op, known, shapes, edges, rule=False)
+    yield Case("radial_features", op, known, shapes, edges)
     op = functools.partial(ops.maclaurin_features, degrees=DEGREES)
     known = functools.partial(truth.maclaurin_features, degrees=DEGREES)
     shapes = ((2, 4), (2, 3, 4), (3,))
     edges = (((4,), *shapes[1:]), ((0, 4), *shapes[1:]))
-    yield Case("maclaurin_features", op, known, shapes, edges, rule=False)
+    yield Case("maclaurin_features", op, known, shapes, edges)
 
 
 def cases():
@@ -92,4 +89,4 @@ def cases():
     shapes = ((2, 2, 3, 4), (2, 2), (2, 3, 2, 3), (2, 3, 2, 3), (2, 3, 2, 3))
     edges = (((1, 1, 2), (1,), (1, 1, 1), (1, 1, 1), (1, 1, 1)),)
     known = truth.linear_attention_step
-    yield Case("linear_attention_step", _step, known, shapes, edges, rule=False)
+    yield Case("linear_attention_step", _step, known, shapes, edges)

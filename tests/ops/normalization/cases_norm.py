@@ -80,11 +80,11 @@ def cases():
         ((3, 4), (3, 4), (), ()),
     )
     shapes = ((3, 4), (4,), (4,), (4,), (4,), ())
-    yield Case("batch_norm-given", _given, truth_norm.batch_norm_given, shapes, rule=False)
-    yield Case("moments", _moments, truth_norm.mean_plus_variance, ((3, 4),), rule=False)
+    yield Case("batch_norm-given", _given, truth_norm.batch_norm_given, shapes)
+    yield Case("moments", _moments, truth_norm.mean_plus_variance, ((3, 4),))
     gate, edges = ((2, 6), (2, 3), (2,), (), ()), (((0, 2), (2, 1), (2,), (2,), ()),)
-    yield Case("yat_gate", _yat_gate, truth_norm.yat_gate, gate, edges, rule=False)
+    yield Case("yat_gate", _yat_gate, truth_norm.yat_gate, gate, edges)
     mask = {"where": np.arange(6) % 4 != 1}
     masked = functools.partial(_yat_gate, **mask), functools.partial(truth_norm.yat_gate, **mask)
-    yield whole("yat_gate-masked", *masked, gate, rule=False)
-    yield Case("dropout", _dropout, _dropout_truth, ((3, 4),), (((0,),),), rule=False)
+    yield whole("yat_gate-masked", *masked, gate)
+    yield Case("dropout", _dropout, _dropout_truth, ((3, 4),), (((0,),),))

@@ -63,7 +63,7 @@ def _mirrored_truth(x, n):
 
 
 def _threshold_cases():
-    one = functools.partial(Case, shapes=((2, 3),), more_shapes=_ONE_EDGES, low=-2, rule=False)
+    one = functools.partial(Case, shapes=((2, 3),), more_shapes=_ONE_EDGES, low=-2)
     straight = functools.partial(one, slope=np.ones_like)
     yield straight("binary", ops.binary, truth.binary)
     yield straight("relu", ops.relu, truth.relun)
