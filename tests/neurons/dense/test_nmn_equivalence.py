@@ -103,7 +103,7 @@ def test_no_bias_no_alpha(fused):
 
 
 def test_one_alpha_for_all_neurons():
-    model = pn.replace(ours(alpha=1.0), "alpha", jnp.float32(1.7))
+    model = pn.replace(ours(alpha=1.0), "alpha", jnp.float32(1.7), reshape=True)
     layer = theirs(alpha=1.7, bias=BIAS)
     compare(model, layer)
     mine = jax.grad(lambda m: (m(X) * G).sum())(model).alpha
@@ -138,7 +138,7 @@ def test_softplus_bias():
 
 
 def test_one_bias_for_all_neurons():
-    model = pn.replace(ours(alpha=1.7), "bias", jnp.float32(0.3))
+    model = pn.replace(ours(alpha=1.7), "bias", jnp.float32(0.3), reshape=True)
     layer = theirs(alpha=1.7, bias=np.full(1, 0.3, np.float32), scalar_bias=True)
     assert layer.bias.shape == (1,)
     compare(model, layer, "bias", "alpha")
@@ -334,7 +334,7 @@ def test_custom_product():
 
 def test_a_fit_with_the_same_weights_goes_the_same_way():
     """Ten steps of gradient descent from equal parameters, in both libraries."""
-    model = pn.replace(ours(alpha=1.0), "alpha", jnp.float32(1.0))
+    model = pn.replace(ours(alpha=1.0), "alpha", jnp.float32(1.0), reshape=True)
     layer = theirs(alpha=1.0, bias=BIAS)
     target = np.abs(G)
 

@@ -194,7 +194,7 @@ def test_other_wrong_options():
     with pytest.raises(TypeError, match="use_bais"):
         dense(use_bais=False)
     with pytest.raises(ValueError, match="alpha must have shape"):
-        pn.replace(dense(), "alpha", np.ones(4))(X)
+        pn.replace(dense(), "alpha", np.ones(4), reshape=True)(X)
 
 
 def test_initialisers_get_keys_of_their_own():
