@@ -39,7 +39,7 @@ from jax.typing import ArrayLike, DTypeLike
 
 from ...ops.checks import FINITE, NOT_NEGATIVE, check_numbers, check_real, told
 
-Initializer = Callable[..., ArrayLike]
+Initializer = Callable[..., jax.Array]
 """`init(key, shape, dtype)`, an array of the shape."""
 
 RATIO = 1 / 3
