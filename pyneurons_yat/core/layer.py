@@ -14,6 +14,7 @@ from .model import Model, made, noting
 from .signatures import (
     Parameter,
     Wrapping,
+    check_hashable,
     listed,
     options_in,
     route,
@@ -84,15 +85,18 @@ class Layer(Wrapping):
     def __call__(self, *args: Any, **keywords: Any) -> Model:
         """Creates a model: each argument goes to `create` or `apply` or both, where it is named."""
         created, static = route(self, args, keywords)
-        if len(args) == 1 and isinstance(args[0], Box):
+        boxed = len(args) == 1 and isinstance(args[0], Box)
+        if not boxed:
+            _check_call(self, args, created)
+        check_hashable(self, static)
+        if boxed:
             params = _unboxed(self, args[0], created.keys() - dict(static).keys())
         else:
-            _check_call(self, args, created)
             with noting("while creating {}".format, self.name):
                 params = self.create(*args, **created)
         return made(self, params, static)
 
-    __signature__ = _LayerSignature()
+    __signature__ = _LayerSignature()  # pyright: ignore[reportAssignmentType]
 
     def signature(self) -> inspect.Signature:
         """What making a model takes: the arguments of `create`, and the options of the call."""
@@ -172,7 +176,8 @@ KEY = Parameter("key", Parameter.KEYWORD_ONLY, default=None)
 def _check_call(layer: Layer, args: tuple[Any, ...], keywords: dict[str, Any]) -> None:
     """Refuses arguments that `create` does not take, and what is no key where a key is wanted."""
     signature = taken_by(layer.create).signature
-    wants_key = takes_first_key(layer) and signature.parameters["key"].default is Parameter.empty
+    first = next(iter(signature.parameters.values()), None)
+    wants_key = first is not None and first.name == "key" and first.default is first.empty
     told = f"the call is {layer.name}{_brief(layer)}"
     try:
         given = signature.bind(*args, **keywords).arguments

@@ -6,6 +6,8 @@ from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
+from .docstrings import documented
+
 OPTIONS = "options of the call: "
 
 Function = Callable[..., Any]
@@ -108,14 +110,16 @@ def options_of(
     """Declares what the `**options` of a function are: keyword-only parameters of others.
 
     A function that passes options through need not name them. `inspect.signature`, `help`, tab
-    completion, `bind` and errors see them all the same.
+    completion, `bind` and errors see them all the same. What the docstrings of the others tell of
+    its arguments, and its own does not, is added.
 
     Args:
         *functions: Whose keyword-only parameters the options are.
-        without: Names of those that are not passed through.
+        without: Names of those that are not passed through; also that of `**options` of others.
 
     Returns:
-        A decorator, which only sets `__signature__`. What the function itself names goes first.
+        A decorator, which only sets `__signature__` and `__doc__`. What the function itself names
+        goes first.
 
     Example:
         >>> import inspect, pyneurons_yat as pn
@@ -131,9 +135,17 @@ def options_of(
         passed = [p for f in functions for p in options_in(f) if p.name not in left_out]
         signature = with_options(inspect.signature(function), passed)
         function.__signature__ = signature  # pyright: ignore[reportFunctionMemberAccess]
+        function.__doc__ = documented(function.__doc__, functions, signature.parameters)
         return function
 
     return declare
+
+
+def divided(function: Function, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Those of some options that a function names, and the others."""
+    names = taken_by(function).keywords
+    own = {name: value for name, value in options.items() if name in names}
+    return own, {name: value for name, value in options.items() if name not in names}
 
 
 def route(layer: Any, args: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[Any, Any]:
@@ -161,8 +173,6 @@ def route(layer: Any, args: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[
         for name, value in {**positional, **keywords}.items()
         if name in static_names or (anything and name in keywords and name not in names)
     }
-    for name, value in static.items():
-        _refuse_unhashable(layer, name, value)
     return created, tuple(sorted(static.items()))
 
 
@@ -171,15 +181,17 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)) or "no keywords"
 
 
-def _refuse_unhashable(layer: Any, name: str, value: Any) -> None:
-    try:
-        hash(value)
-    except TypeError:
-        raise TypeError(
-            f"{layer.name}: {name} is static configuration, so it must be hashable, got a "
-            f"{type(value).__name__}; give a number, a string or a tuple here, or pass the "
-            f"array at the call: model(x, {name}=...)"
-        ) from None
+def check_hashable(layer: Any, static: Iterable[tuple[str, Any]]) -> None:
+    """Refuses static configuration that is not hashable, such as an array."""
+    for name, value in static:
+        try:
+            hash(value)
+        except TypeError:
+            raise TypeError(
+                f"{layer.name}: {name} is static configuration, so it must be hashable, got a "
+                f"{type(value).__name__}; give a number, a string or a tuple here, or pass the "
+                f"array at the call: model(x, {name}=...)"
+            ) from None
 
 
 def options_told(function: Function, options: dict[str, Any], error: Exception) -> str | None:

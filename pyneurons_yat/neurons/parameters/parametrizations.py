@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from ...core import Layer, Parametrise, Pattern, bind, parametrise
-from .transforms import lengths, unit
+from ...ops.dtypes import accumulator
+from .transforms import extent, lengths, unit
 
 
 class Normed(NamedTuple):
@@ -68,24 +69,40 @@ class Spectral(NamedTuple):
     right: jax.Array
 
 
+def _flat(array: jax.Array) -> jax.Array:
+    """An array as a matrix, all axes but the last as one, in the accumulator's dtype."""
+    return array.reshape(-1, array.shape[-1]).astype(accumulator(array.dtype))
+
+
 def _spectral(array: jax.Array) -> Spectral:
-    left, _, right = jnp.linalg.svd(array.reshape(-1, array.shape[-1]), full_matrices=False)
+    matrix = _flat(array)
+    left, _, right = jnp.linalg.svd(matrix / extent(matrix), full_matrices=False)
     return Spectral(array, left[:, 0], right[0])
 
 
 def _from_spectral(params: Spectral) -> jax.Array:
-    matrix = params.matrix.reshape(-1, params.matrix.shape[-1])
-    return params.matrix / (params.left @ matrix @ params.right)
+    matrix = _flat(params.matrix)
+    matrix = matrix / extent(matrix)  # so that neither a square nor its inverse leaves the range
+    value = params.left @ matrix @ params.right
+    small = jnp.abs(value) < jnp.finfo(value.dtype).tiny
+    normed = matrix / jnp.where(small, 1, value)
+    return normed.reshape(params.matrix.shape).astype(params.matrix.dtype)
 
 
 def _iterated(params: Spectral) -> tuple[jax.Array, Spectral]:
-    matrix = jax.lax.stop_gradient(params.matrix.reshape(-1, params.matrix.shape[-1]))
-    right = params.left @ matrix
-    right = right / jnp.maximum(jnp.linalg.norm(right), 1e-12)
-    left = matrix @ right
-    left = left / jnp.maximum(jnp.linalg.norm(left), 1e-12)
+    matrix = jax.lax.stop_gradient(_flat(params.matrix))
+    matrix = matrix / extent(matrix)
+    right = _direction(params.left @ matrix, params.right)
+    left = _direction(matrix @ right, params.left)
     params = Spectral(params.matrix, left, right)
     return _from_spectral(params), params
+
+
+def _direction(vector: jax.Array, before: jax.Array) -> jax.Array:
+    """A vector of length 1; what it was before where it is 0, as for a matrix of zeros."""
+    length = jnp.linalg.norm(vector)
+    vector = vector / jnp.where(length == 0, 1, length)
+    return jnp.where(length == 0, before, vector.astype(before.dtype))
 
 
 SPECTRAL_NORM: Layer = bind(
@@ -108,7 +125,8 @@ def spectral_norm(pattern: Pattern = "*kernel") -> Parametrise:
 
     Returns:
         A transform for `reparam`. In the place of an array stand `matrix`, and `left` and `right`
-        of the role "spectral_stats", which are not trained.
+        of the role "spectral_stats", which are not trained and at least float32. Weights that are
+        all 0 stay so.
 
     Gradient:
         That of w / (u.w v) with the vectors held fixed.
@@ -148,8 +166,8 @@ class Mask:
             keep = jnp.abs(array) >= jnp.quantile(jnp.abs(array), 1 - self.keep)
         if keep.shape != array.shape or keep.dtype != jnp.bool_:
             raise ValueError(
-                f"mask: keep must give booleans of shape {array.shape}, but {keep.dtype} of shape "
-                f"{keep.shape} came"
+                f"mask: keep must give booleans of shape {array.shape}, got {keep.dtype} of shape "
+                f"{keep.shape}"
             )
         return Masked(array, keep)
 
@@ -186,5 +204,5 @@ def mask(
         20
     """
     if not callable(keep) and not (isinstance(keep, Real) and 0 <= keep <= 1):
-        raise ValueError(f"mask: keep must be between 0 and 1 or a function, but {keep!r} came")
+        raise ValueError(f"mask: keep must be between 0 and 1 or a function, got {keep!r}")
     return parametrise(bind("Mask", Mask(keep), _from_masked), pattern)
