@@ -6,16 +6,17 @@ from collections.abc import Iterable
 from typing import Any
 
 SECTION = re.compile(r"^\w[\w ]*:$")
+TOLD = "Args:", "Options of the call:"
 ENTRY = re.compile(r"^    (\*{0,2}\w+): ")
 
 
 def entries(doc: str | None) -> dict[str, str]:
-    """What the section "Args:" of a docstring tells of each name, as the lines that stand there."""
+    """What a docstring tells of each argument and option of the call, as the lines that do."""
     found: dict[str, str] = {}
     inside, name = False, ""
     for line in inspect.cleandoc(doc or "").splitlines():
         if line and not line.startswith(" "):
-            inside, name = line == "Args:", ""
+            inside, name = line in TOLD, ""
         elif inside and (entry := ENTRY.match(line)):
             name = entry[1]
             found[name] = line

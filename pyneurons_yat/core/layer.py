@@ -15,6 +15,7 @@ from .signatures import (
     Parameter,
     Wrapping,
     check_hashable,
+    fixed_by,
     listed,
     options_in,
     route,
@@ -117,6 +118,11 @@ class Layer(Wrapping):
         """The options that `apply` takes, and whether it takes any."""
         taken = taken_by(self.apply)
         return taken.keywords, taken.anything
+
+    @cached_property
+    def fixed(self) -> frozenset[str]:
+        """The options of `apply` that are settled when a model is made."""
+        return fixed_by(self.apply)
 
     def __getstate__(self) -> dict[str, Any]:
         """The fields: what is computed from them is computed again."""

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Any, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
 from .docstrings import documented
@@ -13,6 +13,14 @@ OPTIONS = "options of the call: "
 Function = Callable[..., Any]
 Decorated = TypeVar("Decorated", bound=Function)
 Parameter = inspect.Parameter
+
+
+class Fixed:
+    """Marks, in an annotation, an option of the call that is settled when a model is made."""
+
+
+Size = Annotated[int, Fixed]
+"""The annotation of an option of `apply` for which the parameters were made, such as `heads`."""
 
 
 class Wrapping:
@@ -96,6 +104,12 @@ def with_options(signature: inspect.Signature, more: Iterable[Parameter]) -> ins
     rest = [p for p in new.values() if p.kind is p.VAR_KEYWORD][:1]
     named = [p.replace(kind=p.KEYWORD_ONLY) for p in new.values() if p.kind is not p.VAR_KEYWORD]
     return signature.replace(parameters=[*own, *named, *rest])
+
+
+def fixed_by(function: Function | None) -> frozenset[str]:
+    """The options of a function that are settled when a model is made."""
+    marked = ((p.name, getattr(p.annotation, "__metadata__", ())) for p in options_in(function))
+    return frozenset(name for name, marks in marked if Fixed in marks)
 
 
 def options_in(function: Function | None) -> list[Parameter]:
