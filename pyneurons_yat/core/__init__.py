@@ -1,5 +1,6 @@
 """What a model is: layers, models, how they are made, combined, taken apart and called."""
 
+from .baking import bake
 from .bind import bind, identity
 from .calls import inference
 from .capture import capture, name
@@ -10,7 +11,7 @@ from .freezing import freeze, frozen_models, unfreeze
 from .layer import Box, Layer
 from .leaves import count
 from .model import Model
-from .parametrise import OnLeaves, Parametrise, Pattern, matching, parametrise
+from .parametrise import OnLeaves, Parametrise, Selective, matching, parametrise
 from .paths import replace
 from .reparam import reparam
 from .repeat import repeat
@@ -30,8 +31,9 @@ __all__ = [
     "Model",
     "OnLeaves",
     "Parametrise",
-    "Pattern",
+    "Selective",
     "Size",
+    "bake",
     "bind",
     "capture",
     "compose",

@@ -7,6 +7,7 @@ A filter is
     a pattern      a path in which `*` stands for anything: `"*kernel"`, `"blocks[*].norm"`
     ...            every leaf, or those that the filters before it have left
     a predicate    `predicate(path, leaf) -> bool`, with the path as text
+    where(...)     what any of several filters takes
 
 A role goes before a path of the same name; `".params"`, with its dot, is the path. A filter that
 fits nothing is an error that lists what there is.
@@ -25,7 +26,8 @@ from .layer import Layer
 from .model import Model, branches
 from .paths import Key, covers, normalise, text
 
-Filter = str | EllipsisType | Callable[[str, Any], bool]
+Filter = str | EllipsisType | Callable[..., Any]
+"""A predicate is `(path, leaf) -> bool`."""
 SHOWN = 20
 
 
@@ -124,12 +126,14 @@ def taken(
 
 
 def _taken(function: str, one: Filter, here: Sequence[Place], apart: frozenset[Any]) -> list[bool]:
+    if isinstance(one, Where):
+        return takes(function, one.filters, here, apart)
     if one is ...:
         return [True] * len(here)
     if isinstance(one, str):
         role = one in {place.role for place in here}
         return [place.role == one if role else place.fits(one, apart) for place in here]
-    if not callable(one) or isinstance(one, Layer | Model | Where | Label):
+    if not callable(one) or isinstance(one, Layer | Model | Label):
         raise TypeError(
             f"{function}: a filter must be a role, a path, a pattern, ... or a function "
             f"(path, leaf) -> bool, got a {type(one).__name__}"
@@ -148,11 +152,16 @@ def _listed(here: Sequence[Place]) -> str:
     return f"the roles are {', '.join(roles)}, the paths {', '.join(paths[:SHOWN])}{more}"
 
 
-def takes(function: str, filters: Sequence[Filter], here: Sequence[Place]) -> list[bool]:
+def takes(
+    function: str,
+    filters: Sequence[Filter],
+    here: Sequence[Place],
+    apart: frozenset[Any] = frozenset(),
+) -> list[bool]:
     """For each place, whether any of some filters takes it; each must take something."""
     if not filters:
         raise ValueError(f"{function}: filters must be at least one, got none")
-    each = [taken(function, one, here) for one in filters]
+    each = [taken(function, one, here, apart) for one in filters]
     return [any(of_place) for of_place in zip(*each, strict=True)]
 
 
@@ -196,7 +205,8 @@ class Where:
 def where(*filters: Filter) -> Where:
     """A function from a tree to booleans: which of its leaves the filters take.
 
-    It is what optax means by a mask: for `optax.masked`, and for the `mask` of `optax.adamw`.
+    It is what optax means by a mask: for `optax.masked`, and for the `mask` of `optax.adamw`. It is
+    a filter itself, for all that its filters take together.
 
     Args:
         *filters: As for `partition`.
@@ -214,6 +224,8 @@ def where(*filters: Filter) -> Where:
         >>> jax.tree.leaves(pn.where("*kernel")(model))
         [True, False]
         >>> optimizer = optax.adamw(1e-3, weight_decay=0.1, mask=pn.where("*kernel"))
+        >>> pn.count(pn.select(model, pn.where("kernel", "bias")))
+        8
     """
     if not filters:
         raise ValueError("where: filters must be at least one, got none")

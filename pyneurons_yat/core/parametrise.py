@@ -15,12 +15,14 @@ from .repeat import Repeated
 from .signatures import takes_key
 from .training import observe
 
-Pattern = Filter
+
+class Selective:
+    """A transform that chooses leaves by a filter; it takes a whole model, so that roles count."""
 
 
 @dataclass(frozen=True)
-class OnLeaves:
-    """A transform for `reparam`: a function on each floating array whose path fits.
+class OnLeaves(Selective):
+    """A transform for `reparam`: a function on each floating array that a filter takes.
 
     Inside a `repeat` it is applied copy by copy.
 
@@ -35,21 +37,25 @@ class OnLeaves:
     arguments: tuple[Any, ...] = ()
 
     def __call__(self, params: Any) -> Any:
-        """The parameters with the function applied where the pattern fits."""
+        """The parameters with the function applied to what the filter takes."""
         chosen = matching(self.pattern, params)
         return _mapped(lambda leaf: self.function(leaf, *self.arguments), chosen, params)
 
 
 @dataclass(frozen=True)
-class Parametrise:
+class Parametrise(Selective):
     """What `parametrise` returns."""
 
     layer: Layer
     pattern: Filter
 
     def prepared(self, params: Any) -> Any:
-        """The parameters with a model in the place of each array whose path fits."""
+        """The parameters with a model in the place of each array that the filter takes."""
         return _mapped(self.layer, matching(self.pattern, params), params)
+
+    def settled(self) -> "Parametrise":
+        """The transform for parameters that are prepared."""
+        return self
 
     def __call__(self, params: Any) -> Any:
         """The parameters with the values of these models."""

@@ -8,7 +8,7 @@ from typing import Any, overload
 from .calls import split_key, with_key
 from .layer import Around, Layer
 from .model import Model
-from .parametrise import Parametrise
+from .parametrise import Parametrise, Selective
 from .signatures import Wrapping, taken_by
 
 Function = Callable[..., Any]
@@ -22,8 +22,15 @@ class Reparametrized(Around):
 
     def __call__(self, params: Any, *args: Any, key: Any = None, **options: Any) -> Any:
         first, second = split_key(key, 2)
-        params = with_key(self.transform, first)(params)
+        params = self.transformed(params, first)
         return with_key(self.layer.apply, second)(params, *args, **options)
+
+    def transformed(self, params: Any, key: Any = None) -> Any:
+        """The parameters that the layer is applied to."""
+        function = with_key(self.transform, key)
+        if isinstance(self.transform, Selective):
+            return function(Model(self.layer, params)).params
+        return function(params)
 
     def drawing(self) -> tuple[Function, ...]:
         return (self.transform,)
@@ -39,14 +46,15 @@ class Reparametrized(Around):
 class Prepared(Wrapping):
     """The `create` of a layer whose parameters are then parametrised."""
 
-    create: Function
+    layer: Layer
     transform: Parametrise
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
-        return self.transform.prepared(self.create(*args, **keywords))
+        params = self.layer.create(*args, **keywords)
+        return self.transform.prepared(Model(self.layer, params)).params
 
     def signature(self) -> Signature:
-        return taken_by(self.create).signature
+        return taken_by(self.layer.create).signature
 
 
 @overload
@@ -72,7 +80,8 @@ def reparam(target: Any, transform: Function) -> Any:
         That of the composition: with respect to the parameters before the transform.
 
     Raises:
-        TypeError: If `target` is neither; in training, if the transform draws and there is no key.
+        TypeError: If `target` is neither, or `transform` is no function or, for a layer, not
+            hashable; in training, if the transform draws and there is no key.
 
     Example:
         >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
@@ -84,16 +93,27 @@ def reparam(target: Any, transform: Function) -> Any:
         >>> [round(float(v), 4) for v in jnp.linalg.norm(model(jnp.eye(3)), axis=0)]
         [1.0, 1.0]
     """
-    if isinstance(target, Model):
-        params = target.params
-        if isinstance(transform, Parametrise):
-            params = transform.prepared(params)
-        return Model(reparam(target.layer, transform), params, target.static)
-    if not isinstance(target, Layer) or not callable(transform):
+    if not isinstance(target, Layer | Model) or not callable(transform):
         raise TypeError(
-            "reparam takes (layer or model, function of the parameters), but "
-            f"({type(target).__name__}, {type(transform).__name__}) came"
+            "reparam: target must be a layer or a model, and transform a function of the "
+            f"parameters, got ({type(target).__name__}, {type(transform).__name__})"
         )
+    prepares = isinstance(transform, Parametrise)
+    if isinstance(target, Model):
+        params = transform.prepared(target).params if prepares else target.params
+        transform = transform.settled() if prepares else transform
+        return Model(reparam(target.layer, transform), params, target.static)
+    _check_hashable(transform)
+    create = Prepared(target, transform) if prepares else target.create
     apply = Reparametrized(target, transform)
-    create = Prepared(target.create, transform) if isinstance(transform, Parametrise) else None
-    return Layer(target.name, create or target.create, apply, None, target.roles, target.doc)
+    return Layer(target.name, create, apply, None, target.roles, target.doc)
+
+
+def _check_hashable(transform: Function) -> None:
+    try:
+        hash(transform)
+    except TypeError as error:
+        raise TypeError(
+            f"reparam: transform must be hashable, got a {type(transform).__name__} that is not "
+            f"({error}); what it holds belongs in the parameters: transform a model, or parametrise"
+        ) from None

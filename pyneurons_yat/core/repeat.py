@@ -126,7 +126,10 @@ class Repeat(Layer):
 
     def part(self, parameters: Repeated, index: Any) -> Model:
         if not isinstance(index, Integral):
-            raise TypeError(f"{self.name}: a copy has a number, but {index!r} came")
+            raise TypeError(f"{self.name}: a copy has a number, got a {type(index).__name__}")
+        n = self.create.n
+        if not -n <= index < n:
+            raise IndexError(f"{self.name}: a copy must have a number below {n}, got {index}")
         return jax.tree.map(lambda leaf: leaf[index], parameters.each)
 
 

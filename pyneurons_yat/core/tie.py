@@ -1,15 +1,16 @@
 """tie: one parameter in several places."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import numpy as np
 
+from .filters import Filter, leaf_places, taken
 from .layer import Around, Layer
 from .model import Model
-from .paths import find, in_full, replace, within
+from .paths import find, has_place, in_full, normalise, replace, within
 
 Function = Callable[..., Any]
 Ties = tuple[tuple[str, str, Function | None], ...]
@@ -32,7 +33,7 @@ class Tied(Around):
         return params
 
 
-def tie(model: Model, mapping: Mapping[str, str | tuple[str, Function]]) -> Model:
+def tie(model: Model, mapping: Mapping[Filter, str | tuple[str, Function]]) -> Model:
     """Makes parameters of a model the same as others of it.
 
     The parameter at the target is dropped; at every call what is at the source stands in its
@@ -43,7 +44,8 @@ def tie(model: Model, mapping: Mapping[str, str | tuple[str, Function]]) -> Mode
         model: A model.
         mapping: From the path of a target to that of its source, both leaves or both subtrees of
             one structure; or to a pair of path and function, for a source that fits only after it,
-            such as `("embed.table", jax.numpy.transpose)`.
+            such as `("embed.table", jax.numpy.transpose)`. A target that is no path but another
+            filter, such as `"*kernel"`, stands for each leaf that it takes beside the source.
 
     Returns:
         A model without leaves at the targets, which still behaves as one that has them.
@@ -53,8 +55,8 @@ def tie(model: Model, mapping: Mapping[str, str | tuple[str, Function]]) -> Mode
 
     Raises:
         TypeError: If `model` is not a model, or mapping not a mapping.
-        ValueError: If a path does not exist, a target is a source or lies in one, or the shapes
-            differ.
+        ValueError: If a path does not exist, a filter takes nothing, a target is a source or lies
+            in one, or the shapes differ.
 
     Example:
         >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
@@ -72,7 +74,7 @@ def tie(model: Model, mapping: Mapping[str, str | tuple[str, Function]]) -> Mode
             f"{type(mapping).__name__} came"
         )
     params = model.params
-    ties = tuple(_tie(params, target, source) for target, source in mapping.items())
+    ties = tuple(tie for pair in mapping.items() for tie in _ties(model, *pair))
     _check_apart(ties)
     for target, source, function in ties:
         _check_alike(params, target, source, function)
@@ -82,11 +84,19 @@ def tie(model: Model, mapping: Mapping[str, str | tuple[str, Function]]) -> Mode
     return Model(tied, params, model.static)
 
 
-def _tie(
-    params: Any, target: str, source: str | tuple[str, Function]
-) -> tuple[str, str, Function | None]:
+def _ties(
+    model: Model, target: Filter, source: str | tuple[str, Function]
+) -> Iterator[tuple[str, str, Function | None]]:
+    """The ties of one entry: of a place, or of every leaf that a filter takes, but the source."""
     path, function = (source, None) if isinstance(source, str) else source
-    return in_full("tie", params, target), in_full("tie", params, path), function
+    path = in_full("tie", model.params, path)
+    if isinstance(target, str) and has_place(model.params, normalise(target)):
+        yield in_full("tie", model.params, target), path, function
+        return
+    here = leaf_places(model)
+    for at, takes in zip(here, taken("tie", target, here), strict=True):
+        if takes and not within(at.path, path):
+            yield at.path, path, function
 
 
 def _check_apart(ties: Ties) -> None:

@@ -77,7 +77,9 @@ class Evaluation(NamedTuple):
         recipe = self.recipe
         carry, seen, sizes = (model, started(recipe)), [], []
         for piece in self.over(carry, 0, None):
-            carry, seen, sizes = piece.carry, [*seen, *piece.seen], [*sizes, *piece.sizes]
+            carry = piece.carry
+            seen += piece.seen
+            sizes += piece.sizes
         columns = columns_of([sums for sums, _ in seen])
         report = means(columns, sizes) | results(recipe, carry[1])
         if _seen_whole(recipe):

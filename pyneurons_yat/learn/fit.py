@@ -14,15 +14,14 @@ from ..core import Model
 from ..ops.checks import check_sizes
 from .batches import Arrays, Stream, data_of
 from .descent import strong
-from .evaluate import Evaluation, evaluation
 from .gradient_descent import one_step
 from .history import History
 from .keeping import PathLike, check_path, save_to
 from .losses import mse
 from .metrics import Metric, told
 from .progress import Bar, Watched, check_progress
-from .recipe import Loss, Recipe, check_key, is_optimizer, recipe_of, trained
-from .session import Callback, DivergenceError, Kept, Plan, run, training_over, until_of
+from .recipe import Loss, check_key, is_optimizer, recipe_of, trained
+from .session import Callback, DivergenceError, Kept, Plan, run, until_of
 from .train_step import TrainState
 
 if TYPE_CHECKING:  # importing optax takes longer than all of this package: only who trains pays
@@ -189,8 +188,7 @@ def fit(
     until = until_of(callback, monitor, patience, maximize)
     state = _state(optimizer, model, key)
     data = data_of("fit", "x and y", x, y, batch_size, remainder, steps)
-    held_out = _validation(recipe, state.model, validation, data)
-    plan = Plan(recipe, data, training_over(recipe, state, data), epochs, held_out, until)
+    plan = Plan(recipe, data, epochs, _held_out(validation, data), until)
     if path is not None:
         check_path(path)
     return _watched(plan, state, isinstance(model, TrainState), path, progress)
@@ -225,10 +223,8 @@ def _state(optimizer: Any, model: Any, key: Any) -> TrainState:
     return TrainState.create(model, optimizer, key)
 
 
-def _validation(
-    recipe: Recipe, model: Model, validation: Any, data: Arrays | Stream
-) -> Evaluation | None:
-    """What measures the validation set, in batches as large as those of training."""
+def _held_out(validation: Any, data: Arrays | Stream) -> Arrays | Stream | None:
+    """The validation set, in batches as large as those of training."""
     if validation is None:
         return None
     pair = isinstance(validation, tuple) and len(validation) == 2
@@ -239,21 +235,22 @@ def _validation(
         )
     size = data.size if isinstance(data, Arrays) and pair else None
     x, y = validation if pair else (validation, None)
-    return evaluation(recipe, model, data_of("fit", "validation", x, y, size))
+    return data_of("fit", "validation", x, y, size)
 
 
 def _watched(
     plan: Plan, state: TrainState, whole: bool, path: PathLike | None, progress: Watched
 ) -> tuple[Any, History]:
     """Runs a plan to its end or to Ctrl-C; what else breaks it off holds what there is."""
-    kept = Kept(state)
+    kept = Kept(state, [])
     try:
         with Bar(progress, plan.epochs, plan.data.steps) as bar:
             for kept in run(plan, state):
-                bar.show(kept.steps, kept.reports)
+                bar.show(kept.steps, kept.epochs, kept.reports)
     except KeyboardInterrupt:
-        kept = kept._replace(stopped="interrupted")
+        kept = kept._replace(state=_undrawn(kept.state), stopped="interrupted")
     except BaseException as error:
+        kept = kept._replace(state=_undrawn(kept.state))
         if kept.steps or isinstance(error, DivergenceError):
             _hand_over(error, kept, whole)
             _save(path, kept)
@@ -262,6 +259,18 @@ def _watched(
     ended = kept.stopped != "interrupted"
     chosen = kept.best.state if ended and kept.best is not None else kept.state
     return (chosen if whole else chosen.model), _history(kept)
+
+
+def _undrawn(state: TrainState) -> TrainState:
+    """The state with keys that count as not drawn from: what drew from them is taken again."""
+    return jax.tree.map(
+        lambda leaf: (
+            jax.random.clone(leaf)
+            if jnp.issubdtype(jnp.result_type(leaf), jax.dtypes.prng_key)
+            else leaf
+        ),
+        state,
+    )
 
 
 def _hand_over(error: Any, kept: Kept, whole: bool) -> None:
@@ -277,6 +286,7 @@ def _save(path: PathLike | None, kept: Kept) -> None:
 
 
 def _history(kept: Kept) -> History:
-    names = dict.fromkeys(name for report in kept.reports for name in report)
-    columns = {name: [report.get(name, math.nan) for report in kept.reports] for name in names}
+    reports = kept.reports[: kept.epochs]
+    names = dict.fromkeys(name for report in reports for name in report)
+    columns = {name: [report.get(name, math.nan) for report in reports] for name in names}
     return History(columns, kept.stopped, None if kept.best is None else kept.best.epoch)

@@ -47,9 +47,9 @@ class Bar:
             if self.opens:
                 self.log.close()
 
-    def show(self, steps: int, reports: Sequence[dict[str, float]]) -> None:
-        """Shows how many steps were taken and the numbers of the last epoch."""
-        new = len(reports) > self.shown
+    def show(self, steps: int, epochs: int, reports: Sequence[dict[str, float]]) -> None:
+        """Shows how many steps were taken and the numbers of the last epoch that ended."""
+        new = epochs > self.shown
         numbers = {n: f"{v:.4g}" for n, v in reports[-1].items() if n != "seconds"} if new else {}
         if self.bar is not None:
             if new:
@@ -57,10 +57,10 @@ class Bar:
             self.bar.update(steps - self.steps)
         if self.log is not None and new:
             told = "  ".join(f"{name} {number}" for name, number in numbers.items())
-            self.line = f"epoch {len(reports)}/{self.epochs}  {told}"
+            self.line = f"epoch {epochs}/{self.epochs}  {told}"
             if time.monotonic() - self.time >= SECONDS:
                 self._write()
-        self.steps, self.shown = steps, len(reports)
+        self.steps, self.shown = steps, epochs
 
     def _write(self) -> None:
         """Writes the newest line that was not written yet."""

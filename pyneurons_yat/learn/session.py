@@ -13,8 +13,8 @@ from jax.tree_util import keystr, tree_flatten_with_path
 from ..core import partition
 from ..ops.checks import check_choice, check_flag, check_sizes
 from .batches import Arrays, Stream
-from .epochs import Pass, Work, passes
-from .evaluate import Evaluation
+from .epochs import Work, passes
+from .evaluate import Evaluation, evaluation
 from .metrics import told
 from .objective import Sums, started
 from .recipe import Recipe, validated
@@ -71,17 +71,15 @@ class Plan(NamedTuple):
     Attributes:
         recipe: What is static.
         data: The batches.
-        over: The pass over them.
-        epochs: How many passes.
-        validation: What is measured after each.
+        epochs: How many passes over them.
+        held_out: The batches of the validation set, if there is one.
         until: What is decided after each.
     """
 
     recipe: Recipe
     data: Arrays | Stream
-    over: Pass
     epochs: int
-    validation: Evaluation | None
+    held_out: Arrays | Stream | None
     until: Until
 
 
@@ -98,14 +96,16 @@ class Kept(NamedTuple):
 
     Attributes:
         state: The last state of which all numbers were finite.
-        reports: The report of every epoch that ended.
+        reports: The report of every epoch that ended, and perhaps of later ones.
+        epochs: How many epochs ended.
         steps: How many steps were taken.
         best: The best epoch, where one is looked for.
         stopped: Why the run ends early.
     """
 
     state: TrainState
-    reports: tuple[Report, ...] = ()
+    reports: list[Report]
+    epochs: int = 0
     steps: int = 0
     best: Best | None = None
     stopped: str | None = None
@@ -133,11 +133,6 @@ def until_of(callback: Any, monitor: str | None, patience: int | None, maximize:
     return Until(callback, monitor, patience, maximize)
 
 
-def training_over(recipe: Recipe, state: TrainState, data: Arrays | Stream) -> Pass:
-    """Passes of training over data."""
-    return passes(recipe, Work(_train, _still_finite), data, (state, started(recipe)))
-
-
 def _train(recipe: Recipe, carry: Any, x: Any, y: Any) -> tuple[Any, Sums]:
     state, kept = carry
     state, kept, sums = take(recipe, state, kept, x, y)
@@ -153,19 +148,22 @@ def _still_finite(old: Any, new: Any) -> jax.Array:
 
 def run(plan: Plan, state: TrainState) -> Iterator[Kept]:
     """What a run has come to: after every piece of an epoch but the last, and after every epoch."""
-    kept, sound, begin = Kept(state), True, int(state.batch)
-    whole = plan.data.steps
+    kept, sound, begin = Kept(state, []), True, int(state.batch)
+    recipe, whole, held_out = plan.recipe, plan.data.steps, plan.held_out
+    over = passes(recipe, Work(_train, _still_finite), plan.data, (state, started(recipe)))
+    validation = None if held_out is None else evaluation(recipe, state.model, held_out)
     begin = 0 if whole is not None and begin >= whole else begin
     for epoch in range(plan.epochs):
         start, seen, sizes = time.perf_counter(), [], []
-        carry = state, started(plan.recipe)
-        for piece in plan.over(carry, begin, _order(plan.data, state, begin)):
+        carry = state, started(recipe)
+        for piece in over(carry, begin, _order(plan.data, state, begin)):
             carry, sound = piece.carry, piece.sound
             state = carry[0]
             columns = columns_of(piece.seen)
             if state.loss_scale is None:
                 _refuse_nonfinite("loss", epoch, columns, begin + len(sizes), whole)
-            seen, sizes = [*seen, *piece.seen], [*sizes, *piece.sizes]
+            seen += piece.seen
+            sizes += piece.sizes
             kept = kept._replace(steps=kept.steps + len(piece.sizes))
             if piece.done != whole:
                 kept = kept._replace(state=state if sound else kept.state)
@@ -178,9 +176,10 @@ def run(plan: Plan, state: TrainState) -> Iterator[Kept]:
         state, begin = state._replace(batch=jnp.int32(0)), 0
         report = _report(plan, epoch, columns_of(seen), sizes, carry[1])
         report["seconds"] = time.perf_counter() - start
-        if plan.validation is not None:
-            report |= _validate(plan.validation, epoch, state)
-        kept = kept._replace(state=state if sound else kept.state, reports=(*kept.reports, report))
+        if validation is not None:
+            report |= _validate(validation, epoch, state)
+        kept.reports.append(report)
+        kept = kept._replace(state=state if sound else kept.state, epochs=epoch + 1)
         kept = _decided(plan.until, kept, epoch, state)
         yield kept
         if kept.stopped is not None:

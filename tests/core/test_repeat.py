@@ -187,3 +187,12 @@ def test_the_program_does_not_grow_with_depth():
 def test_errors(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_there_are_no_more_copies_than_there_are():
+    """JAX takes the last entry of an array for any that is beyond."""
+    model = pn.repeat(pn.Linear, 3)(jax.random.key(0), 2, 2)
+    np.testing.assert_array_equal(model[-1].kernel, model.each.kernel[2])
+    for index in (3, -4, 10):
+        with pytest.raises(IndexError, match="3 Linear"):
+            model[index]

@@ -90,7 +90,7 @@ def test_ties_compose_with_reparam_jit_and_vmap():
 @pytest.mark.parametrize(
     ("mapping", "error", "message"),
     [
-        ({"['out'].kernels": "['in'].kernel"}, ValueError, "tie: no place"),
+        ({"['out'].kernels": "['in'].kernel"}, ValueError, "tie: a filter must fit something"),
         ({"['out'].kernel": "['in'].bias"}, ValueError, "shapes"),
         ({"['out'].kernel": "['out'].kernel"}, ValueError, "is a target"),
         ({"['out']": "['in']", "['out'].bias": "['in'].bias"}, ValueError, "is a target"),
@@ -123,3 +123,23 @@ def test_streams_are_independent_and_do_not_depend_on_each_other():
 def test_streams_want_different_names(names, error):
     with pytest.raises(error, match="streams"):
         pn.streams(jax.random.key(0), *names)
+
+
+def test_plain_paths_and_filters_say_what_is_tied():
+    keys = jax.random.split(jax.random.key(0), 3)
+    blocks = {f"b{i}": pn.Linear(key, 3, 3) for i, key in enumerate(keys)}
+    model = pn.sequential({"in": pn.Linear(jax.random.key(1), 3, 3), **blocks})
+    full = pn.tie(model, {"['b0'].kernel": "['in'].kernel"})
+    plain = pn.tie(model, {"b0.kernel": "in.kernel"})
+    assert jax.tree.structure(plain) == jax.tree.structure(full)
+    every = pn.tie(model, {"b*kernel": "b1.kernel"})
+    assert [path for path in map(str, every.params) if every[path].kernel is None] == ["b0", "b2"]
+    expected = x = np.linspace(-1, 1, 6).reshape(2, 3)
+    for name in ("in", "b0", "b1", "b2"):
+        kernel = model["b1" if name != "in" else "in"].kernel
+        expected = expected @ np.asarray(kernel, np.float64) + np.asarray(model[name].bias)
+    np.testing.assert_allclose(every(x), expected, rtol=1e-5)
+    both = pn.tie(model, {lambda path, leaf: path.endswith("bias"): "in.bias"})
+    assert pn.count(both) == 4 * 9 + 3
+    with pytest.raises(ValueError, match=r"tie: a filter must fit something, got '\*krenel'"):
+        pn.tie(model, {"*krenel": "in.kernel"})

@@ -1,14 +1,24 @@
 """Transforms of parameters, for `reparam`, that have parameters or state of their own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from numbers import Real
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from ...core import Layer, Parametrise, Pattern, bind, parametrise
+from ...core import (
+    Filter,
+    Layer,
+    Model,
+    Parametrise,
+    bind,
+    leaves_by_path,
+    matching,
+    parametrise,
+    where,
+)
 from ...ops.dtypes import accumulator
 from .transforms import extent, lengths, unit
 
@@ -32,7 +42,7 @@ def _from_normed(params: Normed) -> jax.Array:
 WEIGHT_NORM = bind("WeightNorm", _normed, _from_normed)
 
 
-def weight_norm(pattern: Pattern = "*kernel") -> Parametrise:
+def weight_norm(pattern: Filter = "*kernel") -> Parametrise:
     """Weights as a length and a direction per output, each trained by itself: w = g v / |v|.
 
     Args:
@@ -114,7 +124,7 @@ SPECTRAL_NORM: Layer = bind(
 )
 
 
-def spectral_norm(pattern: Pattern = "*kernel") -> Parametrise:
+def spectral_norm(pattern: Filter = "*kernel") -> Parametrise:
     """Divides a weight matrix by its largest singular value.
 
     The singular vectors are kept beside it. Every training-time call moves them by one step of the
@@ -156,35 +166,62 @@ class Masked(NamedTuple):
 class Mask:
     """Creates `Masked`."""
 
-    keep: float | Callable[[jax.Array], jax.Array]
+    keep: float | Callable[..., Any]
 
     def __call__(self, array: jax.Array) -> Masked:
         """The array, and the mask that `keep` makes of it."""
         if callable(self.keep):
-            keep = jnp.asarray(self.keep(array))
-        else:
-            keep = jnp.abs(array) >= jnp.quantile(jnp.abs(array), 1 - self.keep)
-        if keep.shape != array.shape or keep.dtype != jnp.bool_:
-            raise ValueError(
-                f"mask: keep must give booleans of shape {array.shape}, got {keep.dtype} of shape "
-                f"{keep.shape}"
-            )
-        return Masked(array, keep)
+            return _masked("what keep returns", array, self.keep(array))
+        return Masked(array, jnp.abs(array) >= jnp.quantile(jnp.abs(array), 1 - self.keep))
+
+
+def _masked(what: str, array: jax.Array, keep: Any) -> Masked:
+    keep = jnp.asarray(keep)
+    if keep.shape != array.shape or keep.dtype != jnp.bool_:
+        kind = TypeError if keep.shape == array.shape else ValueError
+        raise kind(
+            f"mask: {what} must be booleans of shape {array.shape}, got {keep.dtype} of shape "
+            f"{keep.shape}"
+        )
+    return Masked(array, keep)
 
 
 def _from_masked(params: Masked) -> jax.Array:
     return jnp.where(params.keep, params.value, 0)
 
 
-def mask(
-    keep: float | Callable[[jax.Array], jax.Array], pattern: Pattern = "*kernel"
-) -> Parametrise:
+@dataclass(frozen=True)
+class Given(Parametrise):
+    """What `mask` returns for masks that are given: they go to the leaves of the model."""
+
+    masks: tuple[tuple[Filter, Any], ...]
+
+    def prepared(self, params: Any) -> Any:
+        """The parameters with the masks beside the arrays that they are for."""
+        leaves, structure = jax.tree.flatten(params)
+        for one, keep in self.masks:
+            for i in matching(one, params):
+                if isinstance(leaves[i], Model):
+                    raise ValueError(
+                        f"mask: keep must hold one mask for an array, got two by {one!r}"
+                    )
+                leaves[i] = Model(self.layer, _masked(f"the mask of {one!r}", leaves[i], keep))
+        return jax.tree.unflatten(structure, leaves)
+
+    def settled(self) -> Parametrise:
+        """The transform without the masks. In a model that is made anew it keeps everything."""
+        return Parametrise(self.layer, where(*(one for one, _ in self.masks)))
+
+
+def mask(keep: Any, pattern: Filter | None = None) -> Parametrise:
     """Weights of which some are 0 and stay so: pruning, and connections that are not there.
 
     Args:
         keep: The share of each array to keep, those of largest magnitude; or a function from an
-            array to booleans of its shape.
-        pattern: Which arrays, as for `cast`.
+            array to booleans of its shape; or the masks themselves, for a model: booleans, as a
+            mapping from paths and patterns such as `"hidden.kernel"` to masks, or a tree of the
+            structure of the model, with holes or `None` where nothing is masked.
+        pattern: Which arrays, as for `cast`, where `keep` does not say it; by default `"*kernel"`.
 
     Returns:
         A transform for `reparam`. In the place of an array stand `value` and `keep`; the latter is
@@ -194,7 +231,9 @@ def mask(
         0 where the mask is False.
 
     Raises:
-        ValueError: If the share is not between 0 and 1, or the function gives something else.
+        TypeError: If `keep` is none of these, a mask is not boolean, or a pattern comes with masks
+            that say themselves what they are for.
+        ValueError: If the share is not between 0 and 1, or a mask has another shape than its array.
 
     Example:
         >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
@@ -202,7 +241,37 @@ def mask(
         >>> pruned = pn.reparam(model, pn.mask(0.2))
         >>> int((pruned(jnp.eye(10)) != 0).sum())
         20
+        >>> triangular = pn.reparam(model, pn.mask({"kernel": jnp.tri(10, dtype=bool)}))
+        >>> int((triangular(jnp.eye(10)) != 0).sum())
+        55
     """
-    if not callable(keep) and not (isinstance(keep, Real) and 0 <= keep <= 1):
-        raise ValueError(f"mask: keep must be between 0 and 1 or a function, got {keep!r}")
-    return parametrise(bind("Mask", Mask(keep), _from_masked), pattern)
+    one: Filter = "*kernel" if pattern is None else pattern
+    if callable(keep) and not isinstance(keep, Model):
+        return _by(Mask(keep), one)
+    if isinstance(keep, Real) and not isinstance(keep, bool):
+        share = float(keep)
+        if not 0 <= share <= 1:
+            raise ValueError(f"mask: keep must be a share between 0 and 1, got {share}")
+        return _by(Mask(share), one)
+    masks = _by_filter("", keep)
+    if not masks or not all(hasattr(leaf, "dtype") for _, leaf in masks):
+        raise TypeError(
+            f"mask: keep must be a share, a function or masks, got a {type(keep).__name__}"
+        )
+    if pattern is not None and masks[0][0]:
+        raise TypeError("mask: pattern must be left out where masks say what they are for")
+    named = tuple((path or one, leaf) for path, leaf in masks)
+    return Given(_by(Mask(1.0), one).layer, one, named)
+
+
+def _by(create: Mask, pattern: Filter) -> Parametrise:
+    return parametrise(bind("Mask", create, _from_masked), pattern)
+
+
+def _by_filter(path: str, masks: Any) -> list[tuple[str, Any]]:
+    """The masks of a mapping, of a tree, or of a mapping of trees, each with what it is for."""
+    if not isinstance(masks, Mapping) or not all(isinstance(key, str) for key in masks):
+        return [(path + below, leaf) for below, leaf in leaves_by_path(masks)]
+    dots = {key: "." if path and key[:1] not in ".[" else "" for key in masks}
+    pairs = [(path + dots[key] + key, inner) for key, inner in masks.items()]
+    return [found for place, inner in pairs for found in _by_filter(place, inner)]

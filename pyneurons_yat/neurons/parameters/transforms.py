@@ -11,22 +11,22 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from ...core import OnLeaves, Pattern, matching
+from ...core import Filter, OnLeaves, Selective, matching
 from ...ops import dropout, vjp
 from ...ops.checks import SHARE, check_numbers, is_known, told
 from ...ops.dtypes import accumulator
 
 
-def cast(dtype: DTypeLike, pattern: Pattern = "*") -> OnLeaves:
+def cast(dtype: DTypeLike, pattern: Filter = "*") -> OnLeaves:
     """Computes with parameters of another dtype; what is stored and trained stays as it is.
 
     Layers return the promoted dtype of x and parameters: give x in the dtype too. Running
-    statistics are moved in the dtype as well, unless the pattern leaves them out.
+    statistics are moved in the dtype as well, unless the filter leaves them out: `"params"` does.
 
     Args:
         dtype: A floating dtype, such as `jax.numpy.bfloat16`.
-        pattern: Which arrays: the text of a path in which `*` stands for anything, or a predicate
-            of path and array.
+        pattern: Which floating arrays, a filter as for `partition`: a path, a pattern such as
+            `"*kernel"`, a role, a predicate of path and array.
 
     Returns:
         A transform for `reparam`.
@@ -52,7 +52,7 @@ def _cast(array: jax.Array, dtype: Any) -> jax.Array:
     return array.astype(dtype)
 
 
-def stop(pattern: Pattern = "*") -> OnLeaves:
+def stop(pattern: Filter = "*") -> OnLeaves:
     """Lets no gradient through to parameters.
 
     An optimiser with weight decay still moves them: `freeze` leaves them out altogether.
@@ -75,7 +75,7 @@ def stop(pattern: Pattern = "*") -> OnLeaves:
     return OnLeaves(jax.lax.stop_gradient, pattern)
 
 
-def positive(pattern: Pattern = "*kernel") -> OnLeaves:
+def positive(pattern: Filter = "*kernel") -> OnLeaves:
     """Makes parameters positive, by softplus.
 
     Args:
@@ -96,7 +96,7 @@ def positive(pattern: Pattern = "*kernel") -> OnLeaves:
     return OnLeaves(jax.nn.softplus, pattern)
 
 
-def unit_norm(pattern: Pattern = "*kernel") -> OnLeaves:
+def unit_norm(pattern: Filter = "*kernel") -> OnLeaves:
     """Scales the weights of each output to a length of 1.
 
     Args:
@@ -151,7 +151,7 @@ def unit(array: jax.Array) -> jax.Array:
     return (scaled / _length(scaled)).astype(array.dtype)
 
 
-def ternary(pattern: Pattern = "*kernel") -> OnLeaves:
+def ternary(pattern: Filter = "*kernel") -> OnLeaves:
     """Weights of three values per output, -s, 0 and s, with the gradient of the weights themselves.
 
     Weights below 0.7 of the mean magnitude become 0; s is the mean magnitude of the others.
@@ -187,7 +187,7 @@ def _ternary(array: jax.Array) -> jax.Array:
     return jnp.where(kept, jnp.sign(array) * scale, 0)
 
 
-def quantize(bits: int = 8, pattern: Pattern = "*kernel") -> OnLeaves:
+def quantize(bits: int = 8, pattern: Filter = "*kernel") -> OnLeaves:
     """Weights rounded to whole multiples of a step per output, as integers of some bits store them.
 
         s = max |w| / (2^(bits - 1) - 1),    s round(w / s)
@@ -233,11 +233,11 @@ def _rounded(array: jax.Array, bits: int) -> jax.Array:
 
 
 @dataclass(frozen=True)
-class DropConnect:
+class DropConnect(Selective):
     """What `drop_connect` returns."""
 
     rate: float
-    pattern: Pattern
+    pattern: Filter
 
     def __call__(self, params: Any, *, key: jax.Array | None = None) -> Any:
         """The parameters; with a key, some of them 0."""
@@ -254,7 +254,7 @@ class DropConnect:
         )
 
 
-def drop_connect(rate: float, pattern: Pattern = "*kernel") -> DropConnect:
+def drop_connect(rate: float, pattern: Filter = "*kernel") -> DropConnect:
     """In training, sets weights to 0 at random; inference uses them all.
 
     Args:
