@@ -17,7 +17,7 @@ from .reparam import reparam
 from .repeat import repeat
 from .roles import grad, merge, partition, select, value_and_grad
 from .sequential import sequential
-from .signatures import options_of
+from .signatures import Size, options_of
 from .streams import streams
 from .summary import summary
 from .tie import tie
@@ -32,6 +32,7 @@ __all__ = [
     "OnLeaves",
     "Parametrise",
     "Selective",
+    "Size",
     "bake",
     "bind",
     "capture",

@@ -1,15 +1,17 @@
 """bind: from plain functions to a layer, or from parameters to a model."""
 
 from collections.abc import Callable, Mapping
+from inspect import getdoc
 from types import NoneType
 from typing import Any, overload
 
 from multipledispatch import Dispatcher
 
+from .docstrings import documented
 from .layer import Layer
 from .model import Model, made
 from .paths import normalise
-from .signatures import taken_by
+from .signatures import options_in, taken_by
 
 Function = Callable[..., Any]
 
@@ -48,7 +50,8 @@ def bind(*args: Any, **keywords: Any) -> Any:
         roles: A mapping from a path below the parameters to the role of the leaves there, such as
             `{"mean": "batch_stats"}`. By default an inexact array is `"params"`, any other
             `"buffers"`.
-        doc: What `help` shows for the layer; by default the docstring of `create`.
+        doc: What `help` shows for the layer; by default the docstring of `create`. What the
+            docstrings of `apply` and `observe` tell of their options is added.
         params: Any pytree that is not callable, or a model.
 
     Returns:
@@ -102,6 +105,9 @@ def _named(
     if observe is not None:
         _refuse_positional_key(name, observe)
     pairs = ((normalise(path), role) for path, role in (roles or {}).items())
+    calls = [apply] if observe is None else [apply, observe]
+    options = [p.name for call in calls for p in options_in(call) if p.name != "key"]
+    doc = documented(doc or getdoc(create), calls, options, "Options of the call")
     return Layer(name, create, apply, observe, tuple(sorted(pairs, reverse=True)), doc)
 
 

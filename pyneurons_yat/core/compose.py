@@ -100,7 +100,9 @@ def _compose_named(name: str, layer: Layer, *functions: Function, doc: str | Non
                 f"compose: {name} wants plain functions after its layer, but a "
                 f"{type(function).__name__} came; put models one after another with sequential"
             )
-    return Layer(name, layer.create, Composed(layer, functions), None, layer.roles, doc)
+    return Layer(
+        name, layer.create, Composed(layer, functions), None, layer.roles, doc or layer.doc
+    )
 
 
 @_compose.register(Layer, [Callable])

@@ -14,6 +14,7 @@ from .model import Model, made, noting
 from .signatures import (
     Parameter,
     Wrapping,
+    fixed_by,
     listed,
     options_in,
     route,
@@ -113,6 +114,11 @@ class Layer(Wrapping):
         """The options that `apply` takes, and whether it takes any."""
         taken = taken_by(self.apply)
         return taken.keywords, taken.anything
+
+    @cached_property
+    def fixed(self) -> frozenset[str]:
+        """The options of `apply` that are settled when a model is made."""
+        return fixed_by(self.apply)
 
     def __getstate__(self) -> dict[str, Any]:
         """The fields: what is computed from them is computed again."""

@@ -145,6 +145,8 @@ class Model:
         layer = self.layer
         names, anything = layer.taken
         static = {name: value for name, value in self.static if anything or name in names}
+        if options:
+            _refuse_changed(layer, static, options)
         try:
             with jax.named_scope(layer.name):
                 return layer.apply(self.params, *args, **{**static, **options})
@@ -204,6 +206,16 @@ class Model:
         from .description import drawn
 
         return drawn(self)
+
+
+def _refuse_changed(layer: Any, static: dict[str, Any], options: dict[str, Any]) -> None:
+    """Refuses, at a call, another value of an option that is settled when a model is made."""
+    for name in layer.fixed & options.keys() & static.keys():
+        if options[name] != static[name]:
+            raise ValueError(
+                f"{layer.name}: {name} must be {static[name]} as when the model was made, got "
+                f"{options[name]!r}; make another model"
+            )
 
 
 _set_children = Model._children.__set__

@@ -20,7 +20,7 @@ from .calls import Missing, is_given, rests
 from .filters import leaf_places
 from .freezing import FROZEN, frozen_models
 from .layer import Around, Layer, Parametrization
-from .model import Model, map_below
+from .model import Model, map_below, models
 from .paths import within
 from .signatures import Wrapping, shown, taken_by, takes_key
 
@@ -280,6 +280,11 @@ class Trained(Wrapping):
 
     def signature(self) -> Signature:
         return taken_by(self.function).signature
+
+
+def in_training(tree: Any) -> bool:
+    """Whether a tree holds a model that draws or moves, because a `training` surrounds it."""
+    return any("before" in model.layer.__dict__ for _, model in models(tree))
 
 
 def disarmed(tree: Any) -> Any:

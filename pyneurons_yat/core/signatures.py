@@ -3,14 +3,24 @@
 import inspect
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Any, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
+
+from .docstrings import documented
 
 OPTIONS = "options of the call: "
 
 Function = Callable[..., Any]
 Decorated = TypeVar("Decorated", bound=Function)
 Parameter = inspect.Parameter
+
+
+class Fixed:
+    """Marks, in an annotation, an option of the call that is settled when a model is made."""
+
+
+Size = Annotated[int, Fixed]
+"""The annotation of an option of `apply` for which the parameters were made, such as `heads`."""
 
 
 class Wrapping:
@@ -96,6 +106,12 @@ def with_options(signature: inspect.Signature, more: Iterable[Parameter]) -> ins
     return signature.replace(parameters=[*own, *named, *rest])
 
 
+def fixed_by(function: Function | None) -> frozenset[str]:
+    """The options of a function that are settled when a model is made."""
+    marked = ((p.name, getattr(p.annotation, "__metadata__", ())) for p in options_in(function))
+    return frozenset(name for name, marks in marked if Fixed in marks)
+
+
 def options_in(function: Function | None) -> list[Parameter]:
     """The keyword-only parameters of a function, and its `**options` if it has them."""
     kinds = Parameter.KEYWORD_ONLY, Parameter.VAR_KEYWORD
@@ -108,14 +124,16 @@ def options_of(
     """Declares what the `**options` of a function are: keyword-only parameters of others.
 
     A function that passes options through need not name them. `inspect.signature`, `help`, tab
-    completion, `bind` and errors see them all the same.
+    completion, `bind` and errors see them all the same. What the docstrings of the others tell of
+    its arguments, and its own does not, is added.
 
     Args:
         *functions: Whose keyword-only parameters the options are.
         without: Names of those that are not passed through.
 
     Returns:
-        A decorator, which only sets `__signature__`. What the function itself names goes first.
+        A decorator, which only sets `__signature__` and `__doc__`. What the function itself names
+        goes first.
 
     Example:
         >>> import inspect, pyneurons_yat as pn
@@ -131,9 +149,17 @@ def options_of(
         passed = [p for f in functions for p in options_in(f) if p.name not in left_out]
         signature = with_options(inspect.signature(function), passed)
         function.__signature__ = signature  # pyright: ignore[reportFunctionMemberAccess]
+        function.__doc__ = documented(function.__doc__, functions, signature.parameters)
         return function
 
     return declare
+
+
+def divided(function: Function, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Those of some options that a function names, and the others."""
+    names = taken_by(function).keywords
+    own = {name: value for name, value in options.items() if name in names}
+    return own, {name: value for name, value in options.items() if name not in names}
 
 
 def route(layer: Any, args: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[Any, Any]:
