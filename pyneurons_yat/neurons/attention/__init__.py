@@ -1,10 +1,10 @@
 """Layers of attention, and the cache with which they decode.
 
-Data meets `heads` first: heads, positions and the cache. `multi_head` scores by dot products,
-`yat_multi_head` by Yat products, `yat_self` without projections of queries and keys.
+Data meets `heads` first, heads and positions, and `cache` in decoding. `multi_head` scores by dot
+products, `yat_multi_head` by Yat products, `yat_self` without projections of queries and keys.
 """
 
-from .heads import AttentionCache, attention_cache, check_dropout, decode
+from .cache import AttentionCache, attention_cache, decode
 from .multi_head import MultiHeadAttention
 from .yat_multi_head import YatMultiHeadAttention
 from .yat_self import YatSelfAttention
@@ -15,6 +15,5 @@ __all__ = [
     "YatMultiHeadAttention",
     "YatSelfAttention",
     "attention_cache",
-    "check_dropout",
     "decode",
 ]

@@ -1,28 +1,40 @@
-"""What the attention layers share: heads, positions, and the cache of decoding.
+"""What the attention layers share: their parts, and the course that their inputs take.
 
 Letters: *B batch axes, T queries, S keys, N heads, K key and value heads, H head size.
 """
 
-import math
-import numbers
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jax.typing import ArrayLike, DTypeLike
 
-from ...core import Model, observe, sequential
-from ...core.calls import split_key
-from ...ops import rotary
-from ...ops.checks import check_index, check_sizes
-from ...ops.dtypes import narrow
+from ...core import Model, Size, options_of, sequential
+from ...core.signatures import divided
+from ...ops import rotary as turned
+from ...ops.attention import dropped_attention
+from ...ops.checks import PART, check_choice, check_flag, check_key, check_numbers, check_sizes
+from ..dense import Linear
+from .cache import AttentionCache, check_cache, extended, or_nan
 
 Projection = Callable[..., Model]
-Call = Callable[[Any, Any], tuple[Any, Any]]
-ROTATIONS = {"half": False, "interleaved": True}
+ROTATIONS = {None: None, "half": False, "interleaved": True}
+
+
+class Kind(NamedTuple):
+    """One kind of attention: what computes it, and what forms the weights that dropout acts on.
+
+    A query sees the keys up to its own position; with `before`, so many positions less.
+    """
+
+    layer: str
+    attend: Callable[..., jax.Array]
+    weigh: Callable[..., jax.Array]
+    before: int = 0
 
 
 class Positions(NamedTuple):
@@ -34,46 +46,74 @@ class Positions(NamedTuple):
     positions: ArrayLike | None
 
 
-class AttentionCache(NamedTuple):
-    """Keys and values of the tokens so far, with room for more: what `decode` carries.
+# ----------------------------------------------------------------------------------- creation
 
-    Attributes:
-        key: (*B, length, K, H), normalised and rotated as they are used.
-        value: (*B, length, K, V).
-        index: How many tokens are in it; int32.
 
-    Example:
-        >>> import jax, pyneurons_yat as pn
-        >>> model = pn.MultiHeadAttention(jax.random.key(0), 8, 8, heads=2)
-        >>> cache = pn.attention_cache(model, (), 16)
-        >>> cache.key.shape, int(cache.index)
-        ((16, 2, 4), 0)
+def attention_parts(
+    layer: str,
+    key: jax.Array,
+    inputs: int,
+    outputs: int,
+    only: tuple[str, ...] = ("query", "key", "value", "output"),
+    *,
+    heads: Size,
+    kv_heads: int | None = None,
+    qkv_features: int | None = None,
+    kv_inputs: int | None = None,
+    use_bias: bool = True,
+    normalize_qk: bool | Callable[[int], Model] = False,
+    projection: Projection = Linear,
+    dropout: float = 0.0,
+    dtype: DTypeLike = jnp.float32,
+) -> tuple[dict[str, Any], int]:
+    """The projections and norms of an attention layer by name, and its head size.
+
+    Args:
+        layer: What errors call it.
+        key: A PRNG key.
+        inputs: Features of the queries' inputs, at least 1.
+        outputs: Features of y, at least 1.
+        only: Which projections to make.
+        heads: N, a divisor of qkv_features.
+        kv_heads: K, a divisor of N: each key head serves N / K query heads (grouped-query
+            attention; 1 is multi-query). N by default.
+        qkv_features: N H, the width of all query heads together; `inputs` by default.
+        kv_inputs: Features of the keys' and values' inputs; `inputs` by default.
+        use_bias: Whether the projections have a bias.
+        normalize_qk: Whether each head's queries and keys are normalised, before they are rotated.
+            True: to length 1, without parameters. Or a layer that is called with H, such as
+            `RMSNorm` or `LayerNorm`, one model for the queries and one for the keys.
+        projection: What makes the projections: a layer, called as
+            `projection(key, inputs, outputs, use_bias=..., dtype=...)`. `YatDense` is one;
+            `functools.partial(Linear, kernel_init=...)` will do.
+        dropout: In training, the probability of dropping a weight, from 0 to below 1. A weight is
+            set to 0 or divided by 1 - dropout after it was normalised, independently for every
+            entry of (*B, N, T, S). The weights are then formed, which the call without dropout may
+            avoid, for 128 queries at a time, and formed again in the reverse pass: 128 N S numbers
+            per batch entry.
+        dtype: The dtype of the parameters.
     """
-
-    key: jax.Array
-    value: jax.Array
-    index: jax.Array
-
-
-def unit(x: jax.Array) -> jax.Array:
-    """Vectors of length 1 along the last axis; 0 stays 0."""
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-    square = jnp.sum(jnp.square(wide), -1, keepdims=True)
-    return (wide * jax.lax.rsqrt(jnp.maximum(square, 1e-24))).astype(x.dtype)
-
-
-def created_norms(normalize_qk: bool | Callable[[int], Model], size: int) -> tuple[Any, Any]:
-    """The models that normalise queries and keys, each over its head; None for none."""
-    if normalize_qk is False:
-        return None, None
-    if normalize_qk is True:
-        return sequential(unit), sequential(unit)
-    if not callable(normalize_qk):
-        raise TypeError(
-            "attention: normalize_qk must be True, False, or a function that makes a model of a "
-            f"head's size, got {normalize_qk!r}"
-        )
-    return normalize_qk(size), normalize_qk(size)
+    wide = inputs if qkv_features is None else qkv_features
+    kv_heads = heads if kv_heads is None else kv_heads
+    kv_inputs = inputs if kv_inputs is None else kv_inputs
+    check_sizes(layer, inputs=inputs, outputs=outputs, qkv_features=wide, kv_inputs=kv_inputs)
+    check_heads(layer, wide, heads, kv_heads)
+    check_flag(layer, use_bias=use_bias)
+    check_numbers(layer, PART, static=True, dropout=dropout)
+    size = wide // heads
+    ends = (
+        (inputs, wide),
+        (kv_inputs, kv_heads * size),
+        (kv_inputs, kv_heads * size),
+        (wide, outputs),
+    )
+    names, keys = ("query", "key", "value", "output"), jax.random.split(key, 4)
+    made = {
+        name: projection(one, *sizes, use_bias=use_bias, dtype=dtype) if name in only else None
+        for name, one, sizes in zip(names, keys, ends, strict=True)
+    }
+    norms = created_norms(layer, normalize_qk, size)
+    return {**made, "query_norm": norms[0], "key_norm": norms[1]}, size
 
 
 def check_heads(layer: str, features: int, heads: int, kv_heads: int) -> None:
@@ -91,36 +131,103 @@ def check_heads(layer: str, features: int, heads: int, kv_heads: int) -> None:
         )
 
 
-def check_dropout(layer: str, dropout: float, key: Any) -> None:
-    """Refuses a rate out of range, and a rate without a key."""
-    if not isinstance(dropout, numbers.Real) or not 0 <= dropout < 1:
-        raise ValueError(f"{layer}: dropout must be a number in [0, 1), got {dropout}")
-    if dropout and key is None:
-        raise ValueError(
-            f"{layer}: dropout={dropout} draws, so it needs a key, but none came; call "
-            "observe(model, x, key=key), or observe(model, x, dropout=0.0) to drop nothing"
+def unit(x: jax.Array) -> jax.Array:
+    """Vectors of length 1 along the last axis; 0 stays 0."""
+    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    square = jnp.sum(jnp.square(wide), -1, keepdims=True)
+    return (wide * jax.lax.rsqrt(jnp.maximum(square, 1e-24))).astype(x.dtype)
+
+
+def created_norms(
+    layer: str, normalize_qk: bool | Callable[[int], Model], size: int
+) -> tuple[Model | None, Model | None]:
+    """The models that normalise queries and keys, each over its head; None for none."""
+    if normalize_qk is False:
+        return None, None
+    if normalize_qk is True:
+        return sequential(unit), sequential(unit)
+    if not callable(normalize_qk):
+        raise TypeError(
+            f"{layer}: normalize_qk must be True, False, or a function that makes a model of a "
+            f"head's size, got {normalize_qk!r}"
         )
+    return normalize_qk(size), normalize_qk(size)
 
 
-def infer(part: Any, x: Any) -> tuple[Any, Any]:
-    """Calls a part as in inference; what is absent changes nothing."""
-    return (x if part is None else part(x)), part
+# ----------------------------------------------------------------------------------- the call
 
 
-def train(keys: Iterator[Any]) -> Call:
-    """A function that calls a part as in training, with a key of its own."""
+@options_of()
+def attended(
+    kind: Kind,
+    params: Any,
+    inputs: tuple[Any, Any, Any],
+    *,
+    heads: Size,
+    bias: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    is_causal: bool = False,
+    rotary: str | None = None,
+    rotary_base: ArrayLike = 10000.0,
+    offset: ArrayLike = 0,
+    positions: ArrayLike | None = None,
+    dropout: float = 0.0,
+    key: jax.Array | None = None,
+    cache: AttentionCache | None = None,
+    **options: Any,
+) -> Any:
+    """The common course: project, normalise, rotate, remember, attend, project back.
 
-    def call(part: Any, x: Any) -> tuple[Any, Any]:
-        key = next(keys)
-        return (x, part) if part is None else observe(part, x, key=key)
+    Args:
+        kind: Which attention.
+        params: The parts, by the names of `attention_parts`.
+        inputs: Those of queries, keys and values; the last two may be None.
+        heads: N, as when the model was made.
+        bias: Broadcasts to (*B, N, T, S) and is added to the scores. Where it is -inf, a query does
+            not see a key.
+        mask: Booleans that broadcast to (*B, N, T, S), True where a query sees a key. A query that
+            sees none gets 0 for its heads.
+        is_causal: Whether query t sees only keys s <= t.
+        rotary: None, "half" or "interleaved": rotary positions, see the function `rotary`.
+        rotary_base: The base of the angles, as for `rotary`.
+        offset: The position of the first query and, in self attention, of the first key; keys of
+            other inputs stand at 0 to S - 1.
+        positions: The positions of the queries and, in self attention, of the keys, instead.
+        dropout: In training, the probability of dropping a weight.
+        key: A PRNG key, as it comes in training; without one nothing is dropped.
+        cache: See `decode`, which is how to use it.
+        **options: Those of the functions of the kind.
 
-    return call
+    Returns:
+        y (*B, T, outputs); with a cache, y and the cache.
+    """
+    layer, alone = kind.layer, inputs[1] is None
+    check_numbers(layer, PART, static=True, dropout=dropout)
+    check_flag(layer, is_causal=is_causal)
+    place = Positions(rotary, rotary_base, offset, positions)
+    attend = partial(_responding(kind, dropout, key, options), bias=bias, mask=mask)
+    q, k, v = projected(params, three(layer, *inputs), heads)
+    q, k = placed(layer, place, q, k, cache, alone)
+    if cache is None:
+        y = attend(q, k, v, is_causal=is_causal, query_offset=-kind.before)
+        return _joined(params, y)
+    check_cache(layer, cache, k, alone)
+    after = extended(cache, k, v)
+    first = cache.index - kind.before
+    y = attend(q, after.key, after.value, is_causal=True, query_offset=first)
+    y = y.astype(jnp.result_type(q, k, v))  # as without a cache, of another dtype
+    return or_nan(_joined(params, y), after), after
 
 
-def training(key: Any) -> tuple[Any, Call]:
-    """From one key: one for dropout, and the call of the parts of a layer."""
-    first, *keys = split_key(key, 7)
-    return first, train(iter(keys))
+def _responding(
+    kind: Kind, dropout: float, key: Any, options: dict[str, Any]
+) -> Callable[..., jax.Array]:
+    """The attention of queries, keys and values, its weights dropped or not."""
+    if key is None or not dropout:
+        return partial(kind.attend, **options)
+    check_key(kind.layer, key)
+    limits, of_weights = divided(dropped_attention, options)
+    return partial(dropped_attention, key, dropout, partial(kind.weigh, **of_weights), **limits)
 
 
 def three(layer: str, query: Any, key: Any, value: Any) -> tuple[Any, Any, Any]:
@@ -139,217 +246,46 @@ def three(layer: str, query: Any, key: Any, value: Any) -> tuple[Any, Any, Any]:
     return query, key, value
 
 
-def projected(params: Any, inputs: tuple[Any, Any, Any], heads: int, call: Call) -> tuple[Any, Any]:
-    """Queries, keys and values head by head, and the parameters after the call."""
-    (query, one), (key, two), (value, three) = (
-        call(part, x)
-        for part, x in zip((params.query, params.key, params.value), inputs, strict=True)
-    )
+def projected(params: Any, inputs: tuple[Any, Any, Any], heads: int) -> tuple[Any, Any, Any]:
+    """Queries, keys and values, head by head."""
+    parts = params.query, params.key, params.value
+    query, key, value = (_through(part, x) for part, x in zip(parts, inputs, strict=True))
     if query.shape[-1] % heads:
         raise ValueError(f"attention: {heads} heads do not divide {query.shape[-1]} features")
     query = _in_heads(query, heads)
     key = _in_heads(key, key.shape[-1] // query.shape[-1])
     value = _in_heads(value, key.shape[-2])
-    query, four = call(params.query_norm, query)
-    key, five = call(params.key_norm, key)
-    params = params._replace(query=one, key=two, value=three, query_norm=four, key_norm=five)
-    return (query, key, value), params
+    return _through(params.query_norm, query), _through(params.key_norm, key), value
+
+
+def _through(part: Model | None, x: jax.Array) -> jax.Array:
+    """What a part makes of x; one that is absent changes nothing."""
+    return x if part is None else part(x)
 
 
 def _in_heads(x: jax.Array, heads: int) -> jax.Array:
     return x.reshape((*x.shape[:-1], heads, x.shape[-1] // heads))
 
 
+def _joined(params: Any, y: jax.Array) -> jax.Array:
+    return params.output(y.reshape((*y.shape[:-2], y.shape[-2] * y.shape[-1])))
+
+
 def placed(layer: str, place: Positions, query: Any, key: Any, cache: Any, alone: bool) -> Any:
     """Queries and keys, rotated to their positions; keys of other inputs count from 0."""
+    check_choice(layer, "rotary", place.rotary, tuple(ROTATIONS))
     if place.rotary is None:
         if place.positions is not None or not (
-            isinstance(place.offset, numbers.Integral) and place.offset == 0
+            isinstance(place.offset, Integral) and place.offset == 0
         ):
             raise ValueError(
                 f"{layer}: positions and offset turn nothing without rotary; pass "
                 'rotary="half" or rotary="interleaved" as well'
             )
         return query, key
-    if place.rotary not in ROTATIONS:
-        wanted = " or ".join(map(repr, ROTATIONS))
-        raise ValueError(f"{layer}: rotary must be None, {wanted}, got {place.rotary!r}")
     turn = {"base": place.base, "interleaved": ROTATIONS[place.rotary]}
     offset, positions = place.offset, place.positions
     if cache is not None and positions is None:
         offset = offset + cache.index
     here = {"positions": positions, "offset": offset}
-    return rotary(query, **here, **turn), rotary(key, **(here if alone else {}), **turn)
-
-
-def attended(
-    layer: str,
-    params: Any,
-    inputs: tuple[Any, Any, Any],
-    respond: Callable[..., jax.Array],
-    call: Call,
-    *,
-    heads: int,
-    place: Positions,
-    is_causal: bool,
-    cache: AttentionCache | None = None,
-    before: int = 0,
-) -> tuple[Any, Any]:
-    """The common course: project, normalise, rotate, remember, `respond`, project back.
-
-    A query sees the keys up to its own position; with `before`, so many positions less.
-    """
-    alone = inputs[1] is None
-    inputs = three(layer, *inputs)
-    (query, key, value), params = projected(params, inputs, heads, call)
-    query, key = placed(layer, place, query, key, cache, alone)
-    if cache is None:
-        y = respond(query, key, value, is_causal=is_causal, query_offset=-before)
-    else:
-        _check_cache(layer, cache, key, alone)
-        offset = cache.index - before
-        cache = _extended(cache, key, value)
-        y = respond(query, cache.key, cache.value, is_causal=True, query_offset=offset)
-        y = y.astype(jnp.result_type(query, key, value))  # as without a cache, of another dtype
-    y, output = call(params.output, y.reshape((*y.shape[:-2], y.shape[-2] * y.shape[-1])))
-    if cache is None:
-        return y, params._replace(output=output)
-    outside = (cache.index < 0) | (cache.index > cache.key.shape[-3])
-    return jnp.where(outside, jnp.asarray(jnp.nan, y.dtype), y), cache
-
-
-def _check_cache(layer: str, cache: AttentionCache, key: jax.Array, alone: bool) -> None:
-    if not alone:
-        raise ValueError(f"{layer}: a cache is for self attention, but inputs_k came as well")
-    room, new = cache.key.shape, key.shape
-    if room[:-3] != new[:-3] or room[-2:] != new[-2:]:
-        raise ValueError(
-            f"{layer}: the cache must have keys of shape (*B, length, K, H) with the batch axes "
-            f"and heads of the new ones, {new}, got {room}; make it with "
-            f"attention_cache(model, {new[:-3]}, length)"
-        )
-    if np.shape(cache.index) != ():
-        raise ValueError(
-            f"{layer}: the index of a cache must be one number, got shape "
-            f"{np.shape(cache.index)}; for one index per entry, jax.vmap over caches"
-        )
-    check_index(layer, "the index of a cache", cache.index, 0, math.inf)
-    used = 0 if isinstance(cache.index, Tracer) else int(cache.index)
-    if used + new[-3] > room[-3]:
-        raise ValueError(
-            f"{layer}: the cache has room for {room[-3]} tokens and holds {used}, so {new[-3]} "
-            "more do not fit; make a longer one with attention_cache"
-        )
-
-
-def _extended(cache: AttentionCache, key: jax.Array, value: jax.Array) -> AttentionCache:
-    def put(room: jax.Array, new: jax.Array) -> jax.Array:
-        return jax.lax.dynamic_update_slice_in_dim(
-            room, narrow(new, room.dtype), cache.index, axis=-3
-        )
-
-    index = jnp.where(cache.index < 0, cache.index, cache.index + key.shape[-3])  # < 0 stays wrong
-    return AttentionCache(put(cache.key, key), put(cache.value, value), index)
-
-
-def attention_cache(
-    model: Model, batch_shape: tuple[int, ...], length: int, dtype: DTypeLike | None = None
-) -> AttentionCache:
-    """An empty cache, for `decode` with an attention layer.
-
-    Args:
-        model: A `MultiHeadAttention`, `YatMultiHeadAttention` or `YatSelfAttention` model.
-        batch_shape: The batch axes of the inputs to come, () for none.
-        length: How many tokens it has room for, at least 1.
-        dtype: Of the keys and values that are kept; by default that of the value kernel.
-
-    Returns:
-        An `AttentionCache` of zeros. Its size is batch * length * kv_heads * (H + V) numbers.
-
-    Raises:
-        TypeError: If the model is no attention layer, or the dtype is not floating.
-        ValueError: If length is below 1.
-
-    Example:
-        >>> import jax, pyneurons_yat as pn
-        >>> model = pn.YatMultiHeadAttention(jax.random.key(0), 8, 8, heads=4, kv_heads=2)
-        >>> pn.attention_cache(model, (3,), 10).key.shape
-        (3, 10, 2, 2)
-    """
-    heads = dict(model.static).get("heads") if isinstance(model, Model) else None
-    params: Any = getattr(model, "params", None)
-    if heads is None or not hasattr(params, "value") or not hasattr(params.value, "kernel"):
-        raise TypeError(
-            "attention_cache: model must be an attention layer whose value projection has a "
-            f"kernel, got {model.layer.name if isinstance(model, Model) else type(model).__name__}"
-        )
-    check_sizes("attention_cache", length=length)
-    kernel = _kernel(params.value)
-    wide = kernel.shape[0] if params.query is None else _kernel(params.query).shape[-1]
-    size = wide // heads
-    kv_heads = wide // size if params.key is None else _kernel(params.key).shape[-1] // size
-    dtype = jnp.dtype(kernel.dtype if dtype is None else dtype)
-    if not jnp.issubdtype(dtype, jnp.floating):
-        raise TypeError(f"attention_cache: dtype must be a floating one, got {dtype}")
-    shape = (*batch_shape, length, kv_heads)
-    return AttentionCache(
-        jnp.zeros((*shape, size), dtype),
-        jnp.zeros((*shape, kernel.shape[-1] // kv_heads), dtype),
-        jnp.zeros((), jnp.int32),
-    )
-
-
-def _kernel(projection: Any) -> Any:
-    """Shape and dtype of a kernel, also of one in whose place a transform has put a model."""
-    kernel = projection.kernel
-    return jax.eval_shape(kernel) if isinstance(kernel, Model) else kernel
-
-
-def decode(
-    model: Model, x: jax.Array, cache: AttentionCache, **options: Any
-) -> tuple[jax.Array, AttentionCache]:
-    """Attends from new tokens to those before them, whose keys and values a cache keeps.
-
-    Token after token, or several at a time, the outputs are those of the full causal pass
-    `model(x, is_causal=True)`. Rotary positions count on from the tokens in the cache. All entries
-    of a batch have the same number of tokens; for prompts of different lengths, `jax.vmap` over
-    the entries and their caches.
-
-    Args:
-        model: An attention model; what `reparam` makes of one will do. It is called as
-            `model(x, cache=cache)`, so inside a layer of your own you can write that too.
-        x: (*B, T, inputs), the next T tokens.
-        cache: From `attention_cache`, or from the call before.
-        **options: Of the model's call. A mask or bias broadcasts to (*B, heads, T, length), length
-            being the cache's.
-
-    Returns:
-        y (*B, T, outputs), and the cache with the new tokens in it.
-
-    When the cache is full:
-        Outside `jax.jit`, a ValueError, as for an index below 0. Under `jit`, `scan` or `vmap`,
-        where the number of tokens is not known, the output is NaN in this and every later call:
-        wrong numbers do not pass for right ones.
-
-    Gradient:
-        By autodiff, also through a scan of calls.
-
-    Raises:
-        ValueError: If the cache has no room, does not fit, or inputs_k came as well.
-        TypeError: If `cache` is not an `AttentionCache`.
-
-    Example:
-        >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
-        >>> model = pn.YatMultiHeadAttention(jax.random.key(0), 8, 8, heads=2, rotary="half")
-        >>> x = jax.random.normal(jax.random.key(1), (6, 8))
-        >>> prompt, cache = pn.decode(model, x[:4], pn.attention_cache(model, (), 6))
-        >>> fifth, cache = pn.decode(model, x[4:5], cache)
-        >>> bool(jnp.allclose(fifth, model(x, is_causal=True)[4:5], atol=1e-5))
-        True
-    """
-    if not isinstance(cache, AttentionCache):
-        raise TypeError(
-            f"decode: cache must be an AttentionCache, got {type(cache).__name__}; make one with "
-            "attention_cache(model, batch_shape, length)"
-        )
-    return model(x, cache=cache, **options)
+    return turned(query, **here, **turn), turned(key, **(here if alone else {}), **turn)

@@ -1,28 +1,18 @@
 """YatMultiHeadAttention: attention that scores by Yat products, between projections."""
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
 
-from ...core import Model, bind
+from ...core import Model, Size, bind, options_of
 from ...ops import yat_attention, yat_attention_weights
-from ...ops.attention import dropped_attention
-from ..dense import Initializer, Linear, check_epsilon, learned_epsilon
-from .heads import (
-    AttentionCache,
-    Positions,
-    Projection,
-    attended,
-    check_dropout,
-    created_norms,
-    infer,
-    training,
-)
-from .multi_head import projections
+from ...ops.checks import check_flag
+from ..dense import Initializer, check_epsilon, drawn, learned_epsilon
+from .heads import Kind, attended, attention_parts
+
+YAT = Kind("YatMultiHeadAttention", yat_attention, yat_attention_weights)
 
 
 class YatAttentionParams(NamedTuple):
@@ -39,18 +29,13 @@ class YatAttentionParams(NamedTuple):
     epsilon: jax.Array | None
 
 
+@options_of(attention_parts)
 def create(
     key: jax.Array,
     inputs: int,
     outputs: int,
     *,
-    heads: int,
-    kv_heads: int | None = None,
-    qkv_features: int | None = None,
-    kv_inputs: int | None = None,
-    use_bias: bool = True,
-    normalize_qk: bool | Callable[[int], Model] = False,
-    projection: Projection = Linear,
+    heads: Size,
     use_shift: bool = True,
     use_alpha: bool = True,
     learnable_epsilon: bool = False,
@@ -58,6 +43,7 @@ def create(
     shift_init: Initializer = jax.nn.initializers.zeros,
     alpha_init: Initializer | None = None,
     dtype: DTypeLike = jnp.float32,
+    **options: Any,
 ) -> YatAttentionParams:
     """Yat attention of several heads, between linear projections.
 
@@ -71,15 +57,8 @@ def create(
 
     Args:
         key: A PRNG key.
-        inputs: As for `MultiHeadAttention`, like all that are not told of here.
-        outputs: Features of y.
-        heads: N.
-        kv_heads: K.
-        qkv_features: N H.
-        kv_inputs: Features of the keys' and values' inputs.
-        use_bias: Whether the projections have a bias.
-        normalize_qk: Whether each head's queries and keys are normalised, and by what.
-        projection: What makes the four projections: `Linear`, `YatDense`, another layer.
+        inputs: Features of the queries' inputs, at least 1.
+        outputs: Features of y, at least 1.
         use_shift: Whether each head has a number inside the square.
         use_alpha: Whether each head has a factor of its scores.
         learnable_epsilon: Whether epsilon is learned, one per head, as in `YatDense`.
@@ -88,28 +67,22 @@ def create(
         alpha_init: `alpha_init(key, shape, dtype)`; sqrt(2 H) by default, with which the scores of
             independent normal queries and keys have variance 1, as in dot-product attention. With
             alpha = 1 and H = 64 nearly the same weight falls on every key.
-        dtype: The dtype of the parameters.
 
-    The model is called as `MultiHeadAttention`, with all options of its call, and:
-
-        normalizer: "softmax" or "softermax", the scores' powers over their sum. A mask is the
-            same for both, but a bias belongs to softmax: softermax counts negative scores as 0.
-        power: Of softermax, above 0.
-        local_window_size, block_size, precision: As for `yat_attention`, which keeps no array of
-            size T S. Under dropout, weights are formed as `MultiHeadAttention` tells, in blocks of
-            128 queries.
+    The model is called as `model(inputs_q, inputs_k=None, inputs_v=None, ...)`, inputs_q
+    (*B, T, inputs), the others (*B, S, kv_inputs), and returns (*B, T, outputs). Without inputs_k
+    it is self attention; inputs_v is inputs_k by default.
 
     Returns:
         `YatAttentionParams(query, key, value, output, query_norm, key_norm, shift, alpha,
         epsilon)`: models, then arrays (N,); what is not used is None.
 
     Gradient:
-        As for `yat_attention`.
+        As for `yat_attention`, which keeps no array of size T S, nor does dropout.
 
     Raises:
-        TypeError: If a size is not an integer.
+        TypeError: If a size is not an integer; in training, if dropout is on and there is no key.
         ValueError: If a size is below 1, heads do not divide, or epsilon is not above 0; at the
-            call if a shape does not fit, or dropout is on without a key.
+            call if a shape does not fit.
 
     Example:
         Recall: the value that stands beside the same key as the query.
@@ -141,135 +114,35 @@ def create(
     Source:
         Bouhsine, "Deep Learning 2.0: Artificial Neurons That Matter", arXiv:2411.08085.
     """
-    check_epsilon("YatMultiHeadAttention", epsilon)
+    check_epsilon(YAT.layer, epsilon)
+    flags = {"use_shift": use_shift, "use_alpha": use_alpha, "learnable_epsilon": learnable_epsilon}
+    check_flag(YAT.layer, **flags)
     for_parts, for_shift, for_alpha = jax.random.split(key, 3)
-    sizes = inputs, outputs, heads, kv_heads, qkv_features, kv_inputs
-    project = partial(projection, use_bias=use_bias, dtype=dtype)
-    made, size = projections("YatMultiHeadAttention", project, for_parts, *sizes)
+    options = {"heads": heads, "dtype": dtype, **options}
+    parts, size = attention_parts(YAT.layer, for_parts, inputs, outputs, **options)
     if alpha_init is None:
         alpha_init = jax.nn.initializers.constant((2 * size) ** 0.5)
-    shift = shift_init(for_shift, (heads,), dtype) if use_shift else None
-    alpha = alpha_init(for_alpha, (heads,), dtype) if use_alpha else None
+    row = (heads,), dtype
+    shift = drawn(YAT.layer, "shift_init", shift_init, for_shift, *row) if use_shift else None
+    alpha = drawn(YAT.layer, "alpha_init", alpha_init, for_alpha, *row) if use_alpha else None
     start = jnp.zeros(heads, dtype) if learnable_epsilon else None
-    return YatAttentionParams(*made, *created_norms(normalize_qk, size), shift, alpha, start)
+    return YatAttentionParams(**parts, shift=shift, alpha=alpha, epsilon=start)
 
 
+@options_of(attended, yat_attention, without=["shift", "alpha", "query_offset"])
 def apply(
     params: YatAttentionParams,
     inputs_q: jax.Array,
     inputs_k: jax.Array | None = None,
     inputs_v: jax.Array | None = None,
     *,
-    heads: int,
-    bias: jax.Array | None = None,
-    mask: jax.Array | None = None,
-    is_causal: bool = False,
-    scale: ArrayLike | None = None,
-    rotary: str | None = None,
-    rotary_base: ArrayLike = 10000.0,
-    offset: ArrayLike = 0,
-    positions: ArrayLike | None = None,
     epsilon: ArrayLike = 1e-5,
-    normalizer: str = "softmax",
-    power: ArrayLike = 1.0,
-    local_window_size: int | tuple[int, int] | None = None,
-    block_size: int | None = None,
-    precision: Any = None,
-    cache: AttentionCache | None = None,
+    **options: Any,
 ) -> Any:
     """Applies `YatMultiHeadAttention` to inputs (*B, T, inputs) and (*B, S, kv_inputs)."""
-    scoring = Scoring(
-        params.shift, params.alpha, epsilon, scale, normalizer, power, local_window_size
-    )
-    y, rest = attended(
-        "YatMultiHeadAttention",
-        params,
-        (inputs_q, inputs_k, inputs_v),
-        responding(scoring, params, bias, mask, block_size=block_size, precision=precision),
-        infer,
-        heads=heads,
-        place=Positions(rotary, rotary_base, offset, positions),
-        is_causal=is_causal,
-        cache=cache,
-    )
-    return y if cache is None else (y, rest)
+    epsilon = learned_epsilon(YAT.layer, epsilon, params.epsilon)
+    options = {"shift": params.shift, "alpha": params.alpha, "epsilon": epsilon, **options}
+    return attended(YAT, params, (inputs_q, inputs_k, inputs_v), **options)
 
 
-def observe(
-    params: YatAttentionParams,
-    inputs_q: jax.Array,
-    inputs_k: jax.Array | None = None,
-    inputs_v: jax.Array | None = None,
-    *,
-    heads: int,
-    key: jax.Array | None = None,
-    dropout: float = 0.0,
-    bias: jax.Array | None = None,
-    mask: jax.Array | None = None,
-    is_causal: bool = False,
-    scale: ArrayLike | None = None,
-    rotary: str | None = None,
-    rotary_base: ArrayLike = 10000.0,
-    offset: ArrayLike = 0,
-    positions: ArrayLike | None = None,
-    epsilon: ArrayLike = 1e-5,
-    normalizer: str = "softmax",
-    power: ArrayLike = 1.0,
-    local_window_size: int | tuple[int, int] | None = None,
-    block_size: int | None = None,
-    precision: Any = None,
-) -> tuple[jax.Array, YatAttentionParams]:
-    """Applies `YatMultiHeadAttention` as in training."""
-    check_dropout("YatMultiHeadAttention", dropout, key)
-    key, call = training(key)
-    scoring = Scoring(
-        params.shift, params.alpha, epsilon, scale, normalizer, power, local_window_size
-    )
-    options = {"block_size": block_size, "precision": precision}
-    return attended(
-        "YatMultiHeadAttention",
-        params,
-        (inputs_q, inputs_k, inputs_v),
-        responding(scoring, params, bias, mask, key, dropout, **options),
-        call,
-        heads=heads,
-        place=Positions(rotary, rotary_base, offset, positions),
-        is_causal=is_causal,
-    )
-
-
-class Scoring(NamedTuple):
-    """What goes into the scores and weights of Yat attention, epsilon before it is shifted."""
-
-    shift: jax.Array | None
-    alpha: jax.Array | None
-    epsilon: ArrayLike
-    scale: ArrayLike | None
-    normalizer: str
-    power: ArrayLike
-    local_window_size: int | tuple[int, int] | None = None
-
-
-def responding(
-    scoring: Scoring,
-    params: YatAttentionParams,
-    bias: jax.Array | None,
-    mask: jax.Array | None,
-    key: Any = None,
-    dropout: float = 0.0,
-    *,
-    block_size: int | None,
-    precision: Any,
-) -> Callable[..., jax.Array]:
-    """The attention of queries, keys and values, its weights dropped or not."""
-    epsilon = learned_epsilon("attention", scoring.epsilon, params.epsilon)
-    scoring = scoring._replace(epsilon=epsilon)
-    if not dropout:
-        options = {"block_size": block_size, "precision": precision}
-        return partial(yat_attention, bias=bias, mask=mask, **scoring._asdict(), **options)
-    weigh = partial(yat_attention_weights, **scoring._asdict(), precision=precision)
-    limits = {"bias": bias, "mask": mask, "block_size": block_size}
-    return partial(dropped_attention, key, dropout, weigh, **limits)
-
-
-YatMultiHeadAttention = bind("YatMultiHeadAttention", create, apply, observe)
+YatMultiHeadAttention = bind("YatMultiHeadAttention", create, apply)

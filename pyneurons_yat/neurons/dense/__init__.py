@@ -5,8 +5,8 @@ meets `embed` first where it is ids, then `linear`, `yat_dense` or `neuron`.
 """
 
 from .embed import Embed, YatEmbed, attend
-from .initializers import yat_normal
-from .linear import Initializer, Linear, check_floating, lecun_normal
+from .initializers import Initializer, drawn, yat_normal
+from .linear import Linear, check_floating, lecun_normal
 from .neuron import PHI, Binary, Neuron, Vector, apply, bias, create, param, weight
 from .yat_dense import YatDense, YatNMN
 from .yat_parameters import balanced, check_epsilon, draw, learned_epsilon
@@ -30,6 +30,7 @@ __all__ = [
     "check_floating",
     "create",
     "draw",
+    "drawn",
     "learned_epsilon",
     "lecun_normal",
     "param",

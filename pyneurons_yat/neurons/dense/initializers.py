@@ -31,10 +31,16 @@ from 0.
 """
 
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
+
+from ...ops.checks import check_real, told
+
+Initializer = Callable[..., jax.Array]
+"""`init(key, shape, dtype)`, an array of the shape."""
 
 RATIO = 1 / 3
 """Variance of the weights over the mean square of the inputs, at the fixed point."""
@@ -87,3 +93,26 @@ def yat_normal(
     settled = ALPHA**2 / jnp.where(mean_square == 0, 1, mean_square)
     variance = RATIO * (settled + epsilon / max(math.prod(shape[:-1]), 1))
     return jax.random.normal(key, shape, dtype) * jnp.sqrt(variance).astype(dtype)
+
+
+def drawn(
+    layer: str,
+    option: str,
+    init: Initializer,
+    key: jax.Array,
+    shape: tuple[int, ...],
+    dtype: DTypeLike,
+) -> jax.Array:
+    """What an initializer draws, which must be of the shape asked for, in the dtype asked for."""
+    if not callable(init):
+        raise TypeError(
+            f"{layer}: {option} must be a function (key, shape, dtype) -> array, got {told(init)}; "
+            "jax.nn.initializers has many"
+        )
+    array = init(key, shape, dtype)
+    check_real(layer, **{f"the result of {option}": array})
+    if jnp.shape(array) != tuple(shape):
+        raise ValueError(
+            f"{layer}: {option} must return shape {tuple(shape)}, got shape {jnp.shape(array)}"
+        )
+    return jnp.asarray(array, dtype)

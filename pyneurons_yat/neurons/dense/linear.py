@@ -1,6 +1,5 @@
 """Linear: the affine layer."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -10,8 +9,7 @@ from jax.typing import DTypeLike
 from ...core import bind
 from ...ops import linear
 from ...ops.checks import check_sizes
-
-Initializer = Callable[..., jax.Array]
+from .initializers import Initializer
 
 lecun_normal = jax.nn.initializers.lecun_normal()
 

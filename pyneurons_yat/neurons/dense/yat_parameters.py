@@ -1,7 +1,5 @@
 """The parameters of a layer of Yat neurons, drawn and read alike whatever the neurons look at."""
 
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
@@ -9,10 +7,8 @@ from jax.typing import ArrayLike, DTypeLike
 from ...ops import inverse_softplus
 from ...ops.checks import check_positive, check_real
 from ...ops.dtypes import accumulator
-from .initializers import ALPHA, yat_normal
+from .initializers import ALPHA, Initializer, yat_normal
 from .linear import check_floating
-
-Initializer = Callable[..., jax.Array]
 
 balanced = jax.nn.initializers.constant(ALPHA)
 

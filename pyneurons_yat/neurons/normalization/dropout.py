@@ -69,6 +69,8 @@ def observe(
     broadcast_axes: int | tuple[int, ...] = (),
 ) -> tuple[jax.Array, tuple[()]]:
     """Drops."""
+    if isinstance(rate, Real) and rate == 0:
+        return x, params
     if key is None:
         raise TypeError("Dropout: in training it needs a key: pn.observe(model, x, key=key)")
     return dropout(x, rate, key=key, broadcast_axes=broadcast_axes), params

@@ -6,7 +6,7 @@ cell is. `cells` and `yat_cells` are the cells, made of `gates` and `yat_gates`.
 
 from .cell import bind_cell, initial_carry
 from .cells import GRUCell, LSTMCell, SimpleCell
-from .rnn import GRU, LSTM, RNN
+from .rnn import GRU, LSTM, RNN, YatGRU, YatLSTM, YatSimpleRNN
 from .scan_cell import scan_cell
 from .yat_cells import YatGRUCell, YatLSTMCell, YatSimpleCell
 
@@ -17,9 +17,12 @@ __all__ = [
     "LSTMCell",
     "RNN",
     "SimpleCell",
+    "YatGRU",
     "YatGRUCell",
+    "YatLSTM",
     "YatLSTMCell",
     "YatSimpleCell",
+    "YatSimpleRNN",
     "bind_cell",
     "initial_carry",
     "scan_cell",

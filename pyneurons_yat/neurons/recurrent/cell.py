@@ -12,9 +12,11 @@ import numpy as np
 from jax.typing import DTypeLike
 
 from ...core import Layer, Model, bind
-from ...core.calls import split_key, with_key
+from ...core.calls import Inference
+from ...core.docstrings import documented
 from ...core.layer import Around
 from ...core.reparam import Reparametrized
+from ...core.run import Trained, disarmed
 from ...core.signatures import Wrapping, options_in, taken_by, with_options
 from ...ops import recurrence
 from ...ops.recurrence import total
@@ -45,6 +47,14 @@ class Stepwise(Wrapping):
         return taken_by(self.function).signature
 
 
+class Steps(NamedTuple):
+    """How all steps are run at once; see `recurrence`."""
+
+    where: jax.Array | None
+    reverse: bool
+    unroll: int
+
+
 @dataclass(frozen=True)
 class Hoisted(Wrapping):
     """The `apply` of a cell that computes what it can for all time steps at once."""
@@ -54,38 +64,38 @@ class Hoisted(Wrapping):
     update: Function
     carry: Function
 
+    def __post_init__(self) -> None:
+        """Tells of the options of its functions."""
+        names = (option.name for option in options_in(self))
+        doc = documented(type(self).__doc__, [self.project, self.update], names)
+        object.__setattr__(self, "__doc__", doc)
+
     def __call__(
-        self, params: Any, carry: Any, x: Any, *, precision: Any = None, **options: Any
+        self,
+        params: Any,
+        carry: Any,
+        x: Any,
+        *,
+        precision: Any = None,
+        steps: Steps | None = None,
+        **options: Any,
     ) -> tuple[Any, Any]:
-        """One step, as plain operations."""
-        check_carry(self.name, partial(self.carry, params), carry, np.shape(x)[:-1])
-        before, update = self._parts(params, x, precision, options)
+        """One step, as plain operations; with `steps` all steps of x (T, *B, I)."""
+        for_update = _named(self.update, options)
+        for_project = _named(self.project, {**options, "precision": precision})
+        for name in options.keys() - for_update.keys() - for_project.keys():
+            raise TypeError(f"{self.name} got an unexpected keyword argument {name!r}")
+        if steps is None:
+            check_carry(self.name, partial(self.carry, params), carry, np.shape(x)[:-1])
+        before = Projected(*self.project(params, x, **for_project))
+        update = Configured(self.update, tuple(sorted(for_update.items())))
+        if steps is not None:
+            return recurrence(update, carry, *before, precision=precision, **steps._asdict())
         sums = total(carry, before.kernel, before.offsets, precision)
         return update(before.shared, carry, before.inputs, sums)
 
     def signature(self) -> Signature:
         return with_options(signature(_step), [*options_in(self.project), *options_in(self.update)])
-
-    def scan(
-        self,
-        params: Any,
-        carry: Any,
-        x: jax.Array,
-        *,
-        precision: Any = None,
-        options: dict[str, Any],
-        **steps: Any,
-    ) -> tuple[Any, Any]:
-        """All steps of x (T, *B, I): the carry after the last, and y (T, *B, ...)."""
-        before, update = self._parts(params, x, precision, options)
-        return recurrence(update, carry, *before, precision=precision, **steps)
-
-    def _parts(
-        self, params: Any, x: jax.Array, precision: Any, options: dict[str, Any]
-    ) -> tuple[Projected, "Configured"]:
-        given = _named(self.project, {**options, "precision": precision})
-        before = Projected(*self.project(params, x, **given))
-        return before, Configured(self.update, tuple(sorted(_named(self.update, options).items())))
 
 
 def _step(params: Any, carry: Any, x: Any, *, precision: Any = None) -> Any: ...
@@ -158,7 +168,7 @@ def bind_cell(
         >>> def first(decay, batch_shape, dtype):
         ...     return jnp.zeros((*batch_shape, *decay.shape), dtype)
         >>> Leaky = pn.bind_cell("Leaky", create, apply, first)
-        >>> cell = Leaky(None, 1, 1)
+        >>> cell = Leaky(jax.random.key(0), 1, 1)
         >>> pn.scan_cell(cell, jnp.ones((3, 1))).tolist()
         [[1.0], [1.5], [1.75]]
     """
@@ -213,29 +223,32 @@ def parameter_dtype(params: Any, *arrays: Any) -> np.dtype:
     return dtype if jnp.issubdtype(dtype, jnp.inexact) else jnp.result_type(float)
 
 
-def layers_of(cell: Any) -> list[Layer]:
-    """The layer of a cell and those inside it that `reparam` and `compose` wrapped."""
-    layers = [cell.layer] if isinstance(cell, Model) else []
-    while layers and isinstance(layers[-1].apply, Around):
-        layers.append(layers[-1].apply.layer)
-    return layers
+def applied_by(cell: Any) -> list[Function]:
+    """What a cell applies, from the outside in: through `training`, `reparam` and `compose`."""
+    found = [cell.layer.apply] if isinstance(cell, Model) else []
+    while found and isinstance(found[-1], Around | Trained):
+        outer = found[-1]
+        found.append(outer.function if isinstance(outer, Trained) else outer.layer.apply)
+    return found
+
+
+def is_hoisted(cell: Any) -> bool:
+    """Whether a cell has a projection, and around it only what leaves carry, x and y alone."""
+    *outer, inner = applied_by(cell) or [None]
+    kinds = Trained | Reparametrized | Inference
+    return isinstance(inner, Hoisted) and all(isinstance(one, kinds) for one in outer)
 
 
 def declared_carry(cell: Any) -> Function | None:
     """The function (batch_shape, dtype) that makes the first carry of a cell, if it has one."""
-    layers = layers_of(cell)
-    carry = getattr(layers[-1].apply, "carry", None) if layers else None
-    return None if carry is None else partial(carry, transformed(cell))
-
-
-def transformed(cell: Model, key: Any = None) -> Any:
-    """The parameters as they reach the innermost layer: through the transforms of `reparam`."""
-    params = cell.params
-    for layer in layers_of(cell):
-        if isinstance(layer.apply, Reparametrized):
-            one, key = split_key(key, 2)
-            params = with_key(layer.apply.transform, one)(params)
-    return params
+    if not isinstance(cell, Model):
+        return None
+    cell = disarmed(cell)  # looking at the carry draws nothing and moves nothing
+    functions, params = applied_by(cell), cell.params
+    carry = getattr(functions[-1], "carry", None)
+    for function in functions:
+        params = function.transform(params) if isinstance(function, Reparametrized) else params
+    return None if carry is None else partial(carry, params)
 
 
 def check_carry(name: str, first: Function, carry: Any, batch_shape: tuple[int, ...]) -> None:

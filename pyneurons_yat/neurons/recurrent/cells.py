@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from ...ops.checks import check_sizes
+from ...core import options_of
+from ...ops.checks import check_flag, check_sizes
 from ...ops.dtypes import widen
 from ..dense import Initializer, check_floating, lecun_normal
 from .cell import Projected, bind_cell
@@ -42,7 +43,57 @@ class GRUCellParams(NamedTuple):
     recurrent_bias: jax.Array | None
 
 
-def _project(name, params, x, precision):
+def create_gates(
+    name: str,
+    gates: int,
+    biases: int,
+    key: jax.Array,
+    inputs: int,
+    outputs: int,
+    *,
+    use_bias: bool = True,
+    kernel_init: Initializer = lecun_normal,
+    recurrent_init: Initializer = orthogonal,
+    bias_init: Initializer = jax.nn.initializers.zeros,
+    dtype: DTypeLike = jnp.float32,
+) -> CellParams:
+    """The parameters of so many gates, with so many biases.
+
+    Args:
+        name: What errors call the cell.
+        gates: How many blocks of columns the kernels have.
+        biases: How many the bias has.
+        key: A PRNG key.
+        inputs: Features of x.
+        outputs: Features of h.
+        use_bias: Whether there is a bias.
+        kernel_init: `kernel_init(key, shape, dtype)` of each gate's kernel, LeCun's normal by
+            default.
+        recurrent_init: The same of each gate's recurrent kernel, orthogonal by default.
+        bias_init: The same of each gate's bias, zeros by default.
+        dtype: The dtype of the parameters.
+    """
+    check_sizes(name, inputs=inputs, outputs=outputs)
+    check_floating(name, dtype)
+    check_flag(name, use_bias=use_bias)
+    one, two, three = jax.random.split(key, 3)
+    square = outputs, outputs
+    return CellParams(
+        blocks(name, one, gates, (inputs, outputs), dtype, kernel_init=kernel_init),
+        blocks(name, two, gates, square, dtype, recurrent_init=recurrent_init),
+        blocks(name, three, biases, (outputs,), dtype, bias_init=bias_init) if use_bias else None,
+    )
+
+
+def project(name: str, params: Any, x: jax.Array, *, precision: Any = None) -> Projected:
+    """The products that need no h, gate by gate.
+
+    Args:
+        name: What errors call the cell.
+        params: The cell's parameters.
+        x: (*B, inputs) of one step, or (T, *B, inputs) of all.
+        precision: Of the products, as in `jax.lax.dot_general`.
+    """
     dots = input_products(name, params, x, precision)
     kernel = gates_of(params.recurrent_kernel, len(dots))
     if params.bias is None:
@@ -55,16 +106,12 @@ def _project(name, params, x, precision):
 # ------------------------------------------------------------------------------------- simple
 
 
+@options_of(create_gates)
 def create_simple(
     key: jax.Array,
     inputs: int,
     outputs: int,
-    *,
-    use_bias: bool = True,
-    kernel_init: Initializer = lecun_normal,
-    recurrent_init: Initializer = orthogonal,
-    bias_init: Initializer = jax.nn.initializers.zeros,
-    dtype: DTypeLike = jnp.float32,
+    **options: Any,
 ) -> CellParams:
     """The simple (Elman) recurrent cell: `h' = tanh(x @ kernel + h @ recurrent_kernel + bias)`.
 
@@ -72,15 +119,8 @@ def create_simple(
         key: A PRNG key.
         inputs: Features of x, at least 1.
         outputs: Features of h, at least 1.
-        use_bias: Whether there is a bias.
-        kernel_init: `kernel_init(key, shape, dtype)` of the kernel, LeCun's normal by default.
-        recurrent_init: The same of the recurrent kernel, orthogonal by default.
-        bias_init: The same of the bias, zeros by default.
-        dtype: The dtype of the parameters.
 
-    The model takes (h, x) of shapes (*B, outputs) and (*B, inputs) and returns (h', h'). Options of
-    the call: `activation`, a function, tanh by default; `residual`, whether h is added to what
-    the activation is given; `precision`.
+    The model takes (h, x) of shapes (*B, outputs) and (*B, inputs) and returns (h', h').
 
     Returns:
         `CellParams(kernel, recurrent_kernel, bias)`.
@@ -107,19 +147,13 @@ def create_simple(
     Source:
         Elman, "Finding structure in time", 1990.
     """
-    check_sizes("SimpleCell", inputs=inputs, outputs=outputs)
-    check_floating("SimpleCell", dtype)
-    one, two, three = jax.random.split(key, 3)
-    return CellParams(
-        kernel_init(one, (inputs, outputs), dtype),
-        recurrent_init(two, (outputs, outputs), dtype),
-        bias_init(three, (outputs,), dtype) if use_bias else None,
-    )
+    return create_gates("SimpleCell", 1, 1, key, inputs, outputs, **options)
 
 
-def project_simple(params: CellParams, x: jax.Array, *, precision: Any = None) -> Projected:
+@options_of(project)
+def project_simple(params: CellParams, x: jax.Array, **options: Any) -> Projected:
     """What a `SimpleCell` computes for all steps at once."""
-    return _project("SimpleCell", params, x, precision)
+    return project("SimpleCell", params, x, **options)
 
 
 def update_simple(
@@ -131,7 +165,17 @@ def update_simple(
     activation: Function = jnp.tanh,
     residual: bool = False,
 ) -> tuple[jax.Array, jax.Array]:
-    """One step of a `SimpleCell` after its products."""
+    """One step of a `SimpleCell` after its products.
+
+    Args:
+        shared: What all steps share.
+        h: (*B, outputs).
+        inputs: What belongs to this step.
+        totals: The products, gate by gate.
+        activation: A function; tanh by default.
+        residual: Whether h is added to what the activation is given.
+    """
+    check_flag("SimpleCell", residual=residual)
     (total,) = totals
     new = activation(total + h if residual else total).astype(h.dtype)
     return new, new
@@ -143,17 +187,14 @@ SimpleCell = bind_cell("SimpleCell", create_simple, (project_simple, update_simp
 # --------------------------------------------------------------------------------------- LSTM
 
 
+@options_of(create_gates)
 def create_lstm(
     key: jax.Array,
     inputs: int,
     outputs: int,
     *,
-    use_bias: bool = True,
     forget_bias: float = 1.0,
-    kernel_init: Initializer = lecun_normal,
-    recurrent_init: Initializer = orthogonal,
-    bias_init: Initializer = jax.nn.initializers.zeros,
-    dtype: DTypeLike = jnp.float32,
+    **options: Any,
 ) -> CellParams:
     """The long short-term memory cell.
 
@@ -165,17 +206,10 @@ def create_lstm(
         key: A PRNG key.
         inputs: Features of x, at least 1.
         outputs: Features of c and h, at least 1.
-        use_bias: Whether there is a bias.
         forget_bias: What the initial bias of f is raised by; 1 keeps most of c from the start.
-        kernel_init: `kernel_init(key, shape, dtype)` of each gate's kernel, LeCun's normal by
-            default.
-        recurrent_init: The same of each gate's recurrent kernel, orthogonal by default.
-        bias_init: The same of each gate's bias, zeros by default.
-        dtype: The dtype of the parameters.
 
     The model takes the carry (c, h), each (*B, outputs), and x (*B, inputs), and returns
-    ((c', h'), h'). Options of the call: `gate` and `activation`, functions, sigmoid and tanh
-    by default; `precision`.
+    ((c', h'), h').
 
     Returns:
         `CellParams(kernel, recurrent_kernel, bias)`, with the blocks i, f, g, o side by side.
@@ -205,22 +239,17 @@ def create_lstm(
         Hochreiter and Schmidhuber, "Long short-term memory", 1997; the forget gate from Gers,
         Schmidhuber and Cummins, "Learning to forget", 2000.
     """
-    check_sizes("LSTMCell", inputs=inputs, outputs=outputs)
-    check_floating("LSTMCell", dtype)
-    one, two, three = jax.random.split(key, 3)
-    bias = blocks(bias_init, three, 4, (outputs,), dtype) if use_bias else None
-    if bias is not None:
-        bias = bias.at[outputs : 2 * outputs].add(jnp.asarray(forget_bias, dtype))
-    return CellParams(
-        blocks(kernel_init, one, 4, (inputs, outputs), dtype),
-        blocks(recurrent_init, two, 4, (outputs, outputs), dtype),
-        bias,
-    )
+    params = create_gates("LSTMCell", 4, 4, key, inputs, outputs, **options)
+    if params.bias is None:
+        return params
+    raised = jnp.asarray(forget_bias, params.bias.dtype)
+    return params._replace(bias=params.bias.at[outputs : 2 * outputs].add(raised))
 
 
-def project_lstm(params: CellParams, x: jax.Array, *, precision: Any = None) -> Projected:
+@options_of(project)
+def project_lstm(params: CellParams, x: jax.Array, **options: Any) -> Projected:
     """What an `LSTMCell` computes for all steps at once."""
-    return _project("LSTMCell", params, x, precision)
+    return project("LSTMCell", params, x, **options)
 
 
 def update_lstm(
@@ -232,7 +261,16 @@ def update_lstm(
     gate: Function = jax.nn.sigmoid,
     activation: Function = jnp.tanh,
 ) -> tuple[Any, jax.Array]:
-    """One step of an `LSTMCell` after its products."""
+    """One step of an `LSTMCell` after its products.
+
+    Args:
+        shared: What all steps share.
+        carry: c and h, (*B, outputs) each.
+        inputs: What belongs to this step.
+        totals: The products, gate by gate.
+        gate: What opens and shuts, a function; sigmoid by default.
+        activation: A function; tanh by default.
+    """
     i, f, g, o = totals
     return remember(carry, gate(i), gate(f), activation(g), gate(o), activation)
 
@@ -243,16 +281,12 @@ LSTMCell = bind_cell("LSTMCell", create_lstm, (project_lstm, update_lstm), zero_
 # ---------------------------------------------------------------------------------------- GRU
 
 
+@options_of(create_gates)
 def create_gru(
     key: jax.Array,
     inputs: int,
     outputs: int,
-    *,
-    use_bias: bool = True,
-    kernel_init: Initializer = lecun_normal,
-    recurrent_init: Initializer = orthogonal,
-    bias_init: Initializer = jax.nn.initializers.zeros,
-    dtype: DTypeLike = jnp.float32,
+    **options: Any,
 ) -> GRUCellParams:
     """The gated recurrent unit.
 
@@ -264,15 +298,8 @@ def create_gru(
         key: A PRNG key.
         inputs: Features of x, at least 1.
         outputs: Features of h, at least 1.
-        use_bias: Whether there are biases.
-        kernel_init: `kernel_init(key, shape, dtype)` of each gate's kernel, LeCun's normal by
-            default.
-        recurrent_init: The same of each gate's recurrent kernel, orthogonal by default.
-        bias_init: The same of each gate's bias and the recurrent bias, zeros by default.
-        dtype: The dtype of the parameters.
 
-    The model takes (h, x) of shapes (*B, outputs) and (*B, inputs) and returns (h', h'). Options of
-    the call: `gate` and `activation`, functions, sigmoid and tanh by default; `precision`.
+    The model takes (h, x) of shapes (*B, outputs) and (*B, inputs) and returns (h', h').
 
     Returns:
         `GRUCellParams(kernel, recurrent_kernel, bias, recurrent_bias)`, with the blocks r, z, n
@@ -302,21 +329,15 @@ def create_gru(
         Cho et al., "Learning phrase representations using RNN encoder-decoder", 2014, with the
         reset after the product, as cuDNN, PyTorch and Flax have it.
     """
-    check_sizes("GRUCell", inputs=inputs, outputs=outputs)
-    check_floating("GRUCell", dtype)
-    one, two, three = jax.random.split(key, 3)
-    bias = blocks(bias_init, three, 4, (outputs,), dtype) if use_bias else None
-    return GRUCellParams(
-        blocks(kernel_init, one, 3, (inputs, outputs), dtype),
-        blocks(recurrent_init, two, 3, (outputs, outputs), dtype),
-        None if bias is None else bias[: 3 * outputs],
-        None if bias is None else bias[3 * outputs :],
-    )
+    kernel, recurrent, bias = create_gates("GRUCell", 3, 4, key, inputs, outputs, **options)
+    biases = (None, None) if bias is None else jnp.split(bias, [3 * outputs])
+    return GRUCellParams(kernel, recurrent, *biases)
 
 
-def project_gru(params: GRUCellParams, x: jax.Array, *, precision: Any = None) -> Projected:
+@options_of(project)
+def project_gru(params: GRUCellParams, x: jax.Array, **options: Any) -> Projected:
     """What a `GRUCell` computes for all steps at once."""
-    kernel, (r, z, n), *_ = _project("GRUCell", params, x, precision)
+    kernel, (r, z, n), *_ = project("GRUCell", params, x, **options)
     return Projected(kernel, (r, z, None), n, params.recurrent_bias)
 
 
@@ -329,7 +350,16 @@ def update_gru(
     gate: Function = jax.nn.sigmoid,
     activation: Function = jnp.tanh,
 ) -> tuple[jax.Array, jax.Array]:
-    """One step of a `GRUCell` after its products."""
+    """One step of a `GRUCell` after its products.
+
+    Args:
+        bias: Of the candidate's hidden part, or None.
+        h: (*B, outputs).
+        inputs: What belongs to this step.
+        totals: The products, gate by gate.
+        gate: What opens and shuts, a function; sigmoid by default.
+        activation: A function; tanh by default.
+    """
     r, z, recurrent = totals
     if bias is not None:
         recurrent = recurrent + widen(bias, recurrent.dtype, recurrent.ndim)

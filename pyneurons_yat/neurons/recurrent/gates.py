@@ -11,7 +11,7 @@ from ...ops.checks import check_product
 from ...ops.dense import product
 from ...ops.dtypes import accumulator, result_dtype
 from ...ops.sharding import as_rows
-from ..dense import Initializer
+from ..dense import drawn
 
 Function = Callable[[jax.Array], jax.Array]
 
@@ -22,11 +22,13 @@ def orthogonal(key: jax.Array, shape: tuple[int, ...], dtype: DTypeLike) -> jax.
 
 
 def blocks(
-    init: Initializer, key: jax.Array, gates: int, shape: tuple[int, ...], dtype: DTypeLike
+    layer: str, key: jax.Array, gates: int, shape: tuple[int, ...], dtype: DTypeLike, **init: Any
 ) -> jax.Array:
     """An initial array of one block of `shape` per gate, side by side on the last axis."""
+    ((option, draw),) = init.items()
     keys = jax.random.split(key, gates)
-    return jnp.concatenate([init(one, shape, dtype) for one in keys], axis=-1)
+    made = [drawn(layer, option, draw, one, shape, dtype) for one in keys]
+    return jnp.concatenate(made, axis=-1)
 
 
 def gates_of(array: jax.Array, gates: int) -> tuple[jax.Array, ...]:

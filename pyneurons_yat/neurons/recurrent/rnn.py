@@ -5,15 +5,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 
-from ...core import Layer, bind
+from ...core import Layer, bind, options_of
 from ...core.calls import split_key
 from ...ops import dropout as drop
-from ...ops.checks import check_sizes
-from ..attention import check_dropout
+from ...ops.checks import PART, check_flag, check_numbers, check_sizes, told
 from .cells import GRUCell, LSTMCell, SimpleCell
-from .scan_cell import Settings, drive
+from .scan_cell import scan_cell
+from .yat_cells import YatGRUCell, YatLSTMCell, YatSimpleCell
 
 Merge = Callable[[jax.Array, jax.Array], jax.Array]
 
@@ -59,16 +58,12 @@ def create(
             growing by 1 / (1 - dropout): neither of x nor of the last y.
         **options: Options of the cell, such as `use_bias` or `epsilon`.
 
-    The model takes x (*B, T, inputs) and returns the y of the last layer, (*B, T, outputs). Options
-    of the call, which can be given here too: `reverse`, `keep_order`, `time_major`, `unroll` and
-    `return_carry`, as for `scan_cell`, and in `observe` `dropout`, which needs a key; at the call
-    only, `lengths` and `carry`. A carry is a tuple, one entry per layer; of a bidirectional layer
-    a pair (forward, backward).
+    The model takes x (*B, T, inputs) and returns the y of the last layer, (*B, T, outputs). A carry
+    is a tuple, one entry per layer; of a bidirectional layer a pair (forward, backward).
 
-    A cell that itself draws or moves in training does so at each step, with a key for each; what
-    `reparam` draws for a cell of this library is the same for all steps. With `lengths` a cell
-    moves only in steps where a sequence is valid, and there sees 0 in place of the padding of the
-    others.
+    A cell that itself draws or moves in training does so at each step; what `reparam` draws for a
+    cell of this library is the same for all steps. With `lengths` a cell moves only in steps where
+    a sequence is valid, and there sees 0 in place of the padding of the others.
 
     Returns:
         `RNNParams(cells)`: one model per layer, or a pair of models.
@@ -78,10 +73,10 @@ def create(
 
     Raises:
         TypeError: If a size is not an integer, cell is not a layer, or merge is not a function; at
-            the call, as `scan_cell`.
+            the call, as `scan_cell`, and in training, if dropout is on and there is no key.
         ValueError: If a size is below 1, `reverse` meets a bidirectional layer, `merge` one that
-            is not, or dropout is not in [0, 1) or meets a single layer; at the call, if dropout
-            comes without a key, or `carry` has not one entry per layer.
+            is not, or dropout is not in [0, 1) or meets a single layer; at the call, if `carry`
+            has not one entry per layer.
 
     Example:
         >>> import jax, jax.numpy as jnp, optax, pyneurons_yat as pn
@@ -96,9 +91,10 @@ def create(
     """
     check_sizes("RNN", inputs=inputs, outputs=outputs, layers=layers)
     if not isinstance(cell, Layer):
-        raise TypeError(f"RNN: cell must be a layer, but a {type(cell).__name__} came")
-    _check_options(bidirectional, merge, reverse)
-    _check_dropout(layers, dropout, key)
+        raise TypeError(f"RNN: cell must be a layer, got {told(cell)}")
+    check_flag("RNN", bidirectional=bidirectional, reverse=reverse)
+    _check_directions(bidirectional, merge, reverse)
+    _check_dropout(layers, dropout)
     cells = []
     for one in jax.random.split(key, layers):
         if bidirectional:
@@ -112,66 +108,58 @@ def create(
     return RNNParams(tuple(cells))
 
 
+@options_of(scan_cell)
 def apply(
     params: RNNParams,
     x: jax.Array,
     *,
     carry: Any = None,
-    lengths: ArrayLike | None = None,
     merge: Merge = concatenate,
     reverse: bool = False,
     keep_order: bool = False,
-    time_major: bool = False,
-    unroll: int = 1,
     return_carry: bool = False,
-) -> Any:
-    """Applies `RNN` to x (*B, T, inputs)."""
-    settings = Settings(reverse, keep_order, time_major, unroll)
-    carry, y, _ = _stack(params.cells, x, carry, lengths, merge, settings)
-    return (carry, y) if return_carry else y
-
-
-def observe(
-    params: RNNParams,
-    x: jax.Array,
-    *,
-    key: jax.Array | None = None,
     dropout: float = 0.0,
-    carry: Any = None,
-    lengths: ArrayLike | None = None,
-    merge: Merge = concatenate,
-    reverse: bool = False,
-    keep_order: bool = False,
-    time_major: bool = False,
-    unroll: int = 1,
-    return_carry: bool = False,
-) -> tuple[Any, RNNParams]:
-    """The training-time call of `RNN`."""
-    _check_dropout(len(params.cells), dropout, key)
-    settings = Settings(reverse, keep_order, time_major, unroll)
-    training = Training(key, dropout)
-    carry, y, cells = _stack(params.cells, x, carry, lengths, merge, settings, training)
-    return (carry, y) if return_carry else y, RNNParams(cells)
+    key: jax.Array | None = None,
+    **options: Any,
+) -> Any:
+    """Applies `RNN` to x (*B, T, inputs).
+
+    Args:
+        params: The cells.
+        x: (*B, T, inputs).
+        carry: The first carries, a tuple with one entry per layer; by default those with which the
+            cells begin.
+    """
+    cells = params.cells
+    _check_directions(isinstance(cells[0], tuple), merge, reverse)
+    _check_dropout(len(cells), dropout)
+    last = []
+    for i, (cell, first, one) in enumerate(_layers(cells, carry, key)):
+        if i and dropout and key is not None:
+            x = drop(x, dropout, key=one)
+        in_order = keep_order or i < len(cells) - 1  # the order of y is the last layer's affair
+        how = {**options, "reverse": reverse, "keep_order": in_order}
+        after, x = (
+            _both(cell, x, first, merge, how)
+            if isinstance(cell, tuple)
+            else scan_cell(cell, x, first, return_carry=True, **how)
+        )
+        last.append(after)
+    check_flag("RNN", return_carry=return_carry)
+    return (tuple(last), x) if return_carry else x
 
 
-class Training(NamedTuple):
-    """What a training-time call adds."""
-
-    key: Any
-    dropout: float
-
-
-def _check_options(bidirectional, merge, reverse):
+def _check_directions(bidirectional: bool, merge: Merge, reverse: bool) -> None:
     if not callable(merge):
-        raise TypeError(f"RNN: merge must be a function of two arrays, got {merge!r}")
+        raise TypeError(f"RNN: merge must be a function of two arrays, got {told(merge)}")
     if bidirectional and reverse:
         raise ValueError("RNN: a bidirectional layer goes both ways, so reverse must be False")
     if not bidirectional and merge is not concatenate:
         raise ValueError("RNN: merge joins two directions, so it needs bidirectional=True")
 
 
-def _check_dropout(layers, dropout, key):
-    check_dropout("RNN", dropout, key)
+def _check_dropout(layers: int, dropout: float) -> None:
+    check_numbers("RNN", PART, static=True, dropout=dropout)
     if dropout and layers == 1:
         raise ValueError(
             f"RNN: dropout={dropout} falls between layers, of which there must be at least 2, got "
@@ -179,95 +167,58 @@ def _check_dropout(layers, dropout, key):
         )
 
 
-def _stack(cells, x, carry, lengths, merge, settings, training=None):
-    _check_options(isinstance(cells[0], tuple), merge, settings.reverse)
-    _check_carries(cells, carry)
-    inside = settings._replace(keep_order=True)  # the order of y is the last layer's affair
-    keys = split_key(training.key if training else None, len(cells))
+def _layers(cells: tuple[Any, ...], carry: Any, key: Any) -> list[tuple[Any, Any, Any]]:
+    """Each cell or pair of cells with its first carry and a key."""
     carries = [None] * len(cells) if carry is None else carry
-    last, moved = [], []
-    for layer, (cell, first, key) in enumerate(zip(cells, carries, keys, strict=True)):
-        for_dropout, key = split_key(key, 2)
-        if layer and training:
-            x = drop(x, training.dropout, key=for_dropout) if training.dropout else x
-        how = settings if layer == len(cells) - 1 else inside
-        run = _both if isinstance(cell, tuple) else _one
-        after, x, cell = run(cell, x, first, lengths, merge, how, training, key)
-        last.append(after)
-        moved.append(cell)
-    return tuple(last), x, tuple(moved)
-
-
-def _check_carries(cells, carry):
-    if carry is not None and not (isinstance(carry, tuple | list) and len(carry) == len(cells)):
+    if not isinstance(carries, tuple | list) or len(carries) != len(cells):
         raise ValueError(
             f"RNN: carry must be a tuple with one entry for each of {len(cells)} layers, got "
-            f"{_told(carry)}"
+            f"{_counted(carry)}"
         )
+    return list(zip(cells, carries, split_key(key, len(cells)), strict=True))
 
 
-def _told(carry):
+def _counted(carry: Any) -> str:
     return f"{len(carry)} entries" if isinstance(carry, tuple | list) else type(carry).__name__
 
 
-def _one(cell, x, carry, lengths, merge, settings, training, key):
-    return drive(cell, x, carry, lengths, settings, training is not None, key)
-
-
-def _both(cells, x, carry, lengths, merge, settings, training, key):
+def _both(
+    cells: tuple[Any, Any], x: jax.Array, carry: Any, merge: Merge, how: dict[str, Any]
+) -> tuple[Any, jax.Array]:
+    """The carries and the merged y of two cells, of which the second goes from end to start."""
     carries = (None, None) if carry is None else carry
     if not isinstance(carries, tuple | list) or len(carries) != 2:
         raise ValueError(
             "RNN: the carry of a bidirectional layer must be a pair (forward, backward), got "
-            f"{_told(carries)}"
+            f"{_counted(carries)}"
         )
-    keys = split_key(key, 2)
-    outcomes = [
-        drive(cell, x, first, lengths, way, training is not None, one)
-        for cell, first, way, one in zip(cells, carries, _ways(settings), keys, strict=True)
-    ]
-    carries, ys, moved = zip(*outcomes, strict=True)
-    return carries, merge(*ys), moved
+    ways = how, {**how, "reverse": True, "keep_order": True}
+    passes = zip(cells, carries, ways, strict=True)
+    carries, ys = zip(
+        *(scan_cell(cell, x, one, return_carry=True, **way) for cell, one, way in passes),
+        strict=True,
+    )
+    return carries, merge(*ys)
 
 
-def _ways(settings):
-    return settings, settings._replace(reverse=True, keep_order=True)
+RNN = bind("RNN", create, apply)
+
+# ------------------------------------------------------------------------------ kinds of cells
 
 
-RNN = bind("RNN", create, apply, observe)
-
-
-def _create_with(name, cell, key, inputs, outputs, options):
-    if "cell" in options:
-        raise TypeError(
-            f"{name}: the cell is {cell.name}; take RNN(key, inputs, outputs, cell=...) for another"
-        )
-    return create(key, inputs, outputs, cell=cell, **options)
-
-
-def create_lstm(
-    key: jax.Array,
-    inputs: int,
-    outputs: int,
-    *,
-    merge: Merge = concatenate,
-    reverse: bool = False,
-    dropout: float = 0.0,
-    **options: Any,
-) -> RNNParams:
-    """`RNN` with `LSTMCell`; its options are those of both.
+@options_of(create, LSTMCell, without=["cell", "options"])
+def create_lstm(key: jax.Array, inputs: int, outputs: int, **options: Any) -> RNNParams:
+    """Long short-term memory on a sequence: `RNN` with `cell=LSTMCell`.
 
     Args:
         key: A PRNG key.
         inputs: Features of x, at least 1.
         outputs: Features of each cell's y, at least 1.
-        merge: What a bidirectional layer makes of its two y.
-        reverse: The direction of every layer.
-        dropout: In training, the share of the values that are dropped between layers.
-        **options: `layers`, `bidirectional` and the options of `LSTMCell`.
+
+    The model is called as an `RNN`.
 
     Returns:
-        `RNNParams(cells)`.
+        `RNNParams(cells)`: one model per layer, or a pair of models.
 
     Example:
         >>> import jax, jax.numpy as jnp, optax, pyneurons_yat as pn
@@ -279,33 +230,22 @@ def create_lstm(
         >>> float(pn.mse(model(x), total)) < 0.2
         True
     """
-    options = {**options, "merge": merge, "reverse": reverse, "dropout": dropout}
-    return _create_with("LSTM", LSTMCell, key, inputs, outputs, options)
+    return create(key, inputs, outputs, cell=LSTMCell, **options)
 
 
-def create_gru(
-    key: jax.Array,
-    inputs: int,
-    outputs: int,
-    *,
-    merge: Merge = concatenate,
-    reverse: bool = False,
-    dropout: float = 0.0,
-    **options: Any,
-) -> RNNParams:
-    """`RNN` with `GRUCell`; its options are those of both.
+@options_of(create, GRUCell, without=["cell", "options"])
+def create_gru(key: jax.Array, inputs: int, outputs: int, **options: Any) -> RNNParams:
+    """Gated recurrent units on a sequence: `RNN` with `cell=GRUCell`.
 
     Args:
         key: A PRNG key.
         inputs: Features of x, at least 1.
         outputs: Features of each cell's y, at least 1.
-        merge: What a bidirectional layer makes of its two y.
-        reverse: The direction of every layer.
-        dropout: In training, the share of the values that are dropped between layers.
-        **options: `layers`, `bidirectional` and the options of `GRUCell`.
+
+    The model is called as an `RNN`.
 
     Returns:
-        `RNNParams(cells)`.
+        `RNNParams(cells)`: one model per layer, or a pair of models.
 
     Example:
         >>> import jax, jax.numpy as jnp, optax, pyneurons_yat as pn
@@ -317,9 +257,92 @@ def create_gru(
         >>> float(pn.mse(model(x), total)) < 0.2
         True
     """
-    options = {**options, "merge": merge, "reverse": reverse, "dropout": dropout}
-    return _create_with("GRU", GRUCell, key, inputs, outputs, options)
+    return create(key, inputs, outputs, cell=GRUCell, **options)
 
 
-LSTM = bind("LSTM", create_lstm, apply, observe)
-GRU = bind("GRU", create_gru, apply, observe)
+@options_of(create, YatSimpleCell, without=["cell", "options"])
+def create_yat_simple(key: jax.Array, inputs: int, outputs: int, **options: Any) -> RNNParams:
+    """Recurrent Yat neurons on a sequence: `RNN` with `cell=YatSimpleCell`.
+
+    Args:
+        key: A PRNG key.
+        inputs: Features of x, at least 1.
+        outputs: Features of each cell's y, at least 1.
+
+    The model is called as an `RNN`.
+
+    Returns:
+        `RNNParams(cells)`: one model per layer, or a pair of models.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, optax, pyneurons_yat as pn
+        >>> x = jax.random.normal(jax.random.key(0), (64, 6, 1))
+        >>> total = jnp.cumsum(x, 1)
+        >>> one, two = jax.random.split(jax.random.key(1))
+        >>> model = pn.sequential(pn.YatSimpleRNN(one, 1, 8), pn.Linear(two, 8, 1))
+        >>> model, _ = pn.fit(optax.adam(2e-2), model, x, total, epochs=200, progress=False)
+        >>> float(pn.mse(model(x), total)) < 0.3
+        True
+    """
+    return create(key, inputs, outputs, cell=YatSimpleCell, **options)
+
+
+@options_of(create, YatLSTMCell, without=["cell", "options"])
+def create_yat_lstm(key: jax.Array, inputs: int, outputs: int, **options: Any) -> RNNParams:
+    """Long short-term memory of Yat neurons on a sequence: `RNN` with `cell=YatLSTMCell`.
+
+    Args:
+        key: A PRNG key.
+        inputs: Features of x, at least 1.
+        outputs: Features of each cell's y, at least 1.
+
+    The model is called as an `RNN`.
+
+    Returns:
+        `RNNParams(cells)`: one model per layer, or a pair of models.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, optax, pyneurons_yat as pn
+        >>> x = jax.random.normal(jax.random.key(0), (64, 6, 1))
+        >>> total = jnp.cumsum(x, 1)
+        >>> one, two = jax.random.split(jax.random.key(1))
+        >>> model = pn.sequential(pn.YatLSTM(one, 1, 8), pn.Linear(two, 8, 1))
+        >>> model, _ = pn.fit(optax.adam(2e-2), model, x, total, epochs=200, progress=False)
+        >>> float(pn.mse(model(x), total)) < 0.3
+        True
+    """
+    return create(key, inputs, outputs, cell=YatLSTMCell, **options)
+
+
+@options_of(create, YatGRUCell, without=["cell", "options"])
+def create_yat_gru(key: jax.Array, inputs: int, outputs: int, **options: Any) -> RNNParams:
+    """Gated recurrent units of Yat neurons on a sequence: `RNN` with `cell=YatGRUCell`.
+
+    Args:
+        key: A PRNG key.
+        inputs: Features of x, at least 1.
+        outputs: Features of each cell's y, at least 1.
+
+    The model is called as an `RNN`.
+
+    Returns:
+        `RNNParams(cells)`: one model per layer, or a pair of models.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, optax, pyneurons_yat as pn
+        >>> x = jax.random.normal(jax.random.key(0), (64, 6, 1))
+        >>> total = jnp.cumsum(x, 1)
+        >>> one, two = jax.random.split(jax.random.key(1))
+        >>> model = pn.sequential(pn.YatGRU(one, 1, 8), pn.Linear(two, 8, 1))
+        >>> model, _ = pn.fit(optax.adam(2e-2), model, x, total, epochs=200, progress=False)
+        >>> float(pn.mse(model(x), total)) < 0.3
+        True
+    """
+    return create(key, inputs, outputs, cell=YatGRUCell, **options)
+
+
+LSTM = bind("LSTM", create_lstm, apply)
+GRU = bind("GRU", create_gru, apply)
+YatSimpleRNN = bind("YatSimpleRNN", create_yat_simple, apply)
+YatLSTM = bind("YatLSTM", create_yat_lstm, apply)
+YatGRU = bind("YatGRU", create_yat_gru, apply)

@@ -2,30 +2,20 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from ...core import Model, observe
-from ...core.model import noting, signature
-from ...core.reparam import Reparametrized
-from ...core.signatures import taken_by
-from ...ops.checks import check_index, check_sizes
+from ...core import Model
+from ...core.run import disarmed, in_training
+from ...ops.checks import check_flag, check_index, check_sizes, told
 from ...ops.dtypes import as_index
 from ...ops.recurrence import held, zeros_like
 from ...ops.sharding import placed_like
-from .cell import (
-    Hoisted,
-    check_carry,
-    declared_carry,
-    initial_carry,
-    layers_of,
-    parameter_dtype,
-    transformed,
-)
+from .cell import Steps, check_carry, declared_carry, initial_carry, is_hoisted, parameter_dtype
 
 
 def scan_cell(
@@ -47,6 +37,10 @@ def scan_cell(
     A cell of this library, or another bound from two parts with `bind_cell`, multiplies its input
     for all time steps at once, before the scan, and collects its weights' gradients in one product
     after it.
+
+    In training, a cell that draws or moves does so at each step; what `reparam` draws for a cell
+    bound from two parts is the same for all steps. With `lengths` a cell moves only in steps where
+    a sequence is valid, and there sees 0 in place of the padding of the others.
 
     Letters: *B any batch axes, T time steps, I inputs, O outputs.
 
@@ -93,54 +87,26 @@ def scan_cell(
         >>> pn.scan_cell(total, jnp.arange(4.0)[:, None], jnp.zeros(1))[:, 0].tolist()
         [0.0, 1.0, 3.0, 6.0]
     """
-    settings = Settings(reverse, keep_order, time_major, unroll)
-    carry, y, _ = drive(cell, x, carry, lengths, settings)
+    if not callable(cell):
+        raise TypeError(f"scan_cell: cell must be a model or a function, got {told(cell)}")
+    check_sizes("scan_cell", unroll=unroll)
+    check_flag("scan_cell", reverse=reverse, keep_order=keep_order, time_major=time_major)
+    check_flag("scan_cell", return_carry=return_carry)
+    x = _time_first(x, time_major)
+    where, batch = None, x.shape[1:-1]
+    if lengths is not None:
+        lengths = _checked_lengths(lengths, x.shape, time_major)
+        where, batch = _valid_steps(lengths, len(x)), lengths.shape
+        x = held(where, x, jnp.zeros_like(x))  # what stands in the padding reaches nothing
+    carry, y = _run(cell, _first(cell, carry, x, batch), x, Steps(where, reverse, unroll))
+    if reverse and not keep_order:
+        y = jax.tree.map(partial(flip, lengths=lengths), y)
+    if not time_major:
+        y = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, len(batch)), y)
     return (carry, y) if return_carry else y
 
 
-class Settings(NamedTuple):
-    """What is static in a scan of a cell; see `scan_cell`."""
-
-    reverse: bool = False
-    keep_order: bool = False
-    time_major: bool = False
-    unroll: int = 1
-
-
-def drive(
-    cell: Any,
-    x: Any,
-    carry: Any,
-    lengths: Any,
-    settings: Settings,
-    observing: bool = False,
-    key: Any = None,
-) -> tuple[Any, Any, Any]:
-    """The scan of any cell: the carry, y, and the cell as it is afterwards."""
-    if not callable(cell):
-        raise TypeError(
-            f"scan_cell: cell must be a model or a function, but a {type(cell).__name__} came"
-        )
-    check_sizes("scan_cell", unroll=settings.unroll)
-    x = _time_first(x, settings)
-    where, batch = None, x.shape[1:-1]
-    if lengths is not None:
-        lengths = _checked_lengths(lengths, x.shape, settings)
-        where, batch = _valid_steps(lengths, len(x)), lengths.shape
-        x = held(where, x, jnp.zeros_like(x))  # what stands in the padding reaches nothing
-    if carry is None:
-        dtype = parameter_dtype(getattr(cell, "params", ()), x)
-        carry = initial_carry(cell, batch, dtype)
-        carry = jax.tree.map(lambda c: placed_like(c, x, range(1, 1 + len(batch))), carry)
-    carry, y, cell = _run(cell, x, carry, where, batch, settings, observing, key)
-    if settings.reverse and not settings.keep_order:
-        y = jax.tree.map(partial(flip, lengths=lengths), y)
-    if not settings.time_major:
-        y = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, len(batch)), y)
-    return carry, y, cell
-
-
-def _time_first(x, settings):
+def _time_first(x: Any, time_major: bool) -> jax.Array:
     if not isinstance(x, jax.Array | np.ndarray):
         raise TypeError(
             f"scan_cell: x must be one array, got {type(x).__name__}; join several along the last "
@@ -148,16 +114,16 @@ def _time_first(x, settings):
         )
     rank = np.ndim(x)
     if rank < 2:
-        wanted = "(T, *B, I)" if settings.time_major else "(*B, T, I)"
+        wanted = "(T, *B, I)" if time_major else "(*B, T, I)"
         raise ValueError(f"scan_cell: x must have shape {wanted}, got {np.shape(x)}")
     x = jnp.asarray(x)
-    return x if settings.time_major else jnp.moveaxis(x, -2, 0)
+    return x if time_major else jnp.moveaxis(x, -2, 0)
 
 
-def _checked_lengths(lengths, shape, settings):
+def _checked_lengths(lengths: Any, shape: tuple[int, ...], time_major: bool) -> jax.Array:
     """Lengths as an array, of the shape of the batch axes of x (T, *B, ...)."""
     lengths, (steps, *batch) = as_index("scan_cell", "lengths", lengths), shape
-    batch = batch[: lengths.ndim] if settings.time_major else batch[:-1]
+    batch = batch[: lengths.ndim] if time_major else batch[:-1]
     if lengths.shape != tuple(batch):
         raise ValueError(
             f"scan_cell: lengths must have the shape of the batch axes, {tuple(batch)}, got "
@@ -167,7 +133,7 @@ def _checked_lengths(lengths, shape, settings):
     return lengths
 
 
-def _valid_steps(lengths, steps):
+def _valid_steps(lengths: jax.Array, steps: int) -> jax.Array:
     """Booleans (T, *B): which steps come before the end of their sequence."""
     return jnp.arange(steps).reshape(steps, *(1,) * lengths.ndim) < lengths[None]
 
@@ -182,59 +148,38 @@ def flip(y: jax.Array, lengths: jax.Array | None) -> jax.Array:
     return jnp.take_along_axis(y, order.reshape(*order.shape, *(1,) * (y.ndim - order.ndim)), 0)
 
 
-def _run(cell, x, carry, where, batch, settings, observing, key):
+def _first(cell: Any, carry: Any, x: jax.Array, batch: tuple[int, ...]) -> Any:
+    """The first carry, checked where the cell declares one."""
+    if carry is None:
+        dtype = parameter_dtype(getattr(cell, "params", ()), x)
+        carry = initial_carry(cell, batch, dtype)
+        carry = jax.tree.map(lambda c: placed_like(c, x, range(1, 1 + len(batch))), carry)
     first = declared_carry(cell)
     if first is not None:
         check_carry(cell.layer.name, first, carry, batch)
-    if _hoists(cell):
-        return *_call_at_once(cell, x, carry, where, settings, key), cell
-    if observing and isinstance(cell, Model):
-        return _observe_each(cell, x, carry, where, settings, key)
-    return *_call_each(cell, x, carry, where, settings), cell
+    return carry
 
 
-def _hoists(cell):
-    """Whether a cell has a projection, and nothing around it but maps of its parameters."""
-    layers = layers_of(cell)
-    around = all(isinstance(layer.apply, Reparametrized) for layer in layers[:-1])
-    inner = layers[-1] if layers else None
-    return around and inner is not None and isinstance(inner.apply, Hoisted) and not inner.observe
+def _run(cell: Any, carry: Any, x: jax.Array, steps: Steps) -> tuple[Any, Any]:
+    """The last carry, and y (T, *B, ...)."""
+    if is_hoisted(cell):
+        return cell(carry, x, steps=steps)
+    moves = steps.where is not None and in_training(cell)
+
+    def step(carry: Any, now: tuple[jax.Array, jax.Array | None]) -> tuple[Any, Any]:
+        x, valid = now
+        new, y = _where_any(valid, cell, carry, x) if moves else cell(carry, x)
+        return held(valid, (new, y), (carry, zeros_like(y)))
+
+    xs = x, steps.where
+    return jax.lax.scan(step, carry, xs, reverse=steps.reverse, unroll=steps.unroll)
 
 
-def _call_at_once(cell, x, carry, where, settings, key):
-    inner = layers_of(cell)[-1].apply
-    steps = {"where": where, "reverse": settings.reverse, "unroll": settings.unroll}
-    with jax.named_scope(cell.layer.name), noting(signature, cell):
-        names = taken_by(inner).keywords
-        options = {name: value for name, value in cell.static if name in names}
-        steps["precision"] = options.pop("precision", None)
-        return inner.scan(transformed(cell, key), carry, x, options=options, **steps)
+def _where_any(valid: Any, cell: Model, carry: Any, x: jax.Array) -> tuple[Any, Any]:
+    """A step that does not happen, so that nothing moves, where no sequence is valid."""
+    shapes = jax.eval_shape(disarmed(cell), carry, x)
 
+    def rest() -> tuple[Any, Any]:
+        return carry, zeros_like(shapes[1])
 
-def _call_each(cell, x, carry, where, settings):
-    def step(carry, now):
-        new, y = cell(carry, now[0])
-        return held(now[1], (new, y), (carry, zeros_like(y)))
-
-    return _scan(step, carry, (x, where), settings)
-
-
-def _observe_each(cell, x, carry, where, settings, key):
-    """Each step draws with a key of its own and hands on the model that it moved.
-
-    Where no sequence is valid the model stays as it is.
-    """
-    keys = None if key is None else jax.random.split(key, x.shape[0])
-
-    def step(state, now):
-        x, valid, one = now
-        (new, y), moved = observe(state[1], state[0], x, key=one)
-        moved = held(None if valid is None else jnp.any(valid), moved, state[1])
-        return (held(valid, new, state[0]), moved), held(valid, y, zeros_like(y))
-
-    (carry, cell), y = _scan(step, (carry, cell), (x, where, keys), settings)
-    return carry, y, cell
-
-
-def _scan(step, carry, steps, settings):
-    return jax.lax.scan(step, carry, steps, reverse=settings.reverse, unroll=settings.unroll)
+    return jax.lax.cond(jnp.any(valid), lambda: cell(carry, x), rest)

@@ -3,11 +3,10 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-from jax.typing import ArrayLike, DTypeLike
 
+from ...core import options_of
 from ...ops import soft_tanh, softer_sigmoid
-from ..dense import Initializer, balanced
+from ...ops.checks import check_flag
 from . import yat_gates
 from .cell import Projected, bind_cell
 from .gates import Function, remember, zero_pair, zeros
@@ -16,20 +15,12 @@ from .yat_gates import YatCellParams, score
 # ------------------------------------------------------------------------------------- simple
 
 
+@options_of(yat_gates.create)
 def create_simple(
     key: jax.Array,
     inputs: int,
     outputs: int,
-    *,
-    use_bias: bool = True,
-    use_alpha: bool = True,
-    learnable_epsilon: bool = False,
-    epsilon: float = 1e-5,
-    kernel_init: Initializer | None = None,
-    recurrent_init: Initializer | None = None,
-    bias_init: Initializer = jax.nn.initializers.zeros,
-    alpha_init: Initializer = balanced,
-    dtype: DTypeLike = jnp.float32,
+    **options: Any,
 ) -> YatCellParams:
     """The simple recurrent cell of Yat neurons: `h' = soft_tanh(signed root of their scores)`.
 
@@ -42,19 +33,8 @@ def create_simple(
         key: A PRNG key.
         inputs: Features of x, at least 1.
         outputs: Features of h, at least 1.
-        use_bias: Whether there is a bias, inside the square.
-        use_alpha: Whether there is a factor per neuron.
-        learnable_epsilon: Whether epsilon is learned, as for `YatDense`.
-        epsilon: Above 0; it can be given at the call too.
-        kernel_init: `kernel_init(key, shape, dtype)` of the kernel; by default `yat_normal`.
-        recurrent_init: The same of the recurrent kernel.
-        bias_init: The same of the bias, zeros by default.
-        alpha_init: The same of alpha, 4 / sqrt(3) by default.
-        dtype: The dtype of the parameters.
 
-    The model takes (h, x) of shapes (*B, outputs) and (*B, inputs) and returns (h', h'). Options of
-    the call: `epsilon`; `activation`, an odd bounded function, `soft_tanh` by default; `residual`,
-    whether h is added to what the activation is given; `precision`.
+    The model takes (h, x) of shapes (*B, outputs) and (*B, inputs) and returns (h', h').
 
     Returns:
         `YatCellParams(kernel, recurrent_kernel, bias, alpha, epsilon)`.
@@ -84,16 +64,13 @@ def create_simple(
         Elman, "Finding structure in time", 1990; Bouhsine, "Deep Learning 2.0: Artificial Neurons
         That Matter", arXiv:2411.08085.
     """
-    options = (use_bias, use_alpha, learnable_epsilon, epsilon)
-    initial = (kernel_init, recurrent_init, bias_init, alpha_init, dtype)
-    return yat_gates.create("YatSimpleCell", (0,), key, inputs, outputs, *options, *initial)
+    return yat_gates.create("YatSimpleCell", (0,), key, inputs, outputs, **options)
 
 
-def project_simple(
-    params: YatCellParams, x: jax.Array, *, epsilon: ArrayLike = 1e-5, precision: Any = None
-) -> Projected:
+@options_of(yat_gates.project)
+def project_simple(params: YatCellParams, x: jax.Array, **options: Any) -> Projected:
     """What a `YatSimpleCell` computes for all steps at once."""
-    return yat_gates.project("YatSimpleCell", params, x, epsilon, precision)
+    return yat_gates.project("YatSimpleCell", params, x, **options)
 
 
 def update_simple(
@@ -105,7 +82,17 @@ def update_simple(
     activation: Function = soft_tanh,
     residual: bool = False,
 ) -> tuple[jax.Array, jax.Array]:
-    """One step of a `YatSimpleCell` after its products."""
+    """One step of a `YatSimpleCell` after its products.
+
+    Args:
+        neurons: What all steps share.
+        h: (*B, outputs).
+        squares: What belongs to this step.
+        totals: The products, gate by gate.
+        activation: An odd bounded function; `soft_tanh` by default.
+        residual: Whether h is added to what the activation is given.
+    """
+    check_flag("YatSimpleCell", residual=residual)
     root = score(neurons[0], totals[0], squares + yat_gates.squares(h), signed=True)
     new = activation(root + h if residual else root).astype(h.dtype)
     return new, new
@@ -117,21 +104,14 @@ YatSimpleCell = bind_cell("YatSimpleCell", create_simple, (project_simple, updat
 # --------------------------------------------------------------------------------------- LSTM
 
 
+@options_of(yat_gates.create)
 def create_lstm(
     key: jax.Array,
     inputs: int,
     outputs: int,
     *,
-    use_bias: bool = True,
-    use_alpha: bool = True,
-    learnable_epsilon: bool = False,
     initial_scores: tuple[float, float, float, float] = (1.0, 3.0, 0.0, 1.0),
-    epsilon: float = 1e-5,
-    kernel_init: Initializer | None = None,
-    recurrent_init: Initializer | None = None,
-    bias_init: Initializer = jax.nn.initializers.zeros,
-    alpha_init: Initializer = balanced,
-    dtype: DTypeLike = jnp.float32,
+    **options: Any,
 ) -> YatCellParams:
     """The long short-term memory cell of Yat neurons.
 
@@ -146,21 +126,11 @@ def create_lstm(
         key: A PRNG key.
         inputs: Features of x, at least 1.
         outputs: Features of c and h, at least 1.
-        use_bias: Whether there is a bias, inside the square. Without, gates start nearly shut.
-        use_alpha: Whether there is a factor per neuron; of a gate's only the size counts.
-        learnable_epsilon: Whether epsilon is learned, as for `YatDense`.
         initial_scores: Of i, f, g, o: what the bias makes of the score of a fresh neuron. A score
             of 1 half opens a gate, 3 opens it to 3/4.
-        epsilon: Above 0; it can be given at the call too.
-        kernel_init: `kernel_init(key, shape, dtype)` of each gate; by default `yat_normal`.
-        recurrent_init: The same of each gate's recurrent kernel.
-        bias_init: The same of what is added to the bias of the initial score; zeros by default.
-        alpha_init: The same of each gate's alpha, 4 / sqrt(3) by default.
-        dtype: The dtype of the parameters.
 
     The model takes the carry (c, h), each (*B, outputs), and x (*B, inputs), and returns
-    ((c', h'), h'). Options of the call: `epsilon`; `gate` and `activation`, functions,
-    `softer_sigmoid` and `soft_tanh` by default; `precision`.
+    ((c', h'), h').
 
     Returns:
         `YatCellParams(kernel, recurrent_kernel, bias, alpha, epsilon)`, with the blocks i, f, g, o
@@ -191,16 +161,13 @@ def create_lstm(
         Hochreiter and Schmidhuber, "Long short-term memory", 1997; Bouhsine, "Deep Learning 2.0:
         Artificial Neurons That Matter", arXiv:2411.08085.
     """
-    options = (use_bias, use_alpha, learnable_epsilon, epsilon)
-    initial = (kernel_init, recurrent_init, bias_init, alpha_init, dtype)
-    return yat_gates.create("YatLSTMCell", initial_scores, key, inputs, outputs, *options, *initial)
+    return yat_gates.create("YatLSTMCell", initial_scores, key, inputs, outputs, **options)
 
 
-def project_lstm(
-    params: YatCellParams, x: jax.Array, *, epsilon: ArrayLike = 1e-5, precision: Any = None
-) -> Projected:
+@options_of(yat_gates.project)
+def project_lstm(params: YatCellParams, x: jax.Array, **options: Any) -> Projected:
     """What a `YatLSTMCell` computes for all steps at once."""
-    return yat_gates.project("YatLSTMCell", params, x, epsilon, precision)
+    return yat_gates.project("YatLSTMCell", params, x, **options)
 
 
 def update_lstm(
@@ -212,7 +179,16 @@ def update_lstm(
     gate: Function = softer_sigmoid,
     activation: Function = soft_tanh,
 ) -> tuple[Any, jax.Array]:
-    """One step of a `YatLSTMCell` after its products."""
+    """One step of a `YatLSTMCell` after its products.
+
+    Args:
+        neurons: What all steps share.
+        carry: c and h, (*B, outputs) each.
+        squares: What belongs to this step.
+        totals: The products, gate by gate.
+        gate: From scores to [0, 1], a function; `softer_sigmoid` by default.
+        activation: An odd bounded function; `soft_tanh` by default.
+    """
     squares = squares + yat_gates.squares(carry[1])
     i, f, o = (gate(score(neurons[k], totals[k], squares)) for k in (0, 1, 3))
     g = activation(score(neurons[2], totals[2], squares, signed=True))
@@ -225,21 +201,14 @@ YatLSTMCell = bind_cell("YatLSTMCell", create_lstm, (project_lstm, update_lstm),
 # ---------------------------------------------------------------------------------------- GRU
 
 
+@options_of(yat_gates.create)
 def create_gru(
     key: jax.Array,
     inputs: int,
     outputs: int,
     *,
-    use_bias: bool = True,
-    use_alpha: bool = True,
-    learnable_epsilon: bool = False,
     initial_scores: tuple[float, float, float] = (1.0, 3.0, 0.0),
-    epsilon: float = 1e-5,
-    kernel_init: Initializer | None = None,
-    recurrent_init: Initializer | None = None,
-    bias_init: Initializer = jax.nn.initializers.zeros,
-    alpha_init: Initializer = balanced,
-    dtype: DTypeLike = jnp.float32,
+    **options: Any,
 ) -> YatCellParams:
     """The gated recurrent unit of Yat neurons.
 
@@ -255,19 +224,9 @@ def create_gru(
         key: A PRNG key.
         inputs: Features of x, at least 1.
         outputs: Features of h, at least 1.
-        use_bias: Whether there is a bias, inside the square. Without, gates start nearly shut.
-        use_alpha: Whether there is a factor per neuron; of a gate's only the size counts.
-        learnable_epsilon: Whether epsilon is learned, as for `YatDense`.
         initial_scores: Of r, z, n, as for `YatLSTMCell`.
-        epsilon: Above 0; it can be given at the call too.
-        kernel_init: `kernel_init(key, shape, dtype)` of each gate; by default `yat_normal`.
-        recurrent_init: The same of each gate's recurrent kernel.
-        bias_init: The same of what is added to the bias of the initial score; zeros by default.
-        alpha_init: The same of each gate's alpha, 4 / sqrt(3) by default.
-        dtype: The dtype of the parameters.
 
-    The model takes (h, x) of shapes (*B, outputs) and (*B, inputs) and returns (h', h'). Options of
-    the call are those of `YatLSTMCell`.
+    The model takes (h, x) of shapes (*B, outputs) and (*B, inputs) and returns (h', h').
 
     Returns:
         `YatCellParams(kernel, recurrent_kernel, bias, alpha, epsilon)`, the blocks r, z, n side
@@ -298,16 +257,13 @@ def create_gru(
         Cho et al., "Learning phrase representations using RNN encoder-decoder", 2014; Bouhsine,
         "Deep Learning 2.0: Artificial Neurons That Matter", arXiv:2411.08085.
     """
-    options = (use_bias, use_alpha, learnable_epsilon, epsilon)
-    initial = (kernel_init, recurrent_init, bias_init, alpha_init, dtype)
-    return yat_gates.create("YatGRUCell", initial_scores, key, inputs, outputs, *options, *initial)
+    return yat_gates.create("YatGRUCell", initial_scores, key, inputs, outputs, **options)
 
 
-def project_gru(
-    params: YatCellParams, x: jax.Array, *, epsilon: ArrayLike = 1e-5, precision: Any = None
-) -> Projected:
+@options_of(yat_gates.project)
+def project_gru(params: YatCellParams, x: jax.Array, **options: Any) -> Projected:
     """What a `YatGRUCell` computes for all steps at once."""
-    before = yat_gates.project("YatGRUCell", params, x, epsilon, precision)
+    before = yat_gates.project("YatGRUCell", params, x, **options)
     r, z, n = before.offsets
     return before._replace(offsets=(r, z, None), inputs=(before.inputs, n))
 
@@ -321,7 +277,16 @@ def update_gru(
     gate: Function = softer_sigmoid,
     activation: Function = soft_tanh,
 ) -> tuple[jax.Array, jax.Array]:
-    """One step of a `YatGRUCell` after its products."""
+    """One step of a `YatGRUCell` after its products.
+
+    Args:
+        neurons: What all steps share.
+        h: (*B, outputs).
+        inputs: What belongs to this step.
+        totals: The products, gate by gate.
+        gate: From scores to [0, 1], a function; `softer_sigmoid` by default.
+        activation: An odd bounded function; `soft_tanh` by default.
+    """
     seen, dot = inputs
     hidden = yat_gates.squares(h)
     r, z = (gate(score(neurons[k], totals[k], seen + hidden)) for k in range(2))

@@ -25,7 +25,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
 
-from ...ops.checks import check_positive, check_sizes
+from ...ops.checks import check_flag, check_positive, check_sizes
 from ...ops.dtypes import accumulator, widen
 from ..dense import Initializer, balanced, check_floating, learned_epsilon, yat_normal
 from .cell import Projected
@@ -60,6 +60,7 @@ def create(
     key: jax.Array,
     inputs: int,
     outputs: int,
+    *,
     use_bias: bool = True,
     use_alpha: bool = True,
     learnable_epsilon: bool = False,
@@ -70,21 +71,42 @@ def create(
     alpha_init: Initializer = balanced,
     dtype: DTypeLike = jnp.float32,
 ) -> YatCellParams:
-    """Parameters of one block per score; a bias that gives that score is added to `bias_init`."""
+    """Parameters of one block per score; a bias that gives that score is added to `bias_init`.
+
+    Args:
+        name: What errors call the cell.
+        scores: Of each gate, what the bias makes of the score of a fresh neuron.
+        key: A PRNG key.
+        inputs: Features of x.
+        outputs: Features of h.
+        use_bias: Whether there is a bias, inside the square. Without, gates start nearly shut.
+        use_alpha: Whether there is a factor per neuron; of a gate's only the size counts.
+        learnable_epsilon: Whether epsilon is learned, as for `YatDense`.
+        epsilon: Above 0; it can be given at the call too.
+        kernel_init: `kernel_init(key, shape, dtype)` of each gate; by default `yat_normal`.
+        recurrent_init: The same of each gate's recurrent kernel.
+        bias_init: The same of what is added to the bias of the initial score; zeros by default.
+        alpha_init: The same of each gate's alpha, 4 / sqrt(3) by default.
+        dtype: The dtype of the parameters.
+    """
     check_sizes(name, inputs=inputs, outputs=outputs)
     check_floating(name, dtype)
     check_positive(name, epsilon=epsilon)
+    flags = {"use_bias": use_bias, "use_alpha": use_alpha, "learnable_epsilon": learnable_epsilon}
+    check_flag(name, **flags)
     gates = len(scores)
     one, two, three, four = jax.random.split(key, 4)
-    alpha = blocks(alpha_init, four, gates, (outputs,), dtype) if use_alpha else None
+    row = gates, (outputs,), dtype
+    alpha = blocks(name, four, *row, alpha_init=alpha_init) if use_alpha else None
     scale = 1.0 if alpha is None else alpha
 
-    def normal(key, shape, dtype):
+    def normal(key: jax.Array, shape: tuple[int, ...], dtype: DTypeLike) -> jax.Array:
         return yat_normal(key, shape, dtype, alpha=scale, epsilon=epsilon)
 
-    kernel = blocks(kernel_init or normal, one, gates, (inputs, outputs), dtype)
-    recurrent = blocks(recurrent_init or normal, two, gates, (outputs, outputs), dtype)
-    bias = blocks(bias_init, three, gates, (outputs,), dtype) if use_bias else None
+    first, second = kernel_init or normal, recurrent_init or normal
+    kernel = blocks(name, one, gates, (inputs, outputs), dtype, kernel_init=first)
+    recurrent = blocks(name, two, gates, (outputs, outputs), dtype, recurrent_init=second)
+    bias = blocks(name, three, *row, bias_init=bias_init) if use_bias else None
     if bias is not None:
         wide = accumulator(dtype)
         distance = inputs + _weight_squares(kernel, recurrent, wide)
@@ -96,15 +118,28 @@ def create(
 
 
 def project(
-    name: str, params: YatCellParams, x: jax.Array, epsilon: ArrayLike, precision: Any
+    name: str,
+    params: YatCellParams,
+    x: jax.Array,
+    *,
+    epsilon: ArrayLike = 1e-5,
+    precision: Any = None,
 ) -> Projected:
-    """The products and squares that need no h, gate by gate."""
+    """The products and squares that need no h, gate by gate.
+
+    Args:
+        name: What errors call the cell.
+        params: The cell's parameters.
+        x: (*B, inputs) of one step, or (T, *B, inputs) of all.
+        epsilon: Above 0; where the learned one starts, if it is learned.
+        precision: Of the products, as in `jax.lax.dot_general`.
+    """
     dots = input_products(name, params, x, precision)
     wide = dots[0].dtype
     epsilon = learned_epsilon(name, epsilon, params.epsilon)
     lengths = _weight_squares(params.kernel, params.recurrent_kernel, wide)
 
-    def each(value):
+    def each(value: ArrayLike) -> tuple[jax.Array, ...]:
         return gates_of(jnp.broadcast_to(widen(value, wide, 1), lengths.shape), len(dots))
 
     bias = 0 if params.bias is None else params.bias
@@ -114,7 +149,7 @@ def project(
     return Projected(kernel, dots, squares(jnp.asarray(x, wide)), tuple(map(Neuron, *scalars)))
 
 
-def _weight_squares(kernel, recurrent, dtype):
+def _weight_squares(kernel: jax.Array, recurrent: jax.Array, dtype: DTypeLike) -> jax.Array:
     """|w|^2 of each neuron."""
     one, two = (jnp.sum(jnp.square(part.astype(dtype)), 0) for part in (kernel, recurrent))
     return one + two

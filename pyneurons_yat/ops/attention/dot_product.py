@@ -38,6 +38,21 @@ def dot_product_attention(
     """`jax.nn.dot_product_attention` for any batch axes, in which a query without a key gives 0.
 
     That one takes its softmax in float32; here float64 is computed in float64, the weights formed.
+
+    Args:
+        query: (*B, T, N, H).
+        key: (*B, S, K, H), where K divides N.
+        value: (*B, S, K, V).
+        bias: broadcasts to (*B, N, T, S), or None for 0. Where it is -inf, t does not see s.
+        mask: booleans that broadcast to (*B, N, T, S), True where t sees s, or None for all.
+        scale: one number above 0, or None for 1 / sqrt(H).
+        is_causal: whether t sees only keys at its place and before.
+        query_offset: the place of query 0 among the keys, a whole number; it may be traced.
+        query_seq_lengths: (*B,), the number of queries in use; the others give 0.
+        key_value_seq_lengths: (*B,), the number of keys in use.
+
+    Returns:
+        (*B, T, N, V), in the promoted dtype of query, key and value.
     """
     dtype = jnp.result_type(query, key, value)
     shape = scores_shape(query, key)

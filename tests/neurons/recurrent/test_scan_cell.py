@@ -192,12 +192,14 @@ def wanted_leaky(x):
 
 
 def test_a_users_bound_pair():
-    cell = pn.bind("Leaky", create_leaky, apply_leaky)(None, 2, 2)
+    cell = pn.bind("Leaky", create_leaky, apply_leaky)(jax.random.key(0), 2, 2)
     y = pn.scan_cell(cell, X[0], np.zeros(2))
     close(y, wanted_leaky(X[0]))
     with pytest.raises(TypeError, match="Leaky declares no carry; bind it with bind_cell"):
         pn.scan_cell(cell, X[0])
-    declared = pn.bind_cell("Leaky", create_leaky, apply_leaky, first_leaky)(None, 2, 2)
+    declared = pn.bind_cell("Leaky", create_leaky, apply_leaky, first_leaky)(
+        jax.random.key(0), 2, 2
+    )
     close(pn.scan_cell(declared, X[0]), wanted_leaky(X[0]))
     with pytest.raises(ValueError, match=r"Leaky: carry must have shape \(2,\), got \(3,\)"):
         pn.scan_cell(declared, X[0], np.zeros(3))
@@ -214,10 +216,10 @@ def test_a_users_projected_cell():
         return carry, carry
 
     layer = pn.bind_cell("Leaky", create_leaky, (project, update), first_leaky)
-    cell = layer(None, 2, 2)
+    cell = layer(jax.random.key(0), 2, 2)
     close(pn.scan_cell(cell, X), np.stack([wanted_leaky(x) for x in X]))
     close(cell(jnp.ones(2), X[0, 0])[1], 0.5 + X[0, 0])
-    negative = layer(None, 2, 2, sign=-1.0)
+    negative = layer(jax.random.key(0), 2, 2, sign=-1.0)
     close(negative(jnp.ones(2), X[0, 0])[1], X[0, 0] - 0.5)
 
 
@@ -258,7 +260,7 @@ def update_steps(shared, carry, x, total):
     ids=["one", "two"],
 )
 def test_a_declared_carry_may_hold_integers_and_keys(apply):
-    cell = pn.bind_cell("Steps", create_leaky, apply, first_steps)(None, 2, 2)
+    cell = pn.bind_cell("Steps", create_leaky, apply, first_steps)(jax.random.key(0), 2, 2)
     scan = partial(pn.scan_cell, cell, lengths=LENGTHS, return_carry=True)
     with jax.debug_key_reuse(False):  # a key that stays in the padding counts as reused
         (steps, _, h), y = scan(X)
@@ -304,7 +306,9 @@ def test_with_time_first_lengths_tell_the_batch(shape):
     cell = pn.bind_cell(
         "Leaky", create_leaky, lambda p, c, x: total(c, x), lambda p, b, d: np.zeros(b)
     )
-    close(scan.__wrapped__.func(cell(None, 2, 2), x, lengths=LENGTHS, time_major=True), y)
+    close(
+        scan.__wrapped__.func(cell(jax.random.key(0), 2, 2), x, lengths=LENGTHS, time_major=True), y
+    )
 
 
 @each_cell
