@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 from ..core import Model, observe, sequential
 from ..learn import accuracy, cross_entropy
 from ..neurons import Linear, YatDense
-from ..ops import propagate
+from ..ops import dropout, propagate
 
 RATE = 1e-2
 DECAY = 5e-4
@@ -38,7 +38,7 @@ def drop_half(x: jax.Array, *, key: jax.Array | None = None) -> jax.Array:
 
     Args:
         x: Any shape.
-        key: A PRNG key, as `observe` gives it.
+        key: A PRNG key, as it comes in training.
 
     Returns:
         x, or twice x with half of its entries 0.
@@ -49,7 +49,7 @@ def drop_half(x: jax.Array, *, key: jax.Array | None = None) -> jax.Array:
         >>> drop_half(jnp.ones(2)).tolist()
         [1.0, 1.0]
     """
-    return x if key is None else jnp.where(jax.random.bernoulli(key, 0.5, x.shape), 2 * x, 0)
+    return dropout(x, 0.5, key=key)
 
 
 def node_classifier(key: jax.Array, inputs: int, hidden: int, classes: int) -> Model:

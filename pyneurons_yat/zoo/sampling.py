@@ -126,7 +126,15 @@ def generate(
 
 
 @partial(jax.jit, static_argnames=("steps", "top_k"))
-def _generate(model, key, tokens, steps, temperature, top_k, top_p):
+def _generate(
+    model: Model,
+    key: jax.Array,
+    tokens: jax.Array,
+    steps: int,
+    temperature: Any,
+    top_k: int | None,
+    top_p: Any,
+) -> jax.Array:
     draw = partial(sample, temperature=temperature, top_k=top_k, top_p=top_p)
     room = tokens.shape[-1] + steps
     scores, cache = extend(model, tokens, caches(model, tokens.shape[:-1], room))

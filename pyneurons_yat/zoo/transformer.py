@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from ..core import Layer, Model, bind, observe, repeat
+from ..core import Layer, Model, bind, options_of, repeat
 from ..neurons import (
     Dropout,
     Embed,
@@ -67,8 +67,8 @@ def create_block(
         dropout: The rate of dropout on what attention and feed-forward layer add.
         dtype: The dtype of the parameters.
 
-    The model takes x of shape (*B, T, features); each position sees those up to its own. With a
-    `cache` it returns y and the cache.
+    The model takes x of shape (*B, T, features) and returns the same shape; each position sees
+    those up to its own.
 
     Returns:
         `BlockParams`.
@@ -91,43 +91,28 @@ def create_block(
 
 
 def apply_block(params: BlockParams, x: jax.Array, *, cache: Any = None) -> Any:
-    """Applies `Block` to x (*B, T, features)."""
-    normal = x if params.attention_norm is None else params.attention_norm(x)
-    if cache is None:
-        y = params.attention(normal, is_causal=True)
-    else:
-        y, cache = params.attention(normal, cache=cache)
-    x = x + y
-    x = x + params.feed(x if params.feed_norm is None else params.feed_norm(x))
+    """Applies `Block` to x (*B, T, features).
+
+    Args:
+        params: The parts.
+        x: (*B, T, features).
+        cache: From `attention_cache`, of the tokens before; it then comes back, after y.
+    """
+    y = params.attention(_normal(params.attention_norm, x), is_causal=True, cache=cache)
+    y, cache = (y, None) if cache is None else y
+    x = x + params.dropout(y)
+    x = x + params.dropout(params.feed(_normal(params.feed_norm, x)))
     return x if cache is None else (x, cache)
 
 
-def observe_block(
-    params: BlockParams, x: jax.Array, *, key: jax.Array | None = None
-) -> tuple[jax.Array, BlockParams]:
-    """Applies `Block` as in training: all parts in training, dropout on what is added."""
-    keys = [None] * 6 if key is None else jax.random.split(key, 6)
-    drops = dict(params.dropout.static)["rate"] > 0
-    parts = params._asdict()
-
-    def call(name: str, x: jax.Array, key: Any, **options: Any) -> jax.Array:
-        if parts[name] is None:
-            return x
-        y, parts[name] = observe(parts[name], x, key=key, **options)
-        return y
-
-    def added(x: jax.Array, key: Any) -> jax.Array:
-        return call("dropout", x, key) if drops else x
-
-    y = call("attention", call("attention_norm", x, keys[0]), keys[1], is_causal=True)
-    x = x + added(y, keys[2])
-    y = call("feed", call("feed_norm", x, keys[3]), keys[4])
-    return x + added(y, keys[5]), BlockParams(**parts)
+def _normal(norm: Model | None, x: jax.Array) -> jax.Array:
+    return x if norm is None else norm(x)
 
 
-Block = bind("Block", create_block, apply_block, observe_block)
+Block = bind("Block", create_block, apply_block)
 
 
+@options_of(create_block)
 def create(
     key: jax.Array,
     vocabulary: int,
@@ -151,8 +136,6 @@ def create(
         remat: As for `repeat`.
         norm: As for `Block`; also behind the blocks.
         dtype: The dtype of the parameters.
-        **options: Those of `Block`: `heads`, `kv_heads`, `hidden`, `attention`, `feed`, `rotary`,
-            `dropout`.
 
     The model takes tokens, integers (*B, T), and returns scores (*B, T, vocabulary) of the next
     token after each. `extend` goes on from a cache, and `generate` samples.
@@ -187,7 +170,13 @@ def create(
 
 
 def apply(params: TransformerParams, tokens: jax.Array, *, cache: Any = None) -> Any:
-    """Applies `Transformer` to tokens (*B, T); with the caches of its blocks, returns them too."""
+    """Applies `Transformer` to tokens (*B, T).
+
+    Args:
+        params: The parts.
+        tokens: Integers (*B, T).
+        cache: From `caches`, of the tokens before; it then comes back, after the scores.
+    """
     x = _embedded(params, tokens)
     if cache is None:
         return _scores(params, params.blocks(x))
@@ -200,15 +189,6 @@ def apply(params: TransformerParams, tokens: jax.Array, *, cache: Any = None) ->
     return _scores(params, x), cache
 
 
-def observe_all(
-    params: TransformerParams, tokens: jax.Array, *, key: jax.Array | None = None
-) -> tuple[jax.Array, TransformerParams]:
-    """Applies `Transformer` as in training."""
-    x, blocks = observe(params.blocks, _embedded(params, tokens), key=key)
-    params = params._replace(blocks=blocks)
-    return _scores(params, x), params
-
-
 def _embedded(params: TransformerParams, tokens: jax.Array) -> jax.Array:
     """The rows of the table, scaled to unit mean square: they have a length of about 1."""
     x = params.embed(tokens)
@@ -216,11 +196,11 @@ def _embedded(params: TransformerParams, tokens: jax.Array) -> jax.Array:
 
 
 def _scores(params: TransformerParams, x: jax.Array) -> jax.Array:
-    x = x if params.norm is None else params.norm(x)
+    x = _normal(params.norm, x)
     return attend(params.embed, x) if params.output is None else params.output(x)
 
 
-Transformer = bind("Transformer", create, apply, observe_all)
+Transformer = bind("Transformer", create, apply)
 
 
 def caches(model: Model, batch_shape: tuple[int, ...], length: int) -> Any:

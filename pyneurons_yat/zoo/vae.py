@@ -5,8 +5,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core import Model, bind, capture, name, observe, sequential
+from ..core import Model, bind, capture, name, sequential
 from ..neurons import Conv, ConvTranspose, Linear, YatConv, YatConvTranspose
+from ..ops.checks import check_flag, check_key
 
 NOISE = 0.5
 
@@ -25,17 +26,15 @@ def create(key: jax.Array, latents: int = 8, *, channels: int = 16) -> VAEParams
 
     Two Yat and plain convolutions with strides of 2 lead down to 2 x 2 places and a linear layer to
     the distribution of the code; a linear layer and transposed convolutions lead back. Inference
-    decodes the mean, training a sample drawn with the key of `observe`. Both mark the divergence of
-    the code from N(0, 1), a number per image, with the name "kl": a loss gets it by `capture`, as
-    `vae_loss` does.
+    decodes the mean, training a sample. Both mark the divergence of the code from N(0, 1), a number
+    per image, with the name "kl": a loss gets it by `capture`, as `vae_loss` does.
 
     Args:
         key: A PRNG key.
         latents: Numbers in a code.
         channels: Channels of the first convolution; the second has twice as many.
 
-    The model takes images (B, 8, 8, 1) of about unit variance and returns the same shape. With the
-    option `draw` of a call it takes PRNG keys (B,) and returns new images; see `draw_images`.
+    The model takes images (B, 8, 8, 1) of about unit variance and returns the same shape.
 
     Returns:
         `VAEParams(encoder, decoder)`.
@@ -92,49 +91,43 @@ def code_of(encoded: jax.Array) -> tuple[jax.Array, jax.Array]:
     return mean, log_variance
 
 
-def apply(params: VAEParams, x: jax.Array, *, draw: bool = False) -> jax.Array:
-    """Decodes the mean of the code of images; or, with `draw`, a code drawn with each of keys."""
-    if not draw:
-        mean, _ = code_of(params.encoder(x))
-        return params.decoder(mean)
-    weights = params.decoder[0].kernel
-    return params.decoder(
-        jax.vmap(lambda key: jax.random.normal(key, weights.shape[:1], weights.dtype))(x)
-    )
-
-
-def apply_in_training(
-    params: VAEParams, x: jax.Array, *, key: jax.Array | None = None
-) -> tuple[jax.Array, VAEParams]:
-    """Decodes a sample of the code."""
-    if key is None:
-        raise TypeError("VAE: in training it needs a key: pn.observe(model, x, key=key)")
-    keys = jax.random.split(key, 3)
-    encoded, encoder = observe(params.encoder, x, key=keys[0])
-    mean, log_variance = code_of(encoded)
-    noise = jax.random.normal(keys[1], mean.shape, mean.dtype)
-    y, decoder = observe(params.decoder, mean + jnp.exp(0.5 * log_variance) * noise, key=keys[2])
-    return y, VAEParams(encoder, decoder)
-
-
-VAE = bind("VAE", create, apply, apply_in_training)
-
-
-def vae_loss(
-    model: Model, x: jax.Array, y: jax.Array, *, key: jax.Array | None = None
+def apply(
+    params: VAEParams, x: jax.Array, *, draw: bool = False, key: jax.Array | None = None
 ) -> jax.Array:
+    """Decodes the mean of the code of images, in training a sample of it.
+
+    Args:
+        params: The parts.
+        x: Images (B, 8, 8, 1).
+        draw: Whether x are PRNG keys (B,) instead, and each draws the code of a new image.
+    """
+    check_flag("VAE", draw=draw)
+    if draw:
+        weights = params.decoder[0].kernel
+        shape, dtype = weights.shape[:1], weights.dtype
+        return params.decoder(jax.vmap(lambda key: jax.random.normal(key, shape, dtype))(x))
+    mean, log_variance = code_of(params.encoder(x))
+    if key is None:
+        return params.decoder(mean)
+    check_key("VAE", key)
+    noise = jax.random.normal(key, mean.shape, mean.dtype)
+    return params.decoder(mean + jnp.exp(0.5 * log_variance) * noise)
+
+
+VAE = bind("VAE", create, apply)
+
+
+def vae_loss(model: Model, x: jax.Array, y: jax.Array) -> jax.Array:
     """The negative evidence lower bound, but for a constant, for normal noise on the pixels.
 
         mean over images of  sum (model(x) - y)^2 / (2 NOISE^2) + KL(code || N(0, 1)),  NOISE = 0.5
 
-    `fit` and `train_step` hand it their key, with which the code is drawn; without a key, as in
-    validation, the code is its mean.
+    In training, as in `fit` and `train_step`, the code is drawn; in validation it is its mean.
 
     Args:
         model: What `VAE` returned.
         x: Images (B, 8, 8, 1).
         y: The same images.
-        key: A PRNG key.
 
     Returns:
         A scalar.
@@ -149,10 +142,7 @@ def vae_loss(
         >>> history["loss"][-1] < history["loss"][0] / 2
         True
     """
-    if key is None:
-        images, seen = capture(model)(x)
-    else:
-        (images, _), seen = capture(observe)(model, x, key=key)
+    images, seen = capture(model)(x)
     error = jnp.sum(jnp.square(images - y), axis=(1, 2, 3))
     return jnp.mean(error / (2 * NOISE**2) + seen["kl"])
 
