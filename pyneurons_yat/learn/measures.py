@@ -142,8 +142,9 @@ def check_labels(function: str, arrays: list[jax.Array], weight: Any) -> None:
     known = not any(isinstance(value, Tracer) for value in (labels, weight))
     if labels.ndim == scores.ndim or not known or not labels.size:
         return
-    counts = True if weight is None else np.asarray(spread(function, weight, labels)) != 0
-    wrong = np.asarray(labels)[~np.asarray(are_known(labels, scores.shape[-1])) & counts]
+    with jax.ensure_compile_time_eval():  # labels and weights that a compiled function closes over
+        counts = True if weight is None else np.asarray(spread(function, weight, labels)) != 0
+        wrong = np.asarray(labels)[~np.asarray(are_known(labels, scores.shape[-1])) & counts]
     if wrong.size:
         raise ValueError(
             f"{function}: targets must be labels from 0 to {scores.shape[-1] - 1}, got {wrong[0]}; "

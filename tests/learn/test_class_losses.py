@@ -107,3 +107,16 @@ def test_weights_that_could_be_of_classes_or_of_examples_are_refused():
     np.testing.assert_allclose(value, np.average(row, weights=weight), rtol=1e-14)
     with pytest.raises(ValueError, match=r"class_weight must have one weight per class, \(3,\)"):
         pn.cross_entropy(P, LABELS, class_weight=np.ones(5))
+
+
+@pytest.mark.parametrize("loss", [pn.cross_entropy, pn.accuracy])
+def test_labels_that_a_compiled_function_closes_over_are_checked_and_used(loss):
+    scores = jnp.asarray([[2.0, 0.0, 1.0], [0.0, 0.0, 3.0]])
+    labels = jnp.asarray([0, 1])
+    logs = np.asarray(scores) - np.log(np.exp(np.asarray(scores)).sum(axis=1, keepdims=True))
+    wanted = -(logs[0, 0] + logs[1, 1]) / 2 if loss is pn.cross_entropy else 0.5
+    np.testing.assert_allclose(jax.jit(lambda z: loss(z, labels))(scores), wanted)
+    ones, wrong = jnp.ones(2), labels + 2
+    np.testing.assert_allclose(jax.jit(lambda z: loss(z, labels, weight=ones))(scores), wanted)
+    with pytest.raises(ValueError, match="from 0 to 2, got 3"):
+        jax.jit(lambda z: loss(z, wrong))(scores)
