@@ -43,10 +43,13 @@ def bind(*args: Any, **keywords: Any) -> Any:
         name: What errors, profiles and printed models call it.
         create: `create(key, ..., *, options) -> params`. Its keyword-only arguments shape the
             parameters. A layer will do, and then the parameters are a model of that layer.
-        apply: `apply(params, x, *, options) -> y`: inference. Its keyword-only arguments shape the
-            computation; they can be given when the model is made and overridden at each call.
-        observe: `observe(params, x, *, options) -> (y, params)`: the training-time call, if it
-            differs. A keyword `key` receives the key of the call.
+        apply: `apply(params, x, *, options) -> y`. Its keyword-only arguments shape the
+            computation. They can be given when the model is made and overridden at each call. A
+            keyword `key`, with the default `None`, receives a fresh key at each call in training.
+            Models among the parameters are called, and know themselves what training means.
+        observe: `observe(params, x, *, options) -> (y, params)`: the call in training, for a layer
+            whose own leaves move then, as the statistics of a batch norm do. No other layer wants
+            one. A keyword `key` receives a key here too.
         roles: A mapping from a path below the parameters to the role of the leaves there, such as
             `{"mean": "batch_stats"}`. By default an inexact array is `"params"`, any other
             `"buffers"`.

@@ -57,18 +57,18 @@ def name(x: Any, label: str) -> Any:
 def capture(f: Callable[..., Any]) -> Callable[..., tuple[Any, dict[str, Any]]]:
     """A function that also returns every value marked by `name` on the way.
 
-    In nnx such values are sown into a module and popped from it; here they are outputs. They are
-    found inside `jax.jit`, `jax.vmap`, `jax.checkpoint`, `jax.lax.cond` and
-    `jax.lax.scan`, where those of all steps come stacked along a first axis. A branch of a `cond`
-    that was not taken gives NaN (0 for integers, False for booleans).
+    In nnx such values are sown into a module and popped from it. Here they are outputs. They are
+    found inside `jax.jit`, `jax.vmap`, `jax.checkpoint`, `jax.lax.cond` and `jax.lax.scan`. Those
+    of the steps of a scan come stacked along a first axis. A branch of a `cond` that was not taken
+    gives NaN, 0 for integers, False for booleans.
 
     Args:
-        f: A function; or a model, of which the output of each inner model is captured too, under
-            its path in `f`, such as `['hidden']`.
+        f: A function, or a model. Of a model the output of each inner model is captured too, under
+            its path, such as `['hidden']`.
 
     Returns:
-        A function `(*args, **keywords) -> (y, seen)`. `seen` maps labels to values; a label that
-        is met several times, to the tuple of them.
+        A function `(*args, **keywords) -> (y, seen)`. `seen` maps each label to its value, or to a
+        tuple of them if the label is met several times.
 
     Gradient:
         Of y that of f, and of what is captured that of its computation. A function with a custom

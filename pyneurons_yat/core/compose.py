@@ -58,11 +58,12 @@ def compose(*args: Any, **keywords: Any) -> Any:
 
     Args:
         name: The name of the new layer.
-        layer: A layer; the parameters stay as they are.
-        model: A model; the parameters stay as they are, unless a part has parameters of its own:
-            then it is `sequential(model, *parts)`.
-        functions: Functions of one argument. One that takes a keyword `key` receives a key in
-            training.
+        layer: A layer, whose parameters stay as they are.
+        model: A model, whose parameters stay as they are. If a part is a model too, the result is
+            `sequential(model, *parts)`.
+        functions: Functions of one argument. One that names a keyword `key`, with the default
+            `None`, receives a key in training and `None` in inference. `jax.nn.relu` is the usual
+            ReLU; `pn.relu` is straight-through.
         doc: What `help` shows for the new layer; by default the docstring of `layer.create`.
 
     Returns:

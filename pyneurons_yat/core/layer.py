@@ -59,9 +59,10 @@ class Layer(Wrapping):
     Attributes:
         name: What errors, profiles and printed models call it.
         create: `create(*args, **keywords) -> parameters`, any pytree of arrays and models.
-        apply: `apply(parameters, x, **options) -> y`, inference: pure and deterministic.
-        observe: `observe(parameters, x, **options) -> (y, parameters)`, the training-time call, or
-            `None` where training and inference do not differ. It may take a `key`.
+        apply: `apply(parameters, x, **options) -> y`. If it names a keyword `key`, it receives a
+            key in training and `None` in inference, where it is deterministic.
+        observe: `observe(parameters, x, **options) -> (y, parameters)`, the call in training of a
+            layer whose own leaves move then; `None` for every other. It may take a `key`.
         roles: Pairs of a path below the parameters and the role of what is there.
         doc: What `help` shows for it; by default the docstring of `create`.
 

@@ -64,14 +64,14 @@ def reparam(target: Model, transform: Function) -> Model: ...
 def reparam(target: Any, transform: Function) -> Any:
     """Maps the parameters of a layer or a model through a function before every call.
 
-    Weight normalisation, tying, quantised weights, low-precision compute and DropConnect are each
-    such a function. What is stored and trained are the parameters before the transform.
+    Weight normalization, tying, quantized weights, low-precision compute and DropConnect are each
+    one such function. The parameters before the transform are what is stored and trained.
 
     Args:
         target: A layer or a model.
         transform: `transform(params) -> params`. If it names a keyword `key`, with the default
-            `None`, it receives a key in training, which then wants one, and none in inference. Or
-            what `parametrise` returns, for a transform with parameters or state of its own.
+            `None`, it receives a key in training and `None` in inference. A transform with
+            parameters or state of its own is what `parametrise` returns.
 
     Returns:
         A layer if a layer came, a model if a model came.

@@ -136,8 +136,8 @@ class Repeat(Layer):
 def repeat(layer: Layer, n: int, *, remat: bool | Policy = False) -> Layer:
     """A layer of n copies of a layer, one after another, each with parameters of its own.
 
-    The copies are created by `jax.vmap` and run by `jax.lax.scan`: time to compile and size of the
-    program do not grow with n.
+    `jax.vmap` creates the copies and `jax.lax.scan` runs them. Neither the time to compile nor the
+    size of the program grows with n.
 
     Args:
         layer: A layer that returns what it takes, in shape and dtype.
@@ -146,10 +146,10 @@ def repeat(layer: Layer, n: int, *, remat: bool | Policy = False) -> Layer:
             it; or a policy for what to keep, as in `jax.checkpoint`.
 
     Returns:
-        A layer that is created as `layer` is: `repeat(Block, 12)(key, ...)` splits the key in n.
-        The model's copies are `model[i]`, and all of them `model.each`, whose leaves have n
-        entries along their first axis. More arguments of a call go to every copy alike.
-        `observe` gives each copy a key of its own.
+        A layer that takes what `layer` takes: `repeat(Block, 12)(key, ...)` splits the key into
+        n. The model's copies are `model[i]`. `model.each` holds all of them: its leaves have n
+        entries along their first axis. Further arguments of a call go to every copy alike. In
+        training each copy has a key of its own.
 
     Gradient:
         Autodiff through the scan.

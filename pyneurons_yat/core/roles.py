@@ -45,16 +45,16 @@ def partition(tree: Any, *filters: Filter) -> tuple[Any, ...]:
             text, or `...` for the rest.
 
     Returns:
-        As many trees as filters, all of the structure of `tree`, with a hole where a leaf went
+        One tree per filter, all of the structure of `tree`, with a hole where a leaf went
         elsewhere. A hole has no leaves, so `jax.grad`, `jax.tree.map` and optax see only what is
-        there. Holes that `tree` has itself are in every part, marked as older than the new ones,
-        and `merge` gives them back: a part can be partitioned again.
+        there. A part can be partitioned again: holes of `tree` itself stand in every part, and
+        `merge` gives them back.
 
     Raises:
         TypeError: If a filter is none of these.
-        ValueError: If a filter takes nothing, or nothing but what those before it have taken; the
-            message lists the roles and paths. If no filter takes a leaf; the message names its
-            path. End with `...` to take the rest, which may be nothing.
+        ValueError: If a filter takes nothing, or only what those before it have taken; the message
+            lists the roles and paths. If no filter takes a leaf; the message names its path. End
+            with `...` to take the rest, which may be nothing.
 
     Example:
         >>> import jax, pyneurons_yat as pn

@@ -56,10 +56,12 @@ def sequential(*parts: Any) -> Model:
     Args:
         *parts: Models and functions of one argument, by position; or one mapping from names to
             them. Positions and names are the paths of the parts: `[0].kernel`, `['hidden'].kernel`.
+            A function that names a keyword `key`, with the default `None`, receives a key in
+            training. `jax.nn.relu` is the usual ReLU; `pn.relu` is straight-through.
 
     Returns:
-        A model that can be indexed by position, name or slice, measured by `len(list(model))`, and
-        iterated over. A slice is a sequential model again.
+        A model. It can be indexed by position, name or slice, and iterated over. A slice is a
+        sequential model again. `len(list(model))` counts the parts.
 
     Raises:
         TypeError: If a part is neither a model nor a function. A layer is not a model yet.

@@ -6,9 +6,9 @@ import jax
 
 
 def streams(key: jax.Array, *names: str) -> dict[str, jax.Array]:
-    """Independent keys from one, by name: the counterpart of nnx's named random streams.
+    """Makes independent keys from one, by name: the counterpart of nnx's named random streams.
 
-    A name always gives the same key from the same key, whatever other names are asked for.
+    From one key a name always gives the same key, whatever other names are asked for.
 
     Args:
         key: A PRNG key.

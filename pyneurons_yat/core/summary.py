@@ -42,11 +42,11 @@ def summary(model: Model, *inputs: Any, cost: bool = False, **options: Any) -> T
     Args:
         model: A model.
         *inputs: What to call it on: arrays or `jax.ShapeDtypeStruct`. With them the table has the
-            output shapes, found by `jax.eval_shape`, so nothing is computed. Of a part called
+            output shapes. `jax.eval_shape` finds them, so nothing is computed. Of a part called
             several times it shows the last output.
-        cost: Whether the table has the floating-point operations of a call as well, of each part
-            with all that lies in it, as XLA's cost analysis counts them before it optimises. The
-            steps of a scan count each; those of a `while_loop` once, since their number is unknown.
+        cost: Whether the table also has the floating-point operations of a call, of each part with
+            all that lies in it. XLA's cost analysis counts them, before it optimizes. Each step of
+            a scan counts. Those of a `while_loop` count once, since their number is unknown.
         **options: Options of the call.
 
     Returns:

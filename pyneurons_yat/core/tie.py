@@ -36,19 +36,20 @@ class Tied(Around):
 def tie(model: Model, mapping: Mapping[Filter, str | tuple[str, Function]]) -> Model:
     """Makes parameters of a model the same as others of it.
 
-    The parameter at the target is dropped; at every call what is at the source stands in its
-    place. So there is one leaf: the optimiser sees it once, `count` counts it once, files hold it
-    once, and its gradient is the sum over its uses.
+    The parameter at the target is dropped. At every call, what is at the source stands in its
+    place. So there is one leaf: the optimizer sees it once, `count` counts it once, and files hold
+    it once.
 
     Args:
         model: A model.
-        mapping: From the path of a target to that of its source, both leaves or both subtrees of
-            one structure; or to a pair of path and function, for a source that fits only after it,
-            such as `("embed.table", jax.numpy.transpose)`. A target that is no path but another
-            filter, such as `"*kernel"`, stands for each leaf that it takes beside the source.
+        mapping: From the path of a target to the path of its source. Both are leaves, or subtrees
+            of one structure. If the source fits only after a function, map to a pair of path and
+            function, such as `("embed.table", jax.numpy.transpose)`. A target that is no path but
+            another filter, such as `"*kernel"`, stands for each leaf that it takes beside the
+            source.
 
     Returns:
-        A model without leaves at the targets, which still behaves as one that has them.
+        A model without leaves at the targets. It computes as if it had them.
 
     Gradient:
         In the source, the sum of the gradients of all its uses.

@@ -78,7 +78,7 @@ def concat(trees: Sequence[Any]) -> Any:
         trees: One tree or more of the same structure; models, parameters or bare arrays.
 
     Returns:
-        One tree, whose leaves have the summed last axis.
+        One tree. The last axis of each leaf is as long as those of the trees together.
 
     Gradient:
         Each piece receives its part.
