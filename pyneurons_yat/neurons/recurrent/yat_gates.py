@@ -108,13 +108,20 @@ def create(
     recurrent = blocks(name, two, gates, (outputs, outputs), dtype, recurrent_init=second)
     bias = blocks(name, three, *row, bias_init=bias_init) if use_bias else None
     if bias is not None:
-        wide = accumulator(dtype)
-        distance = inputs + _weight_squares(kernel, recurrent, wide)
-        factor = jnp.where(jnp.asarray(scale) == 0, 1, jnp.abs(jnp.asarray(scale, wide)))
-        wanted = jnp.repeat(jnp.asarray(scores, wide), outputs)
-        bias = bias + jnp.sqrt(wanted * distance / factor).astype(dtype)
+        bias = bias + _opening(scores, kernel, recurrent, scale)
     shift = jnp.zeros(gates * outputs, dtype) if learnable_epsilon else None
     return YatCellParams(kernel, recurrent, bias, alpha, shift)
+
+
+def _opening(
+    scores: tuple[float, ...], kernel: jax.Array, recurrent: jax.Array, alpha: ArrayLike
+) -> jax.Array:
+    """The bias that gives fresh neurons these scores for a typical input."""
+    wide = accumulator(kernel.dtype)
+    distance = kernel.shape[0] + _weight_squares(kernel, recurrent, wide)
+    factor = jnp.where(jnp.asarray(alpha) == 0, 1, jnp.abs(jnp.asarray(alpha, wide)))
+    wanted = jnp.repeat(jnp.asarray(scores, wide), recurrent.shape[0])
+    return jnp.sqrt(wanted * distance / factor).astype(kernel.dtype)
 
 
 def project(
