@@ -125,7 +125,7 @@ def test_forward_mode_under_jit(case):
     gradient = jax.grad(compiled, case.positions)
     before = gradient(*arguments)
     if case.rule:
-        with pytest.raises(TypeError, match=r"attention: .* with pn\.forward_mode\(True\)"):
+        with pytest.raises(TypeError, match=r"attention: .* `with pn\.forward_mode\(True\)"):
             jax.jvp(compiled, arguments, arguments)
     with ops.forward_mode(case.rule):
         _, along = jax.jvp(compiled, arguments, arguments)
