@@ -42,7 +42,7 @@ CASES = {
     "convolution": (convolving, (IMAGES, Y[:10]), {"batch_size": 4}),
     "iterable": (noisy, ([(X[:8], Y[:8]), (X[8:16], Y[8:16]), (X[16:22], Y[16:22])],), {}),
     "full batches": (noisy, (X, Y), {"remainder": "drop", "batch_size": 8}),
-    "in parts": (noisy, (X, Y), {"accumulate": 2, "batch_size": 11}),
+    "in parts": (noisy, (X, Y), {"accumulate": 2, "batch_size": 6}),
 }
 
 
