@@ -1,27 +1,38 @@
 """Dense layers: affine, Yat, and the basic neuron of pyneurons.
 
-`initializers` draws weights for Yat neurons, `yat_parameters` all that such a layer learns. Data
-meets `embed` first where it is ids, then `linear`, `yat_dense` or `neuron`.
+`initializers` draws weights, `yat_parameters` all that a layer of Yat neurons learns. Data meets
+`embed` first where it is ids, then `linear`, `yat_dense` or `neuron`.
 """
 
 from .embed import Embed, YatEmbed, attend
-from .initializers import Initializer, drawn, yat_normal
-from .linear import Linear, check_floating, lecun_normal
+from .initializers import (
+    Initializer,
+    balanced,
+    check_floating,
+    drawn,
+    lecun_normal,
+    yat_normal,
+    zeros,
+)
+from .linear import Linear, LinearParams, draw_linear
 from .neuron import PHI, Binary, Neuron, Vector, apply, bias, create, param, weight
 from .yat_dense import YatDense, YatNMN
-from .yat_parameters import balanced, check_epsilon, draw, learned_epsilon
+from .yat_parameters import YatParams, answer, check_epsilon, draw, draw_factors, learned_epsilon
 
 __all__ = [
     "Binary",
     "Embed",
     "Initializer",
     "Linear",
+    "LinearParams",
     "Neuron",
     "PHI",
     "Vector",
     "YatDense",
     "YatEmbed",
     "YatNMN",
+    "YatParams",
+    "answer",
     "apply",
     "attend",
     "balanced",
@@ -30,10 +41,13 @@ __all__ = [
     "check_floating",
     "create",
     "draw",
+    "draw_factors",
+    "draw_linear",
     "drawn",
     "learned_epsilon",
     "lecun_normal",
     "param",
     "weight",
     "yat_normal",
+    "zeros",
 ]

@@ -7,12 +7,13 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
 
-from ...core import Model, bind
+from ...core import Model, bind, options_of
+from ...core.signatures import divided
 from ...ops import linear, yat
-from ...ops.checks import check_index, check_sizes, dtype_of
+from ...ops.checks import check_flag, check_index, check_sizes, dtype_of
 from ...ops.sharding import follow
-from .linear import Initializer, check_floating
-from .yat_parameters import balanced, draw, learned_epsilon
+from .initializers import Initializer, check_floating, drawn
+from .yat_parameters import YatParams, answer, draw
 
 rows_of_unit_length = jax.nn.initializers.variance_scaling(1.0, "fan_in", "normal", out_axis=0)
 
@@ -62,7 +63,7 @@ def create(
 
     Raises:
         TypeError: If a size is not an integer, dtype not floating, or ids are none.
-        ValueError: If a size is below 1.
+        ValueError: If a size is below 1, or embedding_init returns another shape.
         IndexError: If an id is out of range.
 
     Example:
@@ -99,16 +100,31 @@ def create(
     """
     check_sizes("Embed", num_embeddings=num_embeddings, features=features)
     check_floating("Embed", dtype)
-    return EmbedParams(embedding_init(key, (num_embeddings, features), dtype))
+    shape = (num_embeddings, features)
+    return EmbedParams(drawn("Embed", "embedding_init", embedding_init, key, shape, dtype))
 
 
+@options_of(linear)
 def apply(
-    params: EmbedParams, ids: ArrayLike, *, attend: bool = False, precision: Any = None
+    params: EmbedParams, ids: ArrayLike, *, attend: bool = False, **options: Any
 ) -> jax.Array:
-    """Looks up ids (*B,), or, with `attend`, scores queries (*B, features)."""
-    if attend:
-        return linear(ids, params.embedding.T, precision=precision)
+    """Looks up ids (*B,), or, with `attend`, scores queries (*B, features).
+
+    Args:
+        attend: Whether to score; `attend(model, query)` says it.
+    """
+    if not look_up_only("Embed", attend, linear, options):
+        return linear(ids, params.embedding.T, **options)
     return look_up("Embed", params.embedding, ids)
+
+
+def look_up_only(layer: str, attend: bool, product: Any, options: dict[str, Any]) -> bool:
+    """Whether the call is a look-up, whose options must be those of the product all the same."""
+    check_flag(layer, attend=attend)
+    unknown = divided(product, options)[1]
+    if unknown:
+        raise TypeError(f"{layer}: got an unexpected keyword argument {min(unknown)!r}")
+    return not attend
 
 
 def look_up(layer: str, embedding: jax.Array, ids: ArrayLike) -> jax.Array:
@@ -129,19 +145,14 @@ def look_up(layer: str, embedding: jax.Array, ids: ArrayLike) -> jax.Array:
 Embed = bind("Embed", create, apply)
 
 
+@options_of(draw, without=["kernel_init"])
 def create_yat(
     key: jax.Array,
     num_embeddings: int,
     features: int,
     *,
-    use_bias: bool = True,
-    use_alpha: bool = True,
-    learnable_epsilon: bool = False,
-    epsilon: float = 1e-5,
     embedding_init: Initializer | None = None,
-    bias_init: Initializer = jax.nn.initializers.zeros,
-    alpha_init: Initializer = balanced,
-    dtype: DTypeLike = jnp.float32,
+    **options: Any,
 ) -> YatEmbedParams:
     """A table of vectors: `model(ids)` looks up, `attend(model, query)` scores by Yat products.
 
@@ -154,18 +165,11 @@ def create_yat(
         key: A PRNG key.
         num_embeddings: How many vectors, V, at least 1.
         features: The size of each, at least 1.
-        use_bias: Whether each row has a number inside the square.
-        use_alpha: Whether each row has a factor.
-        learnable_epsilon: Whether epsilon is learned, one per row, as in `YatDense`.
-        epsilon: Above 0, also at the call. With `learnable_epsilon` where the learned one starts.
         embedding_init: `embedding_init(key, shape, dtype)`; by default `yat_normal`, with which
             queries of unit mean square get scores of unit mean square.
-        bias_init: `bias_init(key, shape, dtype)`; zeros by default.
-        alpha_init: `alpha_init(key, shape, dtype)`; 4 / sqrt(3) by default.
-        dtype: The dtype of the parameters.
 
-    The model is called as that of `Embed`. Options of `attend`: `epsilon`, `distance`, `precision`,
-    as for `yat`.
+    The model is called as that of `Embed`. Each row is a neuron. The options of the call count in
+    `attend` only.
 
     Returns:
         `YatEmbedParams(embedding, bias, alpha, epsilon)`; what is not used is None.
@@ -175,7 +179,8 @@ def create_yat(
 
     Raises:
         TypeError: If a size is not an integer, dtype not floating, or ids are none.
-        ValueError: If a size is below 1, or epsilon not above 0.
+        ValueError: If a size is below 1, epsilon is not above 0, or an initializer returns
+            another shape.
         IndexError: If an id is out of range and not traced.
 
     Example:
@@ -199,49 +204,30 @@ def create_yat(
         Bouhsine, "Deep Learning 2.0: Artificial Neurons That Matter", arXiv:2411.08085.
     """
     check_sizes("YatEmbed", num_embeddings=num_embeddings, features=features)
-    kernel, bias, alpha, shift = draw(
-        "YatEmbed",
-        key,
-        (features, num_embeddings),
-        num_embeddings,
-        use_bias=use_bias,
-        use_alpha=use_alpha,
-        learnable_epsilon=learnable_epsilon,
-        epsilon=epsilon,
-        kernel_init=None if embedding_init is None else partial(_by_rows, embedding_init),
-        bias_init=bias_init,
-        alpha_init=alpha_init,
-        dtype=dtype,
-    )
-    return YatEmbedParams(kernel.T, bias, alpha, shift)
+    init = None if embedding_init is None else partial(_by_rows, embedding_init)
+    shape = (features, num_embeddings)
+    kernel, *factors = draw("YatEmbed", key, shape, kernel_init=init, **options)
+    return YatEmbedParams(kernel.T, *factors)
 
 
 def _by_rows(init: Initializer, key: jax.Array, shape: tuple[int, int], dtype: Any) -> jax.Array:
     """A kernel whose columns are the rows of a table that `init` draws."""
-    return init(key, shape[::-1], dtype).T
+    return drawn("YatEmbed", "embedding_init", init, key, shape[::-1], dtype).T
 
 
+@options_of(yat)
 def apply_yat(
-    params: YatEmbedParams,
-    ids: ArrayLike,
-    *,
-    attend: bool = False,
-    epsilon: ArrayLike = 1e-5,
-    distance: str = "expanded",
-    precision: Any = None,
+    params: YatEmbedParams, ids: ArrayLike, *, attend: bool = False, **options: Any
 ) -> jax.Array:
-    """Looks up ids (*B,), or, with `attend`, scores queries (*B, features)."""
-    if not attend:
-        return look_up("YatEmbed", params.embedding, ids)
-    return yat(
-        ids,
-        params.embedding.T,
-        params.bias,
-        params.alpha,
-        epsilon=learned_epsilon("YatEmbed", epsilon, params.epsilon),
-        distance=distance,
-        precision=precision,
-    )
+    """Looks up ids (*B,), or, with `attend`, scores queries (*B, features).
+
+    Args:
+        attend: Whether to score; `attend(model, query)` says it.
+    """
+    if not look_up_only("YatEmbed", attend, yat, options):
+        table, *factors = params
+        return answer("YatEmbed", yat, ids, YatParams(table.T, *factors), **options)
+    return look_up("YatEmbed", params.embedding, ids)
 
 
 YatEmbed = bind("YatEmbed", create_yat, apply_yat)

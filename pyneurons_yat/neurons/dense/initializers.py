@@ -37,7 +37,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
 
-from ...ops.checks import check_real, told
+from ...ops.checks import FINITE, NOT_NEGATIVE, check_numbers, check_real, told
 
 Initializer = Callable[..., jax.Array]
 """`init(key, shape, dtype)`, an array of the shape."""
@@ -47,6 +47,39 @@ RATIO = 1 / 3
 
 ALPHA = (1 + RATIO) / (math.sqrt(3) * RATIO)
 """The alpha that puts the fixed point at a mean square of 1: 4 / sqrt(3)."""
+
+zeros = jax.nn.initializers.zeros
+balanced = jax.nn.initializers.constant(ALPHA)
+lecun_normal = jax.nn.initializers.lecun_normal()
+
+
+def drawn(
+    layer: str,
+    option: str,
+    init: Initializer,
+    key: jax.Array,
+    shape: tuple[int, ...],
+    dtype: DTypeLike,
+) -> jax.Array:
+    """What an initializer draws, which must be of the shape asked for, in the dtype asked for."""
+    if not callable(init):
+        raise TypeError(
+            f"{layer}: {option} must be a function (key, shape, dtype) -> array, got {told(init)}; "
+            "jax.nn.initializers has many"
+        )
+    array = init(key, shape, dtype)
+    check_real(layer, **{f"the result of {option}": array})
+    if jnp.shape(array) != tuple(shape):
+        raise ValueError(
+            f"{layer}: {option} must return shape {tuple(shape)}, got shape {jnp.shape(array)}"
+        )
+    return jnp.asarray(array, dtype)
+
+
+def check_floating(layer: str, dtype: DTypeLike) -> None:
+    """Refuses a dtype of parameters that is not floating."""
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise TypeError(f"{layer}: dtype must be floating, such as float32, got {dtype!r}")
 
 
 def yat_normal(
@@ -73,13 +106,15 @@ def yat_normal(
         shape: Kernel shape (I, O) or (window..., I, O).
         dtype: A floating dtype.
         alpha: The alpha of the neurons; of an array the root mean square counts, and 1 if it is 0.
-        epsilon: The epsilon of the neurons.
+        epsilon: The epsilon of the neurons, at least 0; of an array each is for its column.
 
     Returns:
         An array of the shape and dtype.
 
     Raises:
-        ValueError: If the shape has fewer than two axes.
+        TypeError: If dtype is not floating.
+        ValueError: If the shape has fewer than two axes, or alpha or epsilon is not finite, or
+            epsilon below 0.
 
     Example:
         >>> import jax, pyneurons_yat as pn
@@ -88,31 +123,11 @@ def yat_normal(
         0.33
     """
     if len(shape) < 2:
-        raise ValueError(f"yat_normal: shape must be (inputs, outputs) or more, but {shape} came")
+        raise ValueError(f"yat_normal: shape must be (inputs, outputs) or more, got {shape}")
+    check_floating("yat_normal", dtype)
+    check_numbers("yat_normal", FINITE, alpha=alpha)
+    check_numbers("yat_normal", NOT_NEGATIVE, epsilon=epsilon)
     mean_square = jnp.mean(jnp.square(jnp.asarray(alpha, dtype)))
     settled = ALPHA**2 / jnp.where(mean_square == 0, 1, mean_square)
     variance = RATIO * (settled + epsilon / max(math.prod(shape[:-1]), 1))
     return jax.random.normal(key, shape, dtype) * jnp.sqrt(variance).astype(dtype)
-
-
-def drawn(
-    layer: str,
-    option: str,
-    init: Initializer,
-    key: jax.Array,
-    shape: tuple[int, ...],
-    dtype: DTypeLike,
-) -> jax.Array:
-    """What an initializer draws, which must be of the shape asked for, in the dtype asked for."""
-    if not callable(init):
-        raise TypeError(
-            f"{layer}: {option} must be a function (key, shape, dtype) -> array, got {told(init)}; "
-            "jax.nn.initializers has many"
-        )
-    array = init(key, shape, dtype)
-    check_real(layer, **{f"the result of {option}": array})
-    if jnp.shape(array) != tuple(shape):
-        raise ValueError(
-            f"{layer}: {option} must return shape {tuple(shape)}, got shape {jnp.shape(array)}"
-        )
-    return jnp.asarray(array, dtype)

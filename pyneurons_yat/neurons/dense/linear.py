@@ -6,52 +6,67 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from ...core import bind
+from ...core import bind, options_of
 from ...ops import linear
-from ...ops.checks import check_sizes
-from .initializers import Initializer
-
-lecun_normal = jax.nn.initializers.lecun_normal()
+from ...ops.checks import check_flag, check_sizes
+from .initializers import Initializer, check_floating, drawn, lecun_normal, zeros
 
 
 class LinearParams(NamedTuple):
-    """Kernel (inputs, outputs) and bias (outputs,) or None."""
+    """Kernel (..., outputs) and bias (outputs,) or None."""
 
     kernel: jax.Array
     bias: jax.Array | None
 
 
-def create(
+def draw_linear(
+    layer: str,
     key: jax.Array,
-    inputs: int,
-    outputs: int,
+    shape: tuple[int, ...],
     *,
     use_bias: bool = True,
     kernel_init: Initializer = lecun_normal,
-    bias_init: Initializer = jax.nn.initializers.zeros,
+    bias_init: Initializer = zeros,
     dtype: DTypeLike = jnp.float32,
 ) -> LinearParams:
+    """What a layer of affine neurons learns, whatever the neurons look at.
+
+    Args:
+        layer: Its name, for errors.
+        key: A PRNG key.
+        shape: The shape of the kernel (..., outputs).
+        use_bias: Whether there is a bias; without, its field is None.
+        kernel_init: `kernel_init(key, shape, dtype)`; LeCun's normal by default, which keeps the
+            variance of unit-variance inputs.
+        bias_init: `bias_init(key, shape, dtype)`; zeros by default.
+        dtype: The dtype of the parameters. The result has the promoted dtype of x and parameters.
+    """
+    check_flag(layer, use_bias=use_bias)
+    check_floating(layer, dtype)
+    for_kernel, for_bias = jax.random.split(key)
+    return LinearParams(
+        drawn(layer, "kernel_init", kernel_init, for_kernel, shape, dtype),
+        drawn(layer, "bias_init", bias_init, for_bias, shape[-1:], dtype) if use_bias else None,
+    )
+
+
+@options_of(draw_linear)
+def create(key: jax.Array, inputs: int, outputs: int, **options: Any) -> LinearParams:
     """An affine layer: `y = x @ kernel + bias`.
 
     Args:
         key: A PRNG key.
         inputs: Features of x, at least 1.
         outputs: Features of y, at least 1.
-        use_bias: Whether there is a bias; without, its field is None.
-        kernel_init: `kernel_init(key, shape, dtype)`; LeCun's normal by default, which keeps the
-            variance of unit-variance inputs.
-        bias_init: `bias_init(key, shape, dtype)`; zeros by default.
-        dtype: The dtype of the parameters. The result has the promoted dtype of x and parameters.
 
-    The model takes x of shape (*B, inputs) and returns (*B, outputs). Option of the call:
-    `precision`, as in `jax.lax.dot_general`.
+    The model takes x of shape (*B, inputs) and returns (*B, outputs).
 
     Returns:
         `LinearParams(kernel, bias)` of shapes (inputs, outputs) and (outputs,).
 
     Raises:
         TypeError: If a size is not an integer, or dtype not floating.
-        ValueError: If a size is below 1.
+        ValueError: If a size is below 1, or an initializer returns another shape.
 
     Example:
         >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
@@ -60,21 +75,13 @@ def create(
         [[1.0, 1.0]]
     """
     check_sizes("Linear", inputs=inputs, outputs=outputs)
-    check_floating("Linear", dtype)
-    for_kernel, for_bias = jax.random.split(key)
-    kernel = kernel_init(for_kernel, (inputs, outputs), dtype)
-    return LinearParams(kernel, bias_init(for_bias, (outputs,), dtype) if use_bias else None)
+    return draw_linear("Linear", key, (inputs, outputs), **options)
 
 
-def apply(params: LinearParams, x: jax.Array, *, precision: Any = None) -> jax.Array:
+@options_of(linear)
+def apply(params: LinearParams, x: jax.Array, **options: Any) -> jax.Array:
     """Applies `Linear` to x (*B, inputs)."""
-    return linear(x, params.kernel, params.bias, precision=precision)
-
-
-def check_floating(layer: str, dtype: DTypeLike) -> None:
-    """Refuses a dtype of parameters that is not floating."""
-    if not jnp.issubdtype(dtype, jnp.floating):
-        raise TypeError(f"{layer}: dtype must be floating, such as float32, but {dtype!r} came")
+    return linear(x, *params, **options)
 
 
 Linear = bind("Linear", create, apply)

@@ -96,41 +96,18 @@ A kernel bank that belongs to the model: one parameter, of which each use takes 
     (2, 1)
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-import jax.numpy as jnp
-from jax.typing import ArrayLike, DTypeLike
 
-from ...core import bind
+from ...core import bind, options_of
 from ...ops import yat
 from ...ops.checks import check_sizes
-from .yat_parameters import Initializer, balanced, draw, learned_epsilon
+from .yat_parameters import YatParams, answer, draw
 
 
-class YatDenseParams(NamedTuple):
-    """Kernel (inputs, outputs); bias, alpha and the shift of epsilon, each (outputs,) or None."""
-
-    kernel: jax.Array
-    bias: jax.Array | None
-    alpha: jax.Array | None
-    epsilon: jax.Array | None
-
-
-def create(
-    key: jax.Array,
-    inputs: int,
-    outputs: int,
-    *,
-    use_bias: bool = True,
-    use_alpha: bool = True,
-    learnable_epsilon: bool = False,
-    epsilon: float = 1e-5,
-    kernel_init: Initializer | None = None,
-    bias_init: Initializer = jax.nn.initializers.zeros,
-    alpha_init: Initializer = balanced,
-    dtype: DTypeLike = jnp.float32,
-) -> YatDenseParams:
+@options_of(draw)
+def create(key: jax.Array, inputs: int, outputs: int, **options: Any) -> YatParams:
     """A layer of Yat neurons: `y_o = alpha_o (x . w_o + bias_o)^2 / (|x - w_o|^2 + epsilon_o)`.
 
     It needs no activation function: a neuron answers to inputs that are along its weights and near
@@ -140,32 +117,19 @@ def create(
         key: A PRNG key.
         inputs: Features of x, at least 1.
         outputs: Features of y, at least 1.
-        use_bias: Whether there is a bias, inside the square.
-        use_alpha: Whether there is a factor per neuron.
-        learnable_epsilon: Whether epsilon is learned, one per neuron. Stored is a shift r, at first
-            0; the epsilon in force is softplus(inverse_softplus(epsilon) + r), positive for every
-            r.
-        epsilon: Above 0; what bounds y where x = w. It can be given at the call too. With
-            `learnable_epsilon` it is where the learned one starts.
-        kernel_init: `kernel_init(key, shape, dtype)`; by default `yat_normal` for the alpha and
-            epsilon of this layer.
-        bias_init: `bias_init(key, shape, dtype)`; zeros by default.
-        alpha_init: `alpha_init(key, shape, dtype)`; 4 / sqrt(3) by default, with which inputs of
-            unit mean square give outputs of unit mean square.
-        dtype: The dtype of the parameters. The result has the promoted dtype of x and parameters.
 
-    The model takes x of shape (*B, inputs) and returns (*B, outputs). Options of the call, which
-    can be given here too: `epsilon`, `distance`, `precision`, `out_sharding`, as for `yat`.
+    The model takes x of shape (*B, inputs) and returns (*B, outputs).
 
     Returns:
-        `YatDenseParams(kernel, bias, alpha, epsilon)`; what is not used is None.
+        `YatParams(kernel, bias, alpha, epsilon)`; what is not used is None.
 
     Gradient:
         As for `yat`.
 
     Raises:
         TypeError: If a size is not an integer, or dtype not floating.
-        ValueError: If a size is below 1, or epsilon not above 0.
+        ValueError: If a size is below 1, epsilon is not above 0, or an initializer returns
+            another shape.
 
     Example:
         >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
@@ -182,44 +146,13 @@ def create(
         Bouhsine, "Deep Learning 2.0: Artificial Neurons That Matter", 2024.
     """
     check_sizes("YatDense", inputs=inputs, outputs=outputs)
-    parameters = draw(
-        "YatDense",
-        key,
-        (inputs, outputs),
-        outputs,
-        use_bias=use_bias,
-        use_alpha=use_alpha,
-        learnable_epsilon=learnable_epsilon,
-        epsilon=epsilon,
-        kernel_init=kernel_init,
-        bias_init=bias_init,
-        alpha_init=alpha_init,
-        dtype=dtype,
-    )
-    return YatDenseParams(*parameters)
+    return draw("YatDense", key, (inputs, outputs), **options)
 
 
-def apply(
-    params: YatDenseParams,
-    x: jax.Array,
-    *,
-    epsilon: ArrayLike = 1e-5,
-    distance: str = "expanded",
-    precision: Any = None,
-    out_sharding: Any = None,
-) -> jax.Array:
+@options_of(yat)
+def apply(params: YatParams, x: jax.Array, **options: Any) -> jax.Array:
     """Applies `YatDense` to x (*B, inputs)."""
-    kernel, bias, alpha, shift = params
-    return yat(
-        x,
-        kernel,
-        bias,
-        alpha,
-        epsilon=learned_epsilon("YatDense", epsilon, shift),
-        distance=distance,
-        precision=precision,
-        out_sharding=out_sharding,
-    )
+    return answer("YatDense", yat, x, params, **options)
 
 
 YatDense = bind("YatDense", create, apply)

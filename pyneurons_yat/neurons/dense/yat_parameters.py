@@ -1,52 +1,121 @@
 """The parameters of a layer of Yat neurons, drawn and read alike whatever the neurons look at."""
 
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
 
+from ...core import options_of
 from ...ops import inverse_softplus
-from ...ops.checks import check_positive, check_real
+from ...ops.checks import POSITIVE, check_flag, check_numbers, check_positive
 from ...ops.dtypes import accumulator
-from .initializers import ALPHA, Initializer, yat_normal
-from .linear import check_floating
-
-balanced = jax.nn.initializers.constant(ALPHA)
+from .initializers import Initializer, balanced, check_floating, drawn, yat_normal, zeros
 
 
+class YatParams(NamedTuple):
+    """Kernel (..., outputs); bias, alpha and the shift of epsilon, each (outputs,) or None."""
+
+    kernel: jax.Array
+    bias: jax.Array | None
+    alpha: jax.Array | None
+    epsilon: jax.Array | None
+
+
+Factors = tuple[jax.Array | None, jax.Array | None, jax.Array | None]
+
+
+def draw_factors(
+    layer: str,
+    keys: Sequence[jax.Array],
+    outputs: int,
+    *,
+    use_bias: bool = True,
+    use_alpha: bool = True,
+    learnable_epsilon: bool = False,
+    epsilon: float = 1e-5,
+    bias_init: Initializer = zeros,
+    alpha_init: Initializer = balanced,
+    dtype: DTypeLike = jnp.float32,
+) -> Factors:
+    """What Yat neurons learn beside their weights: bias, alpha and the shift of epsilon.
+
+    Args:
+        layer: Its name, for errors.
+        keys: Two PRNG keys.
+        outputs: How many of each.
+        use_bias: Whether each neuron has a bias, inside the square.
+        use_alpha: Whether each neuron has a factor.
+        learnable_epsilon: Whether epsilon is learned, one per neuron. Stored is a shift r, at first
+            0; the epsilon in force is softplus(inverse_softplus(epsilon) + r), positive for every
+            r.
+        epsilon: Above 0; what bounds y where x = w. It can be given at the call too. With
+            `learnable_epsilon` it is where the learned one starts.
+        bias_init: `bias_init(key, shape, dtype)`; zeros by default.
+        alpha_init: `alpha_init(key, shape, dtype)`; 4 / sqrt(3) by default, with which inputs of
+            unit mean square give outputs of unit mean square.
+        dtype: The dtype of the parameters. The result has the promoted dtype of x and parameters.
+    """
+    check_flag(layer, use_bias=use_bias, use_alpha=use_alpha, learnable_epsilon=learnable_epsilon)
+    check_floating(layer, dtype)
+    check_epsilon(layer, epsilon)
+    for_bias, for_alpha = keys
+    shape = (outputs,)
+    return (
+        drawn(layer, "bias_init", bias_init, for_bias, shape, dtype) if use_bias else None,
+        drawn(layer, "alpha_init", alpha_init, for_alpha, shape, dtype) if use_alpha else None,
+        jnp.zeros(shape, dtype) if learnable_epsilon else None,
+    )
+
+
+@options_of(draw_factors)
 def draw(
     layer: str,
     key: jax.Array,
     shape: tuple[int, ...],
-    outputs: int,
     *,
-    use_bias: bool,
-    use_alpha: bool,
-    learnable_epsilon: bool,
-    epsilon: float,
-    kernel_init: Initializer | None,
-    bias_init: Initializer,
-    alpha_init: Initializer,
-    dtype: DTypeLike,
-) -> tuple[jax.Array, jax.Array | None, jax.Array | None, jax.Array | None]:
-    """A kernel of the shape; bias, alpha and the shift of epsilon, each (outputs,) or None."""
-    check_floating(layer, dtype)
-    check_epsilon(layer, epsilon)
-    for_kernel, for_bias, for_alpha = jax.random.split(key, 3)
-    alpha = alpha_init(for_alpha, (outputs,), dtype) if use_alpha else None
+    kernel_init: Initializer | None = None,
+    epsilon: float = 1e-5,
+    dtype: DTypeLike = jnp.float32,
+    **options: Any,
+) -> YatParams:
+    """What a layer of Yat neurons learns, whatever the neurons look at.
+
+    Args:
+        layer: Its name, for errors.
+        key: A PRNG key.
+        shape: The shape of the kernel (..., outputs).
+        kernel_init: `kernel_init(key, shape, dtype)`; by default `yat_normal` for the alpha and
+            epsilon of this layer.
+    """
+    for_kernel, *keys = jax.random.split(key, 3)
+    factors = draw_factors(layer, keys, shape[-1], epsilon=epsilon, dtype=dtype, **options)
+    _, alpha, _ = factors
     if kernel_init is None:
-        scale = 1.0 if alpha is None else alpha
-        kernel = yat_normal(for_kernel, shape, dtype, alpha=scale, epsilon=epsilon)
-    else:
-        kernel = kernel_init(for_kernel, shape, dtype)
-    bias = bias_init(for_bias, (outputs,), dtype) if use_bias else None
-    return kernel, bias, alpha, jnp.zeros(outputs, dtype) if learnable_epsilon else None
+        kernel_init = partial(yat_normal, alpha=1.0 if alpha is None else alpha, epsilon=epsilon)
+    return YatParams(drawn(layer, "kernel_init", kernel_init, for_kernel, shape, dtype), *factors)
+
+
+def answer(
+    layer: str,
+    product: Callable[..., jax.Array],
+    x: ArrayLike,
+    params: YatParams,
+    *,
+    epsilon: ArrayLike = 1e-5,
+    **options: Any,
+) -> jax.Array:
+    """What Yat neurons answer: a Yat product of x, with the epsilon of the layer."""
+    kernel, bias, alpha, shift = params
+    epsilon = learned_epsilon(layer, epsilon, shift)
+    return product(x, kernel, bias, alpha, epsilon=epsilon, **options)
 
 
 def check_epsilon(layer: str, epsilon: float) -> None:
-    """Refuses an epsilon that is not above 0."""
-    check_real(layer, epsilon=epsilon)
-    if not epsilon > 0:
-        raise ValueError(f"{layer}: epsilon must be above 0, but {epsilon} came")
+    """Refuses an epsilon that is not above 0 and finite."""
+    check_numbers(layer, POSITIVE, epsilon=epsilon)
 
 
 def learned_epsilon(layer: str, epsilon: ArrayLike, shift: jax.Array | None) -> ArrayLike:

@@ -23,35 +23,31 @@ called once, before training. The other order is `propagate` behind a `YatDense`
 
 from typing import Any
 
-from jax.typing import ArrayLike
+import jax
 
-from ...core import bind
-from ...ops import propagate
+from ...core import bind, options_of
+from ...core.signatures import divided
+from ...ops import linear, propagate, yat
+from ...ops.checks import check_sizes
 from ...ops.graphs import check_graph
-from ..dense import linear, yat_dense
+from ..dense import LinearParams, YatParams, answer, draw, draw_linear
 
 
-def apply_linear(
-    params: linear.LinearParams,
-    graph: Any,
-    *,
-    normalization: str = "symmetric",
-    self_loops: bool = True,
-    weighted: bool = False,
-    steps: int = 1,
-    teleport: ArrayLike = 0.0,
-    precision: Any = None,
-) -> Any:
+@options_of(draw_linear)
+def create_linear(key: jax.Array, inputs: int, outputs: int, **options: Any) -> LinearParams:
     """A graph convolution (GCN): `A x @ kernel + bias`, A the normalised adjacency.
 
-    Created as `Linear` is: `GraphConv(key, inputs, outputs, *, use_bias, kernel_init, bias_init,
-    dtype)`. There is no activation function in it; compose one.
+    There is no activation function in it; compose one.
 
     Letters: N nodes, E edges.
 
+    Args:
+        key: A PRNG key.
+        inputs: Features of each node, at least 1.
+        outputs: Features of each node afterwards, at least 1.
+
     The model takes a `GraphsTuple` with nodes (N, inputs) and returns it with nodes (N, outputs).
-    Options of the call, which can be given to the layer too, are those of `propagate`, which says
-    what A is: `normalization`, `self_loops`, `weighted`, `steps`, `teleport`; and `precision`. A is
+    The function `propagate` says what A is; it is
     applied to the narrower of x and x @ kernel.
 
     Raises:
@@ -75,54 +71,41 @@ def apply_linear(
         Kipf, Welling, "Semi-Supervised Classification with Graph Convolutional Networks",
         arXiv:1609.02907.
     """
+    check_sizes("GraphConv", inputs=inputs, outputs=outputs)
+    return draw_linear("GraphConv", key, (inputs, outputs), **options)
 
-    def mix(graph: Any) -> Any:
-        return propagate(
-            graph,
-            normalization=normalization,
-            self_loops=self_loops,
-            weighted=weighted,
-            steps=steps,
-            teleport=teleport,
-        )
 
+@options_of(propagate, linear)
+def apply_linear(params: LinearParams, graph: Any, **options: Any) -> Any:
+    """Applies `GraphConv` to a graph."""
+    mixing, rest = divided(propagate, options)
     check_graph("GraphConv", graph)
-    inputs, outputs = params.kernel.shape
+    kernel, bias = params
+    inputs, outputs = kernel.shape
     if outputs < inputs:
-        bare = params._replace(bias=None)
-        nodes = linear.apply(bare, graph.nodes, precision=precision)
-        mixed = mix(graph._replace(nodes=nodes)).nodes
-        nodes = mixed if params.bias is None else mixed + params.bias[None].astype(mixed.dtype)
+        nodes = linear(graph.nodes, kernel, **rest)
+        mixed = propagate(graph._replace(nodes=nodes), **mixing).nodes
+        nodes = mixed if bias is None else mixed + bias[None].astype(mixed.dtype)
     else:
-        nodes = linear.apply(params, mix(graph).nodes, precision=precision)
+        nodes = linear(propagate(graph, **mixing).nodes, kernel, bias, **rest)
     return graph._replace(nodes=nodes)
 
 
-def apply_yat(
-    params: yat_dense.YatDenseParams,
-    graph: Any,
-    *,
-    normalization: str = "symmetric",
-    self_loops: bool = True,
-    weighted: bool = False,
-    steps: int = 1,
-    teleport: ArrayLike = 0.0,
-    epsilon: ArrayLike = 1e-5,
-    distance: str = "expanded",
-    precision: Any = None,
-) -> Any:
+@options_of(draw)
+def create_yat(key: jax.Array, inputs: int, outputs: int, **options: Any) -> YatParams:
     """Yat neurons on neighbourhoods: `alpha (z . w + bias)^2 / (|z - w|^2 + epsilon)`, z = A x.
 
     z mixes the features of a node with those of its neighbours, A being the normalised adjacency.
-    Created as `YatDense` is: `YatGraphConv(key, inputs, outputs, *, use_bias, use_alpha,
-    learnable_epsilon, epsilon, kernel_init, bias_init, alpha_init, dtype)`.
 
     Letters: N nodes, E edges.
 
+    Args:
+        key: A PRNG key.
+        inputs: Features of each node, at least 1.
+        outputs: Features of each node afterwards, at least 1.
+
     The model takes a `GraphsTuple` with nodes (N, inputs) and returns it with nodes (N, outputs).
-    Options of the call, which can be given to the layer too, are those of `propagate`:
-    `normalization`, `self_loops`, `weighted`, `steps`, `teleport`; and those of `YatDense`:
-    `epsilon`, `distance`, `precision`.
+    The function `propagate` says what A is.
 
     Gradient:
         As for `propagate` and `yat`.
@@ -148,19 +131,17 @@ def apply_yat(
         Bouhsine, "Deep Learning 2.0: Artificial Neurons That Matter", arXiv:2411.08085; the
         adjacency is that of Kipf, Welling, arXiv:1609.02907.
     """
-    mixed = propagate(
-        graph,
-        normalization=normalization,
-        self_loops=self_loops,
-        weighted=weighted,
-        steps=steps,
-        teleport=teleport,
-    )
-    nodes = yat_dense.apply(
-        params, mixed.nodes, epsilon=epsilon, distance=distance, precision=precision
-    )
-    return graph._replace(nodes=nodes)
+    check_sizes("YatGraphConv", inputs=inputs, outputs=outputs)
+    return draw("YatGraphConv", key, (inputs, outputs), **options)
 
 
-GraphConv = bind("GraphConv", linear.create, apply_linear, doc=apply_linear.__doc__)
-YatGraphConv = bind("YatGraphConv", yat_dense.create, apply_yat, doc=apply_yat.__doc__)
+@options_of(propagate, yat)
+def apply_yat(params: YatParams, graph: Any, **options: Any) -> Any:
+    """Applies `YatGraphConv` to a graph."""
+    mixing, rest = divided(propagate, options)
+    mixed = propagate(graph, **mixing)
+    return graph._replace(nodes=answer("YatGraphConv", yat, mixed.nodes, params, **rest))
+
+
+GraphConv = bind("GraphConv", create_linear, apply_linear)
+YatGraphConv = bind("YatGraphConv", create_yat, apply_yat)

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike, DTypeLike
 
-from ...core import Model, bind
+from ...core import Model, bind, options_of
 from ...ops import message_passing, segment_reduce, segment_softermax, segment_softmax, yat_pairs
 from ...ops.checks import check_choice, check_sizes
 from ...ops.graphs import check_graph
-from ..dense import Initializer, Linear, balanced, check_epsilon, learned_epsilon, lecun_normal
+from ..dense import Initializer, Linear, draw_factors, learned_epsilon, lecun_normal
 
 
 class YatGraphAttentionParams(NamedTuple):
@@ -26,20 +26,16 @@ class YatGraphAttentionParams(NamedTuple):
     epsilon: jax.Array | None
 
 
+@options_of(draw_factors)
 def create(
     key: jax.Array,
     inputs: int,
     outputs: int,
     *,
     heads: int = 1,
-    use_bias: bool = True,
-    use_alpha: bool = True,
-    learnable_epsilon: bool = False,
-    epsilon: float = 1e-5,
     kernel_init: Initializer = lecun_normal,
-    bias_init: Initializer = jax.nn.initializers.zeros,
-    alpha_init: Initializer = balanced,
     dtype: DTypeLike = jnp.float32,
+    **options: Any,
 ) -> YatGraphAttentionParams:
     """Attention over the edges of a graph, with Yat products as scores.
 
@@ -58,20 +54,10 @@ def create(
         inputs: Features of each node, at least 1.
         outputs: Features afterwards, those of all heads together; a multiple of heads.
         heads: How many.
-        use_bias: Whether there is a bias per head, inside the square.
-        use_alpha: Whether there is a factor per head.
-        learnable_epsilon: Whether epsilon is learned, one per head, as in `YatDense`.
-        epsilon: Above 0. It can be given at the call too.
-        kernel_init: `kernel_init(key, shape, dtype)` of the projections.
-        bias_init: `bias_init(key, shape, dtype)`; zeros by default.
-        alpha_init: `alpha_init(key, shape, dtype)`; 4 / sqrt(3) by default.
-        dtype: The dtype of the parameters. The result has the promoted dtype of x and parameters.
+        kernel_init: `kernel_init(key, shape, dtype)` of the projections; LeCun's normal by default.
 
     The model takes a `GraphsTuple` with nodes (N, inputs) and returns it with nodes (N, outputs).
-    Options of the call, which can be given here too: `epsilon`; `normalizer`, "softmax" or
-    "softermax"; `power`, the softermax's n, 1 by default; `self_loops`, whether every node counts
-    as its own neighbour, which is the default. And at the call `where`, booleans (E,), False for
-    edges to leave out. A node without edges gets 0.
+    Each head is a Yat neuron. A node without edges gets 0.
 
     Returns:
         `YatGraphAttentionParams(query, key, value, bias, alpha, epsilon)`.
@@ -104,23 +90,15 @@ def create(
     check_sizes("YatGraphAttention", inputs=inputs, outputs=outputs, heads=heads)
     if outputs % heads:
         raise ValueError(
-            f"YatGraphAttention: outputs must be a multiple of heads, but {outputs} and {heads} "
-            "came"
+            f"YatGraphAttention: outputs must be a multiple of the {heads} heads, got {outputs}"
         )
-    check_epsilon("YatGraphAttention", epsilon)
-    *for_projections, for_bias, for_alpha = jax.random.split(key, 5)
+    keys = jax.random.split(key, 5)
+    factors = draw_factors("YatGraphAttention", keys[3:], heads, dtype=dtype, **options)
     projections = [
         Linear(one, inputs, outputs, use_bias=False, kernel_init=kernel_init, dtype=dtype)
-        for one in for_projections
+        for one in keys[:3]
     ]
-    return YatGraphAttentionParams(
-        query=projections[0],
-        key=projections[1],
-        value=projections[2],
-        bias=bias_init(for_bias, (heads,), dtype) if use_bias else None,
-        alpha=alpha_init(for_alpha, (heads,), dtype) if use_alpha else None,
-        epsilon=jnp.zeros(heads, dtype) if learnable_epsilon else None,
-    )
+    return YatGraphAttentionParams(*projections, *factors)
 
 
 def apply(
@@ -134,7 +112,15 @@ def apply(
     self_loops: bool = True,
     where: ArrayLike | None = None,
 ) -> Any:
-    """Applies `YatGraphAttention` to a graph."""
+    """Applies `YatGraphAttention` to a graph.
+
+    Args:
+        epsilon: Above 0. With `learnable_epsilon` where the learned one starts.
+        normalizer: "softmax" or "softermax".
+        power: The softermax's n, 1 by default.
+        self_loops: Whether every node counts as its own neighbor.
+        where: Booleans (E,), False for edges to leave out; at the call.
+    """
     check_choice("YatGraphAttention", "normalizer", normalizer, ("softmax", "softermax"))
     if normalizer == "softmax" and power is not None:
         raise ValueError(
@@ -145,7 +131,7 @@ def apply(
     if where is not None and np.shape(where) != np.shape(graph.senders):
         raise ValueError(
             f"YatGraphAttention: where must have shape {np.shape(graph.senders)}, one entry per "
-            f"edge, but {np.shape(where)} came"
+            f"edge, got {np.shape(where)}"
         )
     epsilon = learned_epsilon("YatGraphAttention", epsilon, params.epsilon)
 

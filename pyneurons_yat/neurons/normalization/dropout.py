@@ -1,34 +1,22 @@
 """Dropout: in training, numbers set to 0 at random."""
 
-from numbers import Real
 from typing import Any
 
 import jax
 from jax.typing import ArrayLike
 
-from ...core import Layer, Model
+from ...core import bind
 from ...ops import dropout
+from ...ops.checks import SHARE, check_numbers
 
 
-class DropoutLayer(Layer):
-    """The layer of `Dropout`: its rate may be given by position, though it is an option."""
-
-    def __call__(self, rate: float, **keywords: Any) -> Model:
-        """Makes the model, which has no parameters."""
-        if not (isinstance(rate, Real) and 0 <= rate <= 1):
-            raise ValueError(f"Dropout: rate must be between 0 and 1, but {rate!r} came")
-        return super().__call__(rate=rate, **keywords)
-
-
-def create() -> tuple[()]:
+def create(rate: float) -> tuple[()]:
     """In training, sets each number to 0 with a probability and scales up the others.
 
-    `observe` drops and wants a key; inference returns x as it is.
+    Training draws from its key; inference returns x as it is.
 
     Args:
         rate: The probability of dropping, between 0 and 1.
-        broadcast_axes: Axes along which all numbers share one decision; `(1, 2)` drops whole
-            channels of images (batch, height, width, channels).
 
     Returns:
         A model without parameters.
@@ -37,7 +25,7 @@ def create() -> tuple[()]:
         That of x where it was kept, times 1 / (1 - rate), and 0 where it was dropped.
 
     Raises:
-        TypeError: In training, if there is no key.
+        TypeError: If rate is no number; in training, if there is no key and rate is not 0.
         ValueError: If rate is a number outside of [0, 1], or x has no such axis.
 
     Example:
@@ -52,28 +40,27 @@ def create() -> tuple[()]:
     Source:
         Srivastava et al., "Dropout", Journal of Machine Learning Research 15, 2014.
     """
+    check_numbers("Dropout", SHARE, static=True, rate=rate)
     return ()
 
 
-def apply(params: tuple[()], x: jax.Array) -> jax.Array:
-    """Returns x."""
-    return x
-
-
-def observe(
+def apply(
     params: tuple[()],
     x: jax.Array,
     *,
-    key: jax.Array | None = None,
-    rate: ArrayLike = 0.5,
+    rate: ArrayLike,
     broadcast_axes: int | tuple[int, ...] = (),
-) -> tuple[jax.Array, tuple[()]]:
-    """Drops."""
-    if isinstance(rate, Real) and rate == 0:
-        return x, params
-    if key is None:
-        raise TypeError("Dropout: in training it needs a key: pn.observe(model, x, key=key)")
-    return dropout(x, rate, key=key, broadcast_axes=broadcast_axes), params
+    key: Any = None,
+) -> jax.Array:
+    """Returns x; with a key some of it is 0.
+
+    Args:
+        broadcast_axes: Axes along which all numbers share one decision; `(1, 2)` drops whole
+            channels of images (batch, height, width, channels).
+    """
+    if key is None or (isinstance(rate, int | float) and rate == 0):
+        return x
+    return dropout(x, rate, key=key, broadcast_axes=broadcast_axes)
 
 
-Dropout = DropoutLayer("Dropout", create, apply, observe)
+Dropout = bind("Dropout", create, apply)

@@ -1,6 +1,7 @@
 """Normalisation layers. Nothing is drawn, so they are made without a key: `LayerNorm(64)`."""
 
 import math
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -8,9 +9,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike, DTypeLike
 
-from ...core import bind
+from ...core import bind, options_of
 from ...ops import batch_norm, group_norm, layer_norm, moments, rms_norm
-from ...ops.checks import check_mask, check_shapes, check_share, check_sizes, is_known
+from ...ops.checks import (
+    check_flag,
+    check_mask,
+    check_positive,
+    check_shapes,
+    check_share,
+    check_sizes,
+    is_known,
+)
 from ..dense import check_floating
 
 
@@ -30,23 +39,40 @@ class BatchNormParams(NamedTuple):
     variance: jax.Array
 
 
-def create_layer_norm(
+def scale_and_bias(
+    layer: str,
     features: int,
     *,
     use_scale: bool = True,
     use_bias: bool = True,
     dtype: DTypeLike = jnp.float32,
 ) -> NormParams:
-    """Normalises each row to mean 0 and variance 1, then scales and shifts its features.
+    """What a layer that normalizes learns.
 
     Args:
+        layer: Its name, for errors.
         features: The size of the last axis.
         use_scale: Whether there is a scale per feature, at first 1.
         use_bias: Whether there is a bias per feature, at first 0.
         dtype: The dtype of the parameters.
+    """
+    check_sizes(layer, features=features)
+    check_flag(layer, use_scale=use_scale, use_bias=use_bias)
+    check_floating(layer, dtype)
+    return NormParams(
+        jnp.ones(features, dtype) if use_scale else None,
+        jnp.zeros(features, dtype) if use_bias else None,
+    )
 
-    The model takes x of shape (*B, features) and returns the same shape. Options of the call:
-    `epsilon` (1e-5) and `where`, as for the function `layer_norm`.
+
+@options_of(scale_and_bias)
+def create_layer_norm(features: int, **options: Any) -> NormParams:
+    """Normalises each row to mean 0 and variance 1, then scales and shifts its features.
+
+    Args:
+        features: The size of the last axis.
+
+    The model takes x of shape (*B, features) and returns the same shape.
 
     Returns:
         `NormParams(scale, bias)`.
@@ -67,37 +93,23 @@ def create_layer_norm(
     Source:
         Ba, Kiros, Hinton, "Layer Normalization", arXiv:1607.06450.
     """
-    check_sizes("LayerNorm", features=features)
-    check_floating("LayerNorm", dtype)
-    return NormParams(
-        jnp.ones(features, dtype) if use_scale else None,
-        jnp.zeros(features, dtype) if use_bias else None,
-    )
+    return scale_and_bias("LayerNorm", features, **options)
 
 
-def apply_layer_norm(
-    params: NormParams,
-    x: jax.Array,
-    *,
-    epsilon: ArrayLike = 1e-5,
-    where: ArrayLike | None = None,
-) -> jax.Array:
+@options_of(layer_norm)
+def apply_layer_norm(params: NormParams, x: jax.Array, **options: Any) -> jax.Array:
     """Applies `LayerNorm` to x (*B, features)."""
-    return layer_norm(x, *params, epsilon=epsilon, where=where)
+    return layer_norm(x, *params, **options)
 
 
-def create_rms_norm(
-    features: int, *, use_scale: bool = True, dtype: DTypeLike = jnp.float32
-) -> NormParams:
+@options_of(scale_and_bias, without=["use_bias"])
+def create_rms_norm(features: int, **options: Any) -> NormParams:
     """Normalises each row to a root mean square of 1, then scales its features.
 
     Args:
         features: The size of the last axis.
-        use_scale: Whether there is a scale per feature, at first 1.
-        dtype: The dtype of the parameters.
 
-    The model takes x of shape (*B, features) and returns the same shape. Options of the call:
-    `epsilon` (1e-6) and `where`, as for the function `rms_norm`.
+    The model takes x of shape (*B, features) and returns the same shape.
 
     Returns:
         `NormParams(scale, None)`.
@@ -117,42 +129,25 @@ def create_rms_norm(
     Source:
         Zhang, Sennrich, "Root Mean Square Layer Normalization", arXiv:1910.07467.
     """
-    check_sizes("RMSNorm", features=features)
-    check_floating("RMSNorm", dtype)
-    return NormParams(jnp.ones(features, dtype) if use_scale else None, None)
+    return scale_and_bias("RMSNorm", features, use_bias=False, **options)
 
 
-def apply_rms_norm(
-    params: NormParams,
-    x: jax.Array,
-    *,
-    epsilon: ArrayLike = 1e-6,
-    where: ArrayLike | None = None,
-) -> jax.Array:
+@options_of(rms_norm)
+def apply_rms_norm(params: NormParams, x: jax.Array, **options: Any) -> jax.Array:
     """Applies `RMSNorm` to x (*B, features)."""
-    return rms_norm(x, params.scale, epsilon=epsilon, where=where)
+    return rms_norm(x, params.scale, **options)
 
 
-def create_group_norm(
-    features: int,
-    *,
-    groups: int = 32,
-    use_scale: bool = True,
-    use_bias: bool = True,
-    dtype: DTypeLike = jnp.float32,
-) -> NormParams:
+@options_of(scale_and_bias)
+def create_group_norm(features: int, *, groups: int = 32, **options: Any) -> NormParams:
     """Normalises groups of channels, each over its channels and the spatial axes.
 
     Args:
         features: Channels, the size of the last axis.
         groups: How many groups of neighbouring channels; it must divide features. With 1 whole
             images are normalised; with as many as features it is instance norm.
-        use_scale: Whether there is a scale per channel, at first 1.
-        use_bias: Whether there is a bias per channel, at first 0.
-        dtype: The dtype of the parameters.
 
-    The model takes x of shape (batch, spatial..., features) and returns the same shape. Options of
-    the call: `axis`, `epsilon` (1e-5) and `where`, as for the function `group_norm`.
+    The model takes x of shape (batch, spatial..., features) and returns the same shape.
 
     Returns:
         `NormParams(scale, bias)`.
@@ -174,41 +169,32 @@ def create_group_norm(
     Source:
         Wu, He, "Group Normalization", arXiv:1803.08494.
     """
-    check_sizes("GroupNorm", features=features, groups=groups)
-    check_floating("GroupNorm", dtype)
+    check_groups("GroupNorm", features, groups)
+    return scale_and_bias("GroupNorm", features, **options)
+
+
+def check_groups(layer: str, features: int, groups: int) -> None:
+    """Refuses groups that do not divide the features."""
+    check_sizes(layer, features=features, groups=groups)
     if features % groups:
-        raise ValueError(
-            f"GroupNorm: groups must divide the {features} features, but {groups} came"
-        )
-    return NormParams(
-        jnp.ones(features, dtype) if use_scale else None,
-        jnp.zeros(features, dtype) if use_bias else None,
-    )
+        raise ValueError(f"{layer}: groups must divide the {features} features, got {groups}")
 
 
+@options_of(group_norm)
 def apply_group_norm(
-    params: NormParams,
-    x: jax.Array,
-    *,
-    groups: int = 32,
-    axis: int | tuple[int, ...] | None = None,
-    epsilon: ArrayLike = 1e-5,
-    where: ArrayLike | None = None,
+    params: NormParams, x: jax.Array, *, groups: int = 32, **options: Any
 ) -> jax.Array:
     """Applies `GroupNorm` to x (batch, spatial..., features)."""
-    return group_norm(x, groups, *params, axis=axis, epsilon=epsilon, where=where)
+    return group_norm(x, groups, *params, **options)
 
 
+@options_of(scale_and_bias)
 def create_batch_norm(
-    features: int,
-    *,
-    use_scale: bool = True,
-    use_bias: bool = True,
-    dtype: DTypeLike = jnp.float32,
+    features: int, *, dtype: DTypeLike = jnp.float32, **options: Any
 ) -> BatchNormParams:
     """Normalises each channel: in training over the batch, in inference by running statistics.
 
-    `observe` normalises by the batch's own mean and variance and moves the running ones,
+    Training normalises by the batch's own mean and variance and moves the running ones,
 
         running = momentum * running + (1 - momentum) * batch,
 
@@ -218,14 +204,9 @@ def create_batch_norm(
 
     Args:
         features: Channels, the size of the last axis.
-        use_scale: Whether there is a scale per channel, at first 1.
-        use_bias: Whether there is a bias per channel, at first 0.
         dtype: The dtype of scale and bias. The statistics are in float32, or float64 with it.
 
-    The model takes x of shape (..., features) and returns the same shape. Option of the call:
-    `epsilon` (1e-5). Of `observe` also: `momentum` (0.9, between 0 and 1; PyTorch's is 1 less it),
-    `axis_name`, the mapped axes of data-parallel training over which the statistics are taken too,
-    and `where`, as for the function `batch_norm`.
+    The model takes x of shape (..., features) and returns the same shape.
 
     Returns:
         `BatchNormParams(scale, bias, mean, variance)`, with mean 0 and variance 1.
@@ -249,22 +230,29 @@ def create_batch_norm(
     Source:
         Ioffe, Szegedy, "Batch Normalization", arXiv:1502.03167.
     """
-    check_sizes("BatchNorm", features=features)
-    check_floating("BatchNorm", dtype)
+    scale, bias = scale_and_bias("BatchNorm", features, dtype=dtype, **options)
     kept = jnp.promote_types(jax.dtypes.canonicalize_dtype(dtype), jnp.float32)
-    return BatchNormParams(
-        jnp.ones(features, dtype) if use_scale else None,
-        jnp.zeros(features, dtype) if use_bias else None,
-        jnp.zeros(features, kept),
-        jnp.ones(features, kept),
-    )
+    return BatchNormParams(scale, bias, jnp.zeros(features, kept), jnp.ones(features, kept))
 
 
 def apply_batch_norm(
-    params: BatchNormParams, x: jax.Array, *, epsilon: ArrayLike = 1e-5
+    params: BatchNormParams,
+    x: jax.Array,
+    *,
+    epsilon: ArrayLike = 1e-5,
+    where: ArrayLike | None = None,
 ) -> jax.Array:
-    """Applies `BatchNorm` to x (..., features), by the running statistics."""
+    """Applies `BatchNorm` to x (..., features), by the running statistics.
+
+    Args:
+        epsilon: A number above 0.
+        where: Booleans that broadcast to the shape of x, False for what does not count in the
+            statistics of training. A number there that is NaN or infinite is taken as 0.
+    """
     scale, bias, mean, variance = params
+    if where is not None:
+        check_mask("batch_norm", where, np.shape(x))
+        x = jnp.where(where | jnp.isfinite(x), x, 0)
     return batch_norm(x, scale, bias, mean=mean, variance=variance, epsilon=epsilon)
 
 
@@ -277,16 +265,22 @@ def observe_batch_norm(
     axis_name: Any = None,
     where: ArrayLike | None = None,
 ) -> tuple[jax.Array, BatchNormParams]:
-    """Applies `BatchNorm` by the statistics of x, and moves the running ones."""
+    """Applies `BatchNorm` by the statistics of x, and moves the running ones.
+
+    Args:
+        momentum: How much of the running statistics stays in a training step, between 0 and 1;
+            PyTorch's is 1 less it.
+        axis_name: Mapped axes of data-parallel training, over which the statistics are taken too.
+    """
     scale, bias, old_mean, old_variance = params
     check_share("BatchNorm", momentum=momentum)
+    check_positive("batch_norm", epsilon=epsilon)
     check_shapes("batch_norm", np.shape(x)[-1:], mean=old_mean, variance=old_variance)
     n = _numbers(np.shape(x), axis_name, where)
-    y = batch_norm(x, scale, bias, epsilon=epsilon, axis_name=axis_name, where=where)
-    mean, variance = moments(x, axis_name=axis_name, where=where)
+    y, (mean, variance) = _by_the_batch(x, scale, bias, epsilon, where, axis_name=axis_name)
     unbiased = variance * (n / jnp.maximum(n - 1, 1))
 
-    def moved(old, new, enough):
+    def moved(old: jax.Array, new: jax.Array, enough: Any) -> jax.Array:
         step = jnp.asarray(1 - momentum, old.dtype) * (new.astype(old.dtype) - old)
         return old + jnp.where(enough, step, 0)
 
@@ -294,12 +288,21 @@ def observe_batch_norm(
     return y, BatchNormParams(scale, bias, mean, variance)
 
 
+@partial(jax.jit, static_argnames="axis_name")
+def _by_the_batch(
+    x: Any, scale: Any, bias: Any, epsilon: Any, where: Any, *, axis_name: Any
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    """The normalized batch and its moments. In one program, so that XLA computes these once."""
+    y = batch_norm(x, scale, bias, epsilon=epsilon, axis_name=axis_name, where=where)
+    return y, moments(x, axis_name=axis_name, where=where)
+
+
 def _numbers(shape: tuple[int, ...], axis_name: Any, where: Any) -> Any:
     """How many numbers there are in each channel: one count, or with a mask (features,)."""
     n = math.prod(shape[:-1]) * (1 if axis_name is None else jax.lax.psum(1, axis_name))
     if is_known(n) and n < 2:
         raise ValueError(
-            "BatchNorm: in training each channel needs at least 2 numbers, but x has shape "
+            "BatchNorm: in training each channel must have at least 2 numbers, got x of shape "
             f"{shape}; use a larger batch, or inference: model(x)"
         )
     if where is None:

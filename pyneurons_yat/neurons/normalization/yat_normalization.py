@@ -12,16 +12,23 @@ bounded (see `yat_gate`), and alpha is 0 at first: an untrained layer is a Layer
 exactly, and training decides how far it departs from it.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
 
-from ...core import Model, bind, observe
+from ...core import Layer, Model, bind, options_of
 from ...ops import yat_gate
-from ...ops.checks import check_sizes
-from .normalization import BatchNorm, LayerNorm
+from ...ops.checks import check_flag
+from .normalization import (
+    BatchNorm,
+    LayerNorm,
+    check_groups,
+    create_batch_norm,
+    observe_batch_norm,
+    scale_and_bias,
+)
 
 
 class YatNormParams(NamedTuple):
@@ -33,34 +40,40 @@ class YatNormParams(NamedTuple):
     bias: jax.Array | None
 
 
-def _create(
+def gated_norm(
     layer: str,
-    norm: Model,
-    key: jax.Array,
-    features: int,
-    groups: int,
-    use_yat: bool,
-    dtype: DTypeLike,
-) -> YatNormParams:
-    check_sizes(layer, groups=groups)
-    if features % groups:
-        raise ValueError(f"{layer}: groups must divide the {features} features, but {groups} came")
-    if not use_yat:
-        return YatNormParams(norm, None, None, None)
-    prototype = jax.random.normal(key, (groups, features // groups), dtype)
-    return YatNormParams(norm, prototype, jnp.zeros(groups, dtype), jnp.zeros(groups, dtype))
-
-
-def create_layer_norm(
+    norm: Layer,
     key: jax.Array,
     features: int,
     *,
     groups: int = 1,
     use_yat: bool = True,
-    use_scale: bool = True,
-    use_bias: bool = True,
     dtype: DTypeLike = jnp.float32,
+    **options: Any,
 ) -> YatNormParams:
+    """A norm and what the gain behind it learns.
+
+    Args:
+        layer: The name of the whole, for errors.
+        norm: The layer that normalizes.
+        key: A PRNG key, for the prototype.
+        features: The size of the last axis.
+        groups: How many groups of neighbouring features have a prototype each.
+        use_yat: Whether there is a gain; without, the layer is the norm alone.
+        dtype: The dtype of the parameters.
+        **options: Of the norm.
+    """
+    check_groups(layer, features, groups)
+    check_flag(layer, use_yat=use_yat)
+    inner = norm(features, dtype=dtype, **options)
+    if not use_yat:
+        return YatNormParams(inner, None, None, None)
+    prototype = jax.random.normal(key, (groups, features // groups), dtype)
+    return YatNormParams(inner, prototype, jnp.zeros(groups, dtype), jnp.zeros(groups, dtype))
+
+
+@options_of(gated_norm, scale_and_bias)
+def create_yat_layer_norm(key: jax.Array, features: int, **options: Any) -> YatNormParams:
     """LayerNorm whose output is amplified where it is near a learned prototype.
 
         h = LayerNorm(x),    y_g = h_g (1 + alpha_g yat(h_g; p_g))
@@ -72,14 +85,8 @@ def create_layer_norm(
     Args:
         key: A PRNG key, for the prototype.
         features: The size of the last axis.
-        groups: How many groups of neighbouring features have a prototype each.
-        use_yat: Whether there is a gain; without, the layer is LayerNorm.
-        use_scale: As for `LayerNorm`.
-        use_bias: As for `LayerNorm`.
-        dtype: The dtype of the parameters.
 
-    The model takes x of shape (*B, features) and returns the same shape. Options of the call:
-    `epsilon` of the Yat score (1.0), and `where`, of the norm and of the score. The epsilon of the
+    The model takes x of shape (*B, features) and returns the same shape. The epsilon of the
     normalisation is 1e-5.
 
     Returns:
@@ -107,42 +114,24 @@ def create_layer_norm(
         >>> bool(near > far)
         True
     """
-    norm = LayerNorm(features, use_scale=use_scale, use_bias=use_bias, dtype=dtype)
-    return _create("YatLayerNorm", norm, key, features, groups, use_yat, dtype)
+    return gated_norm("YatLayerNorm", LayerNorm, key, features, **options)
 
 
-def create_batch_norm(
-    key: jax.Array,
-    features: int,
-    *,
-    groups: int = 1,
-    use_yat: bool = True,
-    use_scale: bool = True,
-    use_bias: bool = True,
-    momentum: float = 0.9,
-    axis_name: str | tuple[str, ...] | None = None,
-    dtype: DTypeLike = jnp.float32,
-) -> YatNormParams:
+@options_of(gated_norm, create_batch_norm, observe_batch_norm, without=["epsilon", "where"])
+def create_yat_batch_norm(key: jax.Array, features: int, **options: Any) -> YatNormParams:
     """BatchNorm whose output is amplified where it is near a learned prototype.
 
         h = BatchNorm(x),    y_g = h_g (1 + alpha_g yat(h_g; p_g))
 
-    As `YatLayerNorm`, around a `BatchNorm`: `observe` normalises by the batch and moves the running
+    As `YatLayerNorm`, around a `BatchNorm`: training normalises by the batch and moves the running
     statistics.
 
     Args:
         key: A PRNG key, for the prototype.
         features: Channels, the size of the last axis.
-        groups: How many groups of neighbouring channels have a prototype each.
-        use_yat: Whether there is a gain; without, the layer is BatchNorm.
-        use_scale: As for `BatchNorm`.
-        use_bias: As for `BatchNorm`.
-        momentum: As for `BatchNorm`.
-        axis_name: As for `BatchNorm`.
-        dtype: The dtype of the parameters.
 
-    The model takes x of shape (..., features) and returns the same shape. Option of the call:
-    `epsilon` of the Yat score (1.0). Of `observe` also `where`, of the norm and of the score.
+    The model takes x of shape (..., features) and returns the same shape. The epsilon of the
+    normalisation is 1e-5.
 
     Returns:
         `YatNormParams(norm, prototype, alpha, bias)`.
@@ -162,53 +151,29 @@ def create_batch_norm(
         >>> bool(jnp.allclose(model.norm.mean, x.mean(0), atol=1e-5))
         True
     """
-    norm = BatchNorm(
-        features,
-        use_scale=use_scale,
-        use_bias=use_bias,
-        momentum=momentum,
-        axis_name=axis_name,
-        dtype=dtype,
-    )
-    return _create("YatBatchNorm", norm, key, features, groups, use_yat, dtype)
+    return gated_norm("YatBatchNorm", BatchNorm, key, features, **options)
 
 
-def apply_layer_norm(
+def apply(
     params: YatNormParams,
     x: jax.Array,
     *,
     epsilon: ArrayLike = 1.0,
     where: ArrayLike | None = None,
 ) -> jax.Array:
-    """Applies `YatLayerNorm` to x (*B, features)."""
-    return _gated(params, params.norm(x, where=where), epsilon, where)
+    """Applies `YatLayerNorm` or `YatBatchNorm` to x (*B, features).
 
-
-def apply_batch_norm(params: YatNormParams, x: jax.Array, *, epsilon: ArrayLike = 1.0) -> jax.Array:
-    """Applies `YatBatchNorm` to x (..., features), by the running statistics."""
-    return _gated(params, params.norm(x), epsilon)
-
-
-def observe_batch_norm(
-    params: YatNormParams,
-    x: jax.Array,
-    *,
-    epsilon: ArrayLike = 1.0,
-    where: ArrayLike | None = None,
-) -> tuple[jax.Array, YatNormParams]:
-    """Applies `YatBatchNorm` by the statistics of x, and moves the running ones."""
-    normal, norm = observe(params.norm, x, where=where)
-    return _gated(params, normal, epsilon, where), params._replace(norm=norm)
-
-
-def _gated(
-    params: YatNormParams, x: jax.Array, epsilon: ArrayLike, where: ArrayLike | None = None
-) -> jax.Array:
-    _, prototype, alpha, bias = params
+    Args:
+        epsilon: That of the Yat score, above 0.
+        where: Booleans that broadcast to the shape of x, of the norm and of the score; False for
+            what does not count.
+    """
+    norm, prototype, alpha, bias = params
+    y = norm(x, where=where)
     if prototype is None:
-        return x
-    return yat_gate(x, prototype, bias, alpha, epsilon=epsilon, where=where)
+        return y
+    return yat_gate(y, prototype, bias, alpha, epsilon=epsilon, where=where)
 
 
-YatLayerNorm = bind("YatLayerNorm", create_layer_norm, apply_layer_norm)
-YatBatchNorm = bind("YatBatchNorm", create_batch_norm, apply_batch_norm, observe_batch_norm)
+YatLayerNorm = bind("YatLayerNorm", create_yat_layer_norm, apply)
+YatBatchNorm = bind("YatBatchNorm", create_yat_batch_norm, apply)

@@ -19,7 +19,8 @@ from ...core import (
     parametrise,
     where,
 )
-from .transforms import lengths, unit
+from ...ops.dtypes import accumulator
+from .transforms import extent, lengths, unit
 
 
 class Normed(NamedTuple):
@@ -78,24 +79,39 @@ class Spectral(NamedTuple):
     right: jax.Array
 
 
+def _flat(array: jax.Array) -> jax.Array:
+    """An array as a matrix, all axes but the last as one, in the accumulator's dtype."""
+    return array.reshape(-1, array.shape[-1]).astype(accumulator(array.dtype))
+
+
 def _spectral(array: jax.Array) -> Spectral:
-    left, _, right = jnp.linalg.svd(array.reshape(-1, array.shape[-1]), full_matrices=False)
+    matrix = _flat(array)
+    left, _, right = jnp.linalg.svd(matrix / extent(matrix), full_matrices=False)
     return Spectral(array, left[:, 0], right[0])
 
 
 def _from_spectral(params: Spectral) -> jax.Array:
-    matrix = params.matrix.reshape(-1, params.matrix.shape[-1])
-    return params.matrix / (params.left @ matrix @ params.right)
+    matrix = _flat(params.matrix)
+    matrix = matrix / extent(matrix)  # so that neither a square nor its inverse leaves the range
+    value = params.left @ matrix @ params.right
+    small = jnp.abs(value) < jnp.finfo(value.dtype).tiny
+    normed = matrix / jnp.where(small, 1, value)
+    return normed.reshape(params.matrix.shape).astype(params.matrix.dtype)
 
 
 def _iterated(params: Spectral) -> tuple[jax.Array, Spectral]:
-    matrix = jax.lax.stop_gradient(params.matrix.reshape(-1, params.matrix.shape[-1]))
-    right = params.left @ matrix
-    right = right / jnp.maximum(jnp.linalg.norm(right), 1e-12)
-    left = matrix @ right
-    left = left / jnp.maximum(jnp.linalg.norm(left), 1e-12)
+    matrix = jax.lax.stop_gradient(_flat(params.matrix))
+    matrix = matrix / extent(matrix)
+    right = _direction(params.left @ matrix, params.right)
+    left = _direction(matrix @ right, params.left)
     params = Spectral(params.matrix, left, right)
     return _from_spectral(params), params
+
+
+def _direction(vector: jax.Array, before: jax.Array) -> jax.Array:
+    """A vector of length 1; what it was before where it is 0, as for a matrix of zeros."""
+    length = jnp.linalg.norm(vector)
+    return jnp.where(length == 0, before, vector / jnp.where(length == 0, 1, length))
 
 
 SPECTRAL_NORM: Layer = bind(
@@ -118,7 +134,8 @@ def spectral_norm(pattern: Filter = "*kernel") -> Parametrise:
 
     Returns:
         A transform for `reparam`. In the place of an array stand `matrix`, and `left` and `right`
-        of the role "spectral_stats", which are not trained.
+        of the role "spectral_stats", which are not trained and at least float32. Weights that are
+        all 0 stay so.
 
     Gradient:
         That of w / (u.w v) with the vectors held fixed.

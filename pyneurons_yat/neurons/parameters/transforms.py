@@ -5,7 +5,6 @@ others. Transforms made alike are equal, so a model made twice compiles once.
 """
 
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import jax
@@ -14,6 +13,8 @@ from jax.typing import DTypeLike
 
 from ...core import Filter, OnLeaves, Selective, matching
 from ...ops import dropout, vjp
+from ...ops.checks import SHARE, check_numbers, is_known, told
+from ...ops.dtypes import accumulator
 
 
 def cast(dtype: DTypeLike, pattern: Filter = "*") -> OnLeaves:
@@ -43,7 +44,7 @@ def cast(dtype: DTypeLike, pattern: Filter = "*") -> OnLeaves:
         (dtype(bfloat16), dtype('float32'))
     """
     if not jnp.issubdtype(dtype, jnp.floating):
-        raise TypeError(f"cast: dtype must be floating, but {jnp.dtype(dtype)} came")
+        raise TypeError(f"cast: dtype must be floating, got {jnp.dtype(dtype)}")
     return OnLeaves(_cast, pattern, (jnp.dtype(dtype),))
 
 
@@ -117,15 +118,37 @@ def unit_norm(pattern: Filter = "*kernel") -> OnLeaves:
     return OnLeaves(unit, pattern)
 
 
-def lengths(array: jax.Array) -> jax.Array:
-    """The length of the weights of each output, and 1 where they are all 0."""
+def extent(array: jax.Array, axes: tuple[int, ...] | None = None) -> jax.Array:
+    """The largest magnitude along some axes, and 1 where it is 0 or too small to divide by.
+
+    What is divided by it can be squared. It has no gradient: that of a length is right without it.
+    """
+    largest = jax.lax.stop_gradient(jnp.max(jnp.abs(array), axes, keepdims=True, initial=0))
+    return jnp.where(largest < jnp.finfo(array.dtype).tiny, 1, largest)
+
+
+def _scaled(array: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The weights of each output divided by their extent, and that, in the accumulator's dtype."""
+    array = array.astype(accumulator(array.dtype))
+    scale = extent(array, tuple(range(array.ndim - 1)))
+    return array / scale, scale
+
+
+def _length(array: jax.Array) -> jax.Array:
     square = jnp.sum(jnp.square(array), tuple(range(array.ndim - 1)), keepdims=True)
     return jnp.sqrt(jnp.where(square == 0, 1, square))
 
 
+def lengths(array: jax.Array) -> jax.Array:
+    """The length of the weights of each output, and 1 where they are all 0."""
+    scaled, scale = _scaled(array)
+    return (_length(scaled) * scale).astype(array.dtype)
+
+
 def unit(array: jax.Array) -> jax.Array:
     """The weights of each output divided by their length."""
-    return array / lengths(array)
+    scaled, _ = _scaled(array)
+    return (scaled / _length(scaled)).astype(array.dtype)
 
 
 def ternary(pattern: Filter = "*kernel") -> OnLeaves:
@@ -193,8 +216,8 @@ def quantize(bits: int = 8, pattern: Filter = "*kernel") -> OnLeaves:
         Jacob et al., "Quantization and Training of Neural Networks for Efficient
         Integer-Arithmetic-Only Inference", arXiv:1712.05877.
     """
-    if not isinstance(bits, int) or not 2 <= bits <= 16:
-        raise ValueError(f"quantize: bits must be an integer from 2 to 16, but {bits!r} came")
+    if not is_known(bits) or isinstance(bits, bool) or not 2 <= bits <= 16:
+        raise ValueError(f"quantize: bits must be an integer from 2 to 16, got {told(bits)}")
     return OnLeaves(_rounded, pattern, (bits,))
 
 
@@ -217,8 +240,8 @@ class DropConnect(Selective):
     pattern: Filter
 
     def __call__(self, params: Any, *, key: jax.Array | None = None) -> Any:
-        """The parameters; in training, with some of them 0."""
-        if key is None:
+        """The parameters; with a key, some of them 0."""
+        if key is None or self.rate == 0:
             return params
         leaves, structure = jax.tree.flatten(params)
         keys, chosen = jax.random.split(key, len(leaves)), matching(self.pattern, params)
@@ -239,12 +262,13 @@ def drop_connect(rate: float, pattern: Filter = "*kernel") -> DropConnect:
         pattern: Which arrays, as for `cast`.
 
     Returns:
-        A transform for `reparam`. `observe` hands it a key, and wants one.
+        A transform for `reparam`. In training it draws from the key.
 
     Gradient:
         That of what was kept, times 1 / (1 - rate).
 
     Raises:
+        TypeError: If rate is no number.
         ValueError: If rate is not between 0 and 1.
 
     Example:
@@ -258,6 +282,5 @@ def drop_connect(rate: float, pattern: Filter = "*kernel") -> DropConnect:
     Source:
         Wan et al., "Regularization of Neural Networks using DropConnect", ICML 2013.
     """
-    if not (isinstance(rate, Real) and 0 <= rate <= 1):
-        raise ValueError(f"drop_connect: rate must be between 0 and 1, but {rate!r} came")
+    check_numbers("drop_connect", SHARE, static=True, rate=rate)
     return DropConnect(rate, pattern)

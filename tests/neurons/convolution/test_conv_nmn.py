@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import pyneurons_yat as pn
-from pyneurons_yat.neurons.convolution.yat_convolution import YatConvParams
+from pyneurons_yat.neurons.dense import YatParams
 
 
 def peers():
@@ -68,7 +68,7 @@ def compare(ours, theirs, x_shape, inputs, outputs, size, mask=None, epsilon=0.1
         return params._replace(kernel=params.kernel * mask)
 
     def mine(x, kernel, bias, alpha):
-        params = YatConvParams(kernel, bias, jnp.broadcast_to(alpha, outputs), None)
+        params = YatParams(kernel, bias, jnp.broadcast_to(alpha, outputs), None)
         model = ours(pn.Box(params), epsilon=epsilon, **options)
         return (model if mask is None else pn.reparam(model, masked))(x)
 
