@@ -14,6 +14,7 @@ from .model import Model, made, noting
 from .signatures import (
     Parameter,
     Wrapping,
+    check_hashable,
     fixed_by,
     listed,
     options_in,
@@ -85,10 +86,13 @@ class Layer(Wrapping):
     def __call__(self, *args: Any, **keywords: Any) -> Model:
         """Creates a model: each argument goes to `create` or `apply` or both, where it is named."""
         created, static = route(self, args, keywords)
-        if len(args) == 1 and isinstance(args[0], Box):
+        boxed = len(args) == 1 and isinstance(args[0], Box)
+        if not boxed:
+            _check_call(self, args, created)
+        check_hashable(self, static)
+        if boxed:
             params = _unboxed(self, args[0], created.keys() - dict(static).keys())
         else:
-            _check_call(self, args, created)
             with noting("while creating {}".format, self.name):
                 params = self.create(*args, **created)
         return made(self, params, static)

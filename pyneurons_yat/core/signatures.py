@@ -129,7 +129,7 @@ def options_of(
 
     Args:
         *functions: Whose keyword-only parameters the options are.
-        without: Names of those that are not passed through.
+        without: Names of those that are not passed through; also that of `**options` of others.
 
     Returns:
         A decorator, which only sets `__signature__` and `__doc__`. What the function itself names
@@ -187,8 +187,6 @@ def route(layer: Any, args: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[
         for name, value in {**positional, **keywords}.items()
         if name in static_names or (anything and name in keywords and name not in names)
     }
-    for name, value in static.items():
-        _refuse_unhashable(layer, name, value)
     return created, tuple(sorted(static.items()))
 
 
@@ -197,15 +195,17 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)) or "no keywords"
 
 
-def _refuse_unhashable(layer: Any, name: str, value: Any) -> None:
-    try:
-        hash(value)
-    except TypeError:
-        raise TypeError(
-            f"{layer.name}: {name} is static configuration, so it must be hashable, got a "
-            f"{type(value).__name__}; give a number, a string or a tuple here, or pass the "
-            f"array at the call: model(x, {name}=...)"
-        ) from None
+def check_hashable(layer: Any, static: Iterable[tuple[str, Any]]) -> None:
+    """Refuses static configuration that is not hashable, such as an array."""
+    for name, value in static:
+        try:
+            hash(value)
+        except TypeError:
+            raise TypeError(
+                f"{layer.name}: {name} is static configuration, so it must be hashable, got a "
+                f"{type(value).__name__}; give a number, a string or a tuple here, or pass the "
+                f"array at the call: model(x, {name}=...)"
+            ) from None
 
 
 def options_told(function: Function, options: dict[str, Any], error: Exception) -> str | None:

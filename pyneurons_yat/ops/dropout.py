@@ -28,7 +28,8 @@ def dropout(
         x: any shape.
         rate: the probability of dropping, between 0 and 1. With 1 the result is 0.
         key: a PRNG key, or None to drop nothing.
-        broadcast_axes: axes along which all numbers share one decision.
+        broadcast_axes: axes along which all numbers share one decision; `(1, 2)` drops whole
+            channels of images (batch, height, width, channels).
 
     Returns:
         The shape of x, and its dtype; integers become the default float.

@@ -79,7 +79,7 @@ def draw_transposed(
     return params._replace(kernel=exchanged(params.kernel, groups))
 
 
-@options_of(draw_filters, draw_linear)
+@options_of(draw_filters, draw_linear, without=["options"])
 def create(
     key: jax.Array, inputs: int, outputs: int, kernel_size: Size, **options: Any
 ) -> LinearParams:
@@ -117,7 +117,7 @@ def apply(params: LinearParams, x: jax.Array, **options: Any) -> jax.Array:
     return conv(x, *params, **options)
 
 
-@options_of(draw_filters, draw_transposed, draw_linear)
+@options_of(draw_filters, draw_transposed, draw_linear, without=["options"])
 def create_transpose(
     key: jax.Array, inputs: int, outputs: int, kernel_size: Size, **options: Any
 ) -> LinearParams:

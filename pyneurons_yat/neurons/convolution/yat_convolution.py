@@ -26,7 +26,7 @@ from ..dense import YatParams, answer, draw
 from .convolution import Size, draw_filters, draw_transposed
 
 
-@options_of(draw_filters, draw)
+@options_of(draw_filters, draw, without=["options"])
 def create(
     key: jax.Array, inputs: int, outputs: int, kernel_size: Size, **options: Any
 ) -> YatParams:
@@ -79,7 +79,7 @@ def apply(params: YatParams, x: jax.Array, **options: Any) -> jax.Array:
     return answer("YatConv", yat_conv, x, params, **options)
 
 
-@options_of(draw_filters, draw_transposed, draw)
+@options_of(draw_filters, draw_transposed, draw, without=["options"])
 def create_transpose(
     key: jax.Array, inputs: int, outputs: int, kernel_size: Size, **options: Any
 ) -> YatParams:

@@ -8,7 +8,7 @@ wanted                    written
 no bias, no alpha         `YatDense(key, 3, 4, use_bias=False, use_alpha=False)`
 constant alpha            `compose(YatDense, scale)`, with `use_alpha=False`
 constant bias             `reparam(model, constant_bias)`, with `use_bias=False`
-one bias for all neurons  `replace(model, "bias", jnp.zeros(()))`, likewise `"alpha"`
+one bias for all neurons  `replace(model, "bias", jnp.zeros(()), reshape=True)`, or `"alpha"`
 bias through softplus     `reparam(model, softplus_bias)`
 weight-normalised         `reparam(model, unit_kernel)`
 spherical                 `sequential(unit, reparam(model, unit_kernel))`

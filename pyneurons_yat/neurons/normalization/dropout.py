@@ -5,7 +5,7 @@ from typing import Any
 import jax
 from jax.typing import ArrayLike
 
-from ...core import bind
+from ...core import bind, options_of
 from ...ops import dropout
 from ...ops.checks import SHARE, check_numbers
 
@@ -44,6 +44,7 @@ def create(rate: float) -> tuple[()]:
     return ()
 
 
+@options_of(dropout)
 def apply(
     params: tuple[()],
     x: jax.Array,
@@ -52,12 +53,7 @@ def apply(
     broadcast_axes: int | tuple[int, ...] = (),
     key: Any = None,
 ) -> jax.Array:
-    """Returns x; with a key some of it is 0.
-
-    Args:
-        broadcast_axes: Axes along which all numbers share one decision; `(1, 2)` drops whole
-            channels of images (batch, height, width, channels).
-    """
+    """Returns x; with a key some of it is 0."""
     if key is None or (isinstance(rate, int | float) and rate == 0):
         return x
     return dropout(x, rate, key=key, broadcast_axes=broadcast_axes)

@@ -252,7 +252,7 @@ def apply_batch_norm(
     scale, bias, mean, variance = params
     if where is not None:
         check_mask("batch_norm", where, np.shape(x))
-        x = jnp.where(where | jnp.isfinite(x), x, 0)
+        x = jnp.where(jnp.broadcast_to(where, np.shape(x)) | jnp.isfinite(x), x, 0)
     return batch_norm(x, scale, bias, mean=mean, variance=variance, epsilon=epsilon)
 
 

@@ -72,7 +72,7 @@ def gated_norm(
     return YatNormParams(inner, prototype, jnp.zeros(groups, dtype), jnp.zeros(groups, dtype))
 
 
-@options_of(gated_norm, scale_and_bias)
+@options_of(gated_norm, scale_and_bias, without=["options"])
 def create_yat_layer_norm(key: jax.Array, features: int, **options: Any) -> YatNormParams:
     """LayerNorm whose output is amplified where it is near a learned prototype.
 
@@ -117,7 +117,9 @@ def create_yat_layer_norm(key: jax.Array, features: int, **options: Any) -> YatN
     return gated_norm("YatLayerNorm", LayerNorm, key, features, **options)
 
 
-@options_of(gated_norm, create_batch_norm, observe_batch_norm, without=["epsilon", "where"])
+@options_of(
+    gated_norm, create_batch_norm, observe_batch_norm, without=["epsilon", "where", "options"]
+)
 def create_yat_batch_norm(key: jax.Array, features: int, **options: Any) -> YatNormParams:
     """BatchNorm whose output is amplified where it is near a learned prototype.
 

@@ -152,7 +152,9 @@ def test_masked_numbers_do_not_count():
     close(after.mean, known.mean, 1e-6)
 
 
-@pytest.mark.parametrize("layer", [pn.BatchNorm, lambda n, **o: pn.YatBatchNorm(None, n, **o)])
+@pytest.mark.parametrize(
+    "layer", [pn.BatchNorm, lambda n, **o: pn.YatBatchNorm(jax.random.key(0), n, **o)]
+)
 def test_a_channel_moves_what_it_has_numbers_for(layer):
     model = layer(3, momentum=0.5, **({} if layer is pn.BatchNorm else {"use_yat": False}))
     x = np.array([[1.0, 4.0, np.nan], [3.0, np.nan, np.nan]])
@@ -224,7 +226,7 @@ def test_the_yat_part_can_be_off_and_starts_silent():
     pairs = (pn.YatLayerNorm, pn.LayerNorm), (pn.YatBatchNorm, pn.BatchNorm)
     for seed, (yat, plain) in enumerate(pairs):
         key = jax.random.key(seed)
-        for model in (yat(None, 6, use_yat=False), yat(key, 6, groups=2)):
+        for model in (yat(key, 6, use_yat=False), yat(key, 6, groups=2)):
             known = plain(6)
             np.testing.assert_array_equal(model(X), known(X))
             (y, after), (wanted, moved) = pn.observe(model, X), pn.observe(known, X)
@@ -372,10 +374,10 @@ def bare(features):
         (lambda: pn.BatchNorm(4, dtype=jnp.complex64), TypeError, "dtype must be floating"),
         (lambda: pn.yat_gate(X, jnp.ones((2, 3)), where=jnp.ones(5) > 0), ValueError, "where must"),
         (lambda: pn.Dropout(1.5), ValueError, "rate must be between 0 and 1"),
-        (lambda: pn.observe(pn.Dropout(0.5), X), TypeError, "needs a key"),
+        (lambda: pn.observe(pn.Dropout(0.5), X), TypeError, "Dropout: in training key must be"),
         (lambda: pn.dropout(X, 0.5, key=jax.random.key(0), broadcast_axes=3), ValueError, "axis"),
         (lambda: pn.yat_gate(X, jnp.ones((2, 2))), ValueError, "prototype"),
-        (lambda: pn.yat_gate(X, jnp.ones((2, 3)), jnp.ones(3)), ValueError, "alpha must have"),
+        (lambda: pn.yat_gate(X, jnp.ones((2, 3)), jnp.ones(3)), ValueError, "bias must have"),
     ],
 )
 def test_errors_name_the_argument_and_the_cure(call, error, message):

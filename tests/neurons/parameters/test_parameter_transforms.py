@@ -292,7 +292,11 @@ def test_transformed_models_are_saved_frozen_and_vmapped(tmp_path):
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: pn.reparam(linear(), pn.weight_norm("*kernels")), ValueError, "fits no floating"),
+        (
+            lambda: pn.reparam(linear(), pn.weight_norm("*kernels")),
+            ValueError,
+            "must fit something",
+        ),
         (lambda: pn.cast(jnp.int8), TypeError, "dtype must be floating"),
         (lambda: pn.quantize(1), ValueError, "from 2 to 16"),
         (lambda: pn.drop_connect(2.0), ValueError, "between 0 and 1"),
@@ -301,8 +305,8 @@ def test_transformed_models_are_saved_frozen_and_vmapped(tmp_path):
             TypeError,
             "DropConnect in Linear: in training key must be",
         ),
-        (lambda: pn.drop_connect("*kernel"), ValueError, "but '.kernel' came"),
-        (lambda: pn.mask("*kernel"), ValueError, "a function, but '.kernel' came"),
+        (lambda: pn.drop_connect("*kernel"), TypeError, "rate must be a Python number"),
+        (lambda: pn.mask("*kernel"), ValueError, r"a function, got '\*kernel'"),
         (lambda: pn.mask(2.0), ValueError, "between 0 and 1"),
         (lambda: pn.reparam(linear(), pn.mask(jnp.sign)), ValueError, "must give booleans"),
         (lambda: pn.parametrise(linear(), "*"), TypeError, "layer must be a Layer"),
