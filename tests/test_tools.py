@@ -42,6 +42,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
     modules = {str(p.relative_to(ROOT)) for p in (ROOT / "pyneurons_yat").rglob("*.py")}
     assert names == {
         *modules,
+        "pyneurons_yat/neurons/__init__.pyi",
         "pyneurons_yat/py.typed",
         *(info + file for file in ("METADATA", "RECORD", "WHEEL", "licenses/LICENSE")),
     }

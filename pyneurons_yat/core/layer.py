@@ -97,7 +97,7 @@ class Layer(Wrapping):
                 params = self.create(*args, **created)
         return made(self, params, static)
 
-    __signature__ = _LayerSignature()
+    __signature__ = _LayerSignature()  # pyright: ignore[reportAssignmentType]
 
     def signature(self) -> inspect.Signature:
         """What making a model takes: the arguments of `create`, and the options of the call."""

@@ -44,7 +44,7 @@ def draw_filters(
     size = tuple(kernel_size) if is_several(kernel_size) else (kernel_size,)
     if len(size) not in (1, 2, 3):
         raise ValueError(f"{layer}: kernel_size must have 1, 2 or 3 entries, got {told(size)}")
-    entries = {f"kernel_size[{axis}]": entry for axis, entry in enumerate(size)}
+    entries: dict[str, Any] = {f"kernel_size[{axis}]": entry for axis, entry in enumerate(size)}
     check_sizes(layer, feature_group_count=feature_group_count, **entries)
     if inputs % feature_group_count or outputs % feature_group_count:
         raise ValueError(

@@ -29,7 +29,7 @@ Factors = tuple[jax.Array | None, jax.Array | None, jax.Array | None]
 
 def draw_factors(
     layer: str,
-    keys: Sequence[jax.Array],
+    keys: jax.Array | Sequence[jax.Array],
     outputs: int,
     *,
     use_bias: bool = True,

@@ -92,13 +92,15 @@ def create(
         raise ValueError(
             f"YatGraphAttention: outputs must be a multiple of the {heads} heads, got {outputs}"
         )
-    keys = jax.random.split(key, 5)
-    factors = draw_factors("YatGraphAttention", keys[3:], heads, dtype=dtype, **options)
-    projections = [
+    *for_projections, for_bias, for_alpha = jax.random.split(key, 5)
+    factors = draw_factors(
+        "YatGraphAttention", (for_bias, for_alpha), heads, dtype=dtype, **options
+    )
+    query, attended, value = (
         Linear(one, inputs, outputs, use_bias=False, kernel_init=kernel_init, dtype=dtype)
-        for one in keys[:3]
-    ]
-    return YatGraphAttentionParams(*projections, *factors)
+        for one in for_projections
+    )
+    return YatGraphAttentionParams(query, attended, value, *factors)
 
 
 def apply(

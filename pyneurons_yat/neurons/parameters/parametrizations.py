@@ -111,7 +111,8 @@ def _iterated(params: Spectral) -> tuple[jax.Array, Spectral]:
 def _direction(vector: jax.Array, before: jax.Array) -> jax.Array:
     """A vector of length 1; what it was before where it is 0, as for a matrix of zeros."""
     length = jnp.linalg.norm(vector)
-    return jnp.where(length == 0, before, vector / jnp.where(length == 0, 1, length))
+    vector = vector / jnp.where(length == 0, 1, length)
+    return jnp.where(length == 0, before, vector.astype(before.dtype))
 
 
 SPECTRAL_NORM: Layer = bind(

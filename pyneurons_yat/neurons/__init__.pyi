@@ -1,0 +1,1344 @@
+"""How layers are called, for type checkers. Written by tools/stubs.py; do not edit."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, overload
+
+import jax
+from jax.typing import ArrayLike, DTypeLike
+
+from ..core import Box, Layer, Model
+from .attention import AttentionCache, attention_cache, decode
+from .dense import PHI, apply, attend, bias, create, param, weight, yat_normal
+from .parameters import (
+    cast,
+    drop_connect,
+    mask,
+    positive,
+    quantize,
+    spectral_norm,
+    stop,
+    ternary,
+    unit_norm,
+    weight_norm,
+)
+from .recurrent import bind_cell, initial_carry, scan_cell
+
+__all__ = [
+    "AnchorFeatures",
+    "AttentionCache",
+    "BatchNorm",
+    "Binary",
+    "Conv",
+    "ConvTranspose",
+    "Dropout",
+    "Embed",
+    "GRU",
+    "GRUCell",
+    "GraphConv",
+    "GroupNorm",
+    "LSTM",
+    "LSTMCell",
+    "LayerNorm",
+    "Linear",
+    "MaclaurinFeatures",
+    "MultiHeadAttention",
+    "Neuron",
+    "PHI",
+    "RMSNorm",
+    "RNN",
+    "RadialFeatures",
+    "SimpleCell",
+    "Vector",
+    "YatBatchNorm",
+    "YatConv",
+    "YatConvTranspose",
+    "YatDense",
+    "YatEmbed",
+    "YatFeatures",
+    "YatGRUCell",
+    "YatGraphAttention",
+    "YatGraphConv",
+    "YatLSTMCell",
+    "YatLayerNorm",
+    "YatMultiHeadAttention",
+    "YatNMN",
+    "YatSelfAttention",
+    "YatSimpleCell",
+    "apply",
+    "attend",
+    "attention_cache",
+    "bias",
+    "bind_cell",
+    "cast",
+    "create",
+    "decode",
+    "drop_connect",
+    "initial_carry",
+    "mask",
+    "param",
+    "positive",
+    "quantize",
+    "scan_cell",
+    "spectral_norm",
+    "stop",
+    "ternary",
+    "unit_norm",
+    "weight",
+    "weight_norm",
+    "yat_normal",
+]
+
+class _AnchorFeaturesModel(Model):
+    def __call__(
+        self,
+        x: ArrayLike,
+    ) -> jax.Array: ...
+
+class _AnchorFeatures(Layer):
+    @overload
+    def __call__(
+        self,
+        key: jax.Array,
+        inputs: int,
+        features: int = ...,
+        *,
+        epsilon: float = ...,
+        nodes: int = ...,
+        anchors: int = ...,
+        dtype: DTypeLike = ...,
+    ) -> _AnchorFeaturesModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _AnchorFeaturesModel: ...
+
+class _BatchNormModel(Model):
+    def __call__(
+        self,
+        x: ArrayLike,
+        *,
+        epsilon: ArrayLike = ...,
+        where: ArrayLike | None = ...,
+    ) -> jax.Array: ...
+
+class _BatchNorm(Layer):
+    @overload
+    def __call__(
+        self,
+        features: int,
+        *,
+        dtype: DTypeLike = ...,
+        use_scale: bool = ...,
+        use_bias: bool = ...,
+        epsilon: ArrayLike = ...,
+        where: ArrayLike | None = ...,
+        momentum: ArrayLike = ...,
+        axis_name: Any = ...,
+    ) -> _BatchNormModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _BatchNormModel: ...
+
+class _BinaryModel(Model):
+    def __call__(
+        self,
+        x: ArrayLike,
+    ) -> jax.Array: ...
+
+class _Binary(Layer):
+    @overload
+    def __call__(
+        self,
+        key: Any = ...,
+        n: Any = ...,
+    ) -> _BinaryModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _BinaryModel: ...
+
+class _ConvModel(Model):
+    def __call__(
+        self,
+        x: ArrayLike,
+        *,
+        strides: int | Sequence[int] = ...,
+        padding: str | int | Sequence[int | Sequence[int]] = ...,
+        input_dilation: int | Sequence[int] = ...,
+        kernel_dilation: int | Sequence[int] = ...,
+        feature_group_count: int = ...,
+        precision: Any = ...,
+    ) -> jax.Array: ...
+
+class _Conv(Layer):
+    @overload
+    def __call__(
+        self,
+        key: jax.Array,
+        inputs: int,
+        outputs: int,
+        kernel_size: int | Sequence[int],
+        *,
+        feature_group_count: int = ...,
+        use_bias: bool = ...,
+        kernel_init: Callable[..., ArrayLike] = ...,
+        bias_init: Callable[..., ArrayLike] = ...,
+        dtype: DTypeLike = ...,
+        strides: int | Sequence[int] = ...,
+        padding: str | int | Sequence[int | Sequence[int]] = ...,
+        input_dilation: int | Sequence[int] = ...,
+        kernel_dilation: int | Sequence[int] = ...,
+        precision: Any = ...,
+    ) -> _ConvModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _ConvModel: ...
+
+class _ConvTransposeModel(Model):
+    def __call__(
+        self,
+        x: ArrayLike,
+        *,
+        strides: int | Sequence[int] = ...,
+        padding: str | int | Sequence[int | Sequence[int]] = ...,
+        output_padding: int | Sequence[int] = ...,
+        kernel_dilation: int | Sequence[int] = ...,
+        feature_group_count: int = ...,
+        transpose_kernel: bool = ...,
+        precision: Any = ...,
+    ) -> jax.Array: ...
+
+class _ConvTranspose(Layer):
+    @overload
+    def __call__(
+        self,
+        key: jax.Array,
+        inputs: int,
+        outputs: int,
+        kernel_size: int | Sequence[int],
+        *,
+        feature_group_count: int = ...,
+        transpose_kernel: bool = ...,
+        use_bias: bool = ...,
+        kernel_init: Callable[..., ArrayLike] = ...,
+        bias_init: Callable[..., ArrayLike] = ...,
+        dtype: DTypeLike = ...,
+        strides: int | Sequence[int] = ...,
+        padding: str | int | Sequence[int | Sequence[int]] = ...,
+        output_padding: int | Sequence[int] = ...,
+        kernel_dilation: int | Sequence[int] = ...,
+        precision: Any = ...,
+    ) -> _ConvTransposeModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _ConvTransposeModel: ...
+
+class _DropoutModel(Model):
+    def __call__(
+        self,
+        x: ArrayLike,
+        *,
+        rate: ArrayLike = ...,
+        broadcast_axes: int | tuple[int, ...] = ...,
+        key: Any = ...,
+    ) -> jax.Array: ...
+
+class _Dropout(Layer):
+    @overload
+    def __call__(
+        self,
+        rate: float,
+        *,
+        broadcast_axes: int | tuple[int, ...] = ...,
+    ) -> _DropoutModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _DropoutModel: ...
+
+class _EmbedModel(Model):
+    def __call__(
+        self,
+        ids: ArrayLike,
+        *,
+        attend: bool = ...,
+        precision: Any = ...,
+        out_sharding: Any = ...,
+    ) -> jax.Array: ...
+
+class _Embed(Layer):
+    @overload
+    def __call__(
+        self,
+        key: jax.Array,
+        num_embeddings: int,
+        features: int,
+        *,
+        embedding_init: Callable[..., ArrayLike] = ...,
+        dtype: DTypeLike = ...,
+        attend: bool = ...,
+        precision: Any = ...,
+        out_sharding: Any = ...,
+    ) -> _EmbedModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _EmbedModel: ...
+
+class _GRUModel(Model):
+    def __call__(
+        self,
+        x: ArrayLike,
+        *,
+        carry: Any = ...,
+        lengths: ArrayLike | None = ...,
+        merge: Callable[..., ArrayLike] = ...,
+        reverse: bool = ...,
+        keep_order: bool = ...,
+        time_major: bool = ...,
+        unroll: int = ...,
+        return_carry: bool = ...,
+    ) -> Any: ...
+
+class _GRU(Layer):
+    @overload
+    def __call__(
+        self,
+        key: jax.Array,
+        inputs: int,
+        outputs: int,
+        *,
+        merge: Callable[..., jax.Array] = ...,
+        reverse: bool = ...,
+        dropout: float = ...,
+        carry: Any = ...,
+        lengths: ArrayLike | None = ...,
+        keep_order: bool = ...,
+        time_major: bool = ...,
+        unroll: int = ...,
+        return_carry: bool = ...,
+    ) -> _GRUModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _GRUModel: ...
+
+class _GRUCellModel(Model):
+    def __call__(
+        self,
+        carry: Any,
+        x: Any,
+        *,
+        precision: Any = ...,
+        gate: Callable[..., ArrayLike] = ...,
+        activation: Callable[..., ArrayLike] = ...,
+    ) -> Any: ...
+
+class _GRUCell(Layer):
+    @overload
+    def __call__(
+        self,
+        key: jax.Array,
+        inputs: int,
+        outputs: int,
+        *,
+        use_bias: bool = ...,
+        kernel_init: Callable[..., ArrayLike] = ...,
+        recurrent_init: Callable[..., ArrayLike] = ...,
+        bias_init: Callable[..., ArrayLike] = ...,
+        dtype: DTypeLike = ...,
+        precision: Any = ...,
+        gate: Callable[..., jax.Array] = ...,
+        activation: Callable[..., jax.Array] = ...,
+    ) -> _GRUCellModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _GRUCellModel: ...
+
+class _GraphConvModel(Model):
+    def __call__(
+        self,
+        graph: Any,
+        *,
+        normalization: str = ...,
+        self_loops: bool = ...,
+        weighted: bool = ...,
+        steps: int = ...,
+        teleport: ArrayLike = ...,
+        precision: Any = ...,
+        out_sharding: Any = ...,
+    ) -> Any: ...
+
+class _GraphConv(Layer):
+    @overload
+    def __call__(
+        self,
+        key: jax.Array,
+        inputs: int,
+        outputs: int,
+        *,
+        use_bias: bool = ...,
+        kernel_init: Callable[..., ArrayLike] = ...,
+        bias_init: Callable[..., ArrayLike] = ...,
+        dtype: DTypeLike = ...,
+        normalization: str = ...,
+        self_loops: bool = ...,
+        weighted: bool = ...,
+        steps: int = ...,
+        teleport: ArrayLike = ...,
+        precision: Any = ...,
+        out_sharding: Any = ...,
+    ) -> _GraphConvModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _GraphConvModel: ...
+
+class _GroupNormModel(Model):
+    def __call__(
+        self,
+        x: ArrayLike,
+        *,
+        groups: int = ...,
+        axis: int | Sequence[int] | None = ...,
+        epsilon: ArrayLike = ...,
+        where: ArrayLike | None = ...,
+    ) -> jax.Array: ...
+
+class _GroupNorm(Layer):
+    @overload
+    def __call__(
+        self,
+        features: int,
+        *,
+        groups: int = ...,
+        use_scale: bool = ...,
+        use_bias: bool = ...,
+        dtype: DTypeLike = ...,
+        axis: int | Sequence[int] | None = ...,
+        epsilon: ArrayLike = ...,
+        where: ArrayLike | None = ...,
+    ) -> _GroupNormModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _GroupNormModel: ...
+
+class _LSTMModel(Model):
+    def __call__(
+        self,
+        x: ArrayLike,
+        *,
+        carry: Any = ...,
+        lengths: ArrayLike | None = ...,
+        merge: Callable[..., ArrayLike] = ...,
+        reverse: bool = ...,
+        keep_order: bool = ...,
+        time_major: bool = ...,
+        unroll: int = ...,
+        return_carry: bool = ...,
+    ) -> Any: ...
+
+class _LSTM(Layer):
+    @overload
+    def __call__(
+        self,
+        key: jax.Array,
+        inputs: int,
+        outputs: int,
+        *,
+        merge: Callable[..., jax.Array] = ...,
+        reverse: bool = ...,
+        dropout: float = ...,
+        carry: Any = ...,
+        lengths: ArrayLike | None = ...,
+        keep_order: bool = ...,
+        time_major: bool = ...,
+        unroll: int = ...,
+        return_carry: bool = ...,
+    ) -> _LSTMModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _LSTMModel: ...
+
+class _LSTMCellModel(Model):
+    def __call__(
+        self,
+        carry: Any,
+        x: Any,
+        *,
+        precision: Any = ...,
+        gate: Callable[..., ArrayLike] = ...,
+        activation: Callable[..., ArrayLike] = ...,
+    ) -> Any: ...
+
+class _LSTMCell(Layer):
+    @overload
+    def __call__(
+        self,
+        key: jax.Array,
+        inputs: int,
+        outputs: int,
+        *,
+        use_bias: bool = ...,
+        forget_bias: float = ...,
+        kernel_init: Callable[..., ArrayLike] = ...,
+        recurrent_init: Callable[..., ArrayLike] = ...,
+        bias_init: Callable[..., ArrayLike] = ...,
+        dtype: DTypeLike = ...,
+        precision: Any = ...,
+        gate: Callable[..., jax.Array] = ...,
+        activation: Callable[..., jax.Array] = ...,
+    ) -> _LSTMCellModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _LSTMCellModel: ...
+
+class _LayerNormModel(Model):
+    def __call__(
+        self,
+        x: ArrayLike,
+        *,
+        axis: int | Sequence[int] = ...,
+        epsilon: ArrayLike = ...,
+        where: ArrayLike | None = ...,
+    ) -> jax.Array: ...
+
+class _LayerNorm(Layer):
+    @overload
+    def __call__(
+        self,
+        features: int,
+        *,
+        use_scale: bool = ...,
+        use_bias: bool = ...,
+        dtype: DTypeLike = ...,
+        axis: int | Sequence[int] = ...,
+        epsilon: ArrayLike = ...,
+        where: ArrayLike | None = ...,
+    ) -> _LayerNormModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _LayerNormModel: ...
+
+class _LinearModel(Model):
+    def __call__(
+        self,
+        x: ArrayLike,
+        *,
+        precision: Any = ...,
+        out_sharding: Any = ...,
+    ) -> jax.Array: ...
+
+class _Linear(Layer):
+    @overload
+    def __call__(
+        self,
+        key: jax.Array,
+        inputs: int,
+        outputs: int,
+        *,
+        use_bias: bool = ...,
+        kernel_init: Callable[..., ArrayLike] = ...,
+        bias_init: Callable[..., ArrayLike] = ...,
+        dtype: DTypeLike = ...,
+        precision: Any = ...,
+        out_sharding: Any = ...,
+    ) -> _LinearModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _LinearModel: ...
+
+class _MaclaurinFeaturesModel(Model):
+    def __call__(
+        self,
+        x: ArrayLike,
+    ) -> jax.Array: ...
+
+class _MaclaurinFeatures(Layer):
+    @overload
+    def __call__(
+        self,
+        key: jax.Array,
+        inputs: int,
+        features: int = ...,
+        *,
+        shift: float = ...,
+        epsilon: float = ...,
+        highest: int = ...,
+        dtype: DTypeLike = ...,
+    ) -> _MaclaurinFeaturesModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _MaclaurinFeaturesModel: ...
+
+class _MultiHeadAttentionModel(Model):
+    def __call__(
+        self,
+        inputs_q: ArrayLike,
+        inputs_k: ArrayLike | None = ...,
+        inputs_v: ArrayLike | None = ...,
+        *,
+        heads: int = ...,
+        bias: ArrayLike | None = ...,
+        mask: ArrayLike | None = ...,
+        is_causal: bool = ...,
+        scale: ArrayLike | None = ...,
+        rotary: str | None = ...,
+        rotary_base: ArrayLike = ...,
+        offset: ArrayLike = ...,
+        positions: ArrayLike | None = ...,
+        cache: Any | None = ...,
+    ) -> Any: ...
+
+class _MultiHeadAttention(Layer):
+    @overload
+    def __call__(
+        self,
+        key: jax.Array,
+        inputs: int,
+        outputs: int,
+        *,
+        heads: int,
+        kv_heads: int | None = ...,
+        qkv_features: int | None = ...,
+        kv_inputs: int | None = ...,
+        use_bias: bool = ...,
+        normalize_qk: bool | Callable[..., Model] = ...,
+        projection: Callable[..., Model] = ...,
+        dtype: DTypeLike = ...,
+        bias: jax.Array | None = ...,
+        mask: jax.Array | None = ...,
+        is_causal: bool = ...,
+        scale: ArrayLike | None = ...,
+        rotary: str | None = ...,
+        rotary_base: ArrayLike = ...,
+        offset: ArrayLike = ...,
+        positions: ArrayLike | None = ...,
+        cache: Any | None = ...,
+        dropout: float = ...,
+    ) -> _MultiHeadAttentionModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _MultiHeadAttentionModel: ...
+
+class _NeuronModel(Model):
+    def __call__(
+        self,
+        x: ArrayLike,
+    ) -> jax.Array: ...
+
+class _Neuron(Layer):
+    @overload
+    def __call__(
+        self,
+        key: Any = ...,
+        n: Any = ...,
+    ) -> _NeuronModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _NeuronModel: ...
+
+class _RMSNormModel(Model):
+    def __call__(
+        self,
+        x: ArrayLike,
+        *,
+        axis: int | Sequence[int] = ...,
+        epsilon: ArrayLike = ...,
+        where: ArrayLike | None = ...,
+    ) -> jax.Array: ...
+
+class _RMSNorm(Layer):
+    @overload
+    def __call__(
+        self,
+        features: int,
+        *,
+        use_scale: bool = ...,
+        dtype: DTypeLike = ...,
+        axis: int | Sequence[int] = ...,
+        epsilon: ArrayLike = ...,
+        where: ArrayLike | None = ...,
+    ) -> _RMSNormModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _RMSNormModel: ...
+
+class _RNNModel(Model):
+    def __call__(
+        self,
+        x: ArrayLike,
+        *,
+        carry: Any = ...,
+        lengths: ArrayLike | None = ...,
+        merge: Callable[..., ArrayLike] = ...,
+        reverse: bool = ...,
+        keep_order: bool = ...,
+        time_major: bool = ...,
+        unroll: int = ...,
+        return_carry: bool = ...,
+    ) -> Any: ...
+
+class _RNN(Layer):
+    @overload
+    def __call__(
+        self,
+        key: jax.Array,
+        inputs: int,
+        outputs: int,
+        *,
+        cell: Any = ...,
+        layers: int = ...,
+        bidirectional: bool = ...,
+        merge: Callable[..., jax.Array] = ...,
+        reverse: bool = ...,
+        dropout: float = ...,
+        carry: Any = ...,
+        lengths: ArrayLike | None = ...,
+        keep_order: bool = ...,
+        time_major: bool = ...,
+        unroll: int = ...,
+        return_carry: bool = ...,
+    ) -> _RNNModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _RNNModel: ...
+
+class _RadialFeaturesModel(Model):
+    def __call__(
+        self,
+        x: ArrayLike,
+    ) -> jax.Array: ...
+
+class _RadialFeatures(Layer):
+    @overload
+    def __call__(
+        self,
+        key: jax.Array,
+        inputs: int,
+        features: int = ...,
+        *,
+        shift: float = ...,
+        epsilon: float = ...,
+        nodes: int = ...,
+        products: int = ...,
+        dtype: DTypeLike = ...,
+    ) -> _RadialFeaturesModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _RadialFeaturesModel: ...
+
+class _SimpleCellModel(Model):
+    def __call__(
+        self,
+        carry: Any,
+        x: Any,
+        *,
+        precision: Any = ...,
+        activation: Callable[..., ArrayLike] = ...,
+        residual: bool = ...,
+    ) -> Any: ...
+
+class _SimpleCell(Layer):
+    @overload
+    def __call__(
+        self,
+        key: jax.Array,
+        inputs: int,
+        outputs: int,
+        *,
+        use_bias: bool = ...,
+        kernel_init: Callable[..., ArrayLike] = ...,
+        recurrent_init: Callable[..., ArrayLike] = ...,
+        bias_init: Callable[..., ArrayLike] = ...,
+        dtype: DTypeLike = ...,
+        precision: Any = ...,
+        activation: Callable[..., jax.Array] = ...,
+        residual: bool = ...,
+    ) -> _SimpleCellModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _SimpleCellModel: ...
+
+class _VectorModel(Model):
+    def __call__(
+        self,
+        x: ArrayLike,
+    ) -> jax.Array: ...
+
+class _Vector(Layer):
+    @overload
+    def __call__(
+        self,
+        key: Any = ...,
+        n: Any = ...,
+    ) -> _VectorModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _VectorModel: ...
+
+class _YatBatchNormModel(Model):
+    def __call__(
+        self,
+        x: ArrayLike,
+        *,
+        epsilon: ArrayLike = ...,
+        where: ArrayLike | None = ...,
+    ) -> jax.Array: ...
+
+class _YatBatchNorm(Layer):
+    @overload
+    def __call__(
+        self,
+        key: jax.Array,
+        features: int,
+        *,
+        groups: int = ...,
+        use_yat: bool = ...,
+        dtype: DTypeLike = ...,
+        use_scale: bool = ...,
+        use_bias: bool = ...,
+        momentum: ArrayLike = ...,
+        axis_name: Any = ...,
+        epsilon: ArrayLike = ...,
+        where: ArrayLike | None = ...,
+    ) -> _YatBatchNormModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _YatBatchNormModel: ...
+
+class _YatConvModel(Model):
+    def __call__(
+        self,
+        x: ArrayLike,
+        *,
+        strides: int | Sequence[int] = ...,
+        padding: str | int | Sequence[int | Sequence[int]] = ...,
+        input_dilation: int | Sequence[int] = ...,
+        kernel_dilation: int | Sequence[int] = ...,
+        feature_group_count: int = ...,
+        epsilon: ArrayLike = ...,
+        distance: str = ...,
+        precision: Any = ...,
+    ) -> jax.Array: ...
+
+class _YatConv(Layer):
+    @overload
+    def __call__(
+        self,
+        key: jax.Array,
+        inputs: int,
+        outputs: int,
+        kernel_size: int | Sequence[int],
+        *,
+        feature_group_count: int = ...,
+        kernel_init: Callable[..., ArrayLike] | None = ...,
+        epsilon: float = ...,
+        dtype: DTypeLike = ...,
+        use_bias: bool = ...,
+        use_alpha: bool = ...,
+        learnable_epsilon: bool = ...,
+        bias_init: Callable[..., ArrayLike] = ...,
+        alpha_init: Callable[..., ArrayLike] = ...,
+        strides: int | Sequence[int] = ...,
+        padding: str | int | Sequence[int | Sequence[int]] = ...,
+        input_dilation: int | Sequence[int] = ...,
+        kernel_dilation: int | Sequence[int] = ...,
+        distance: str = ...,
+        precision: Any = ...,
+    ) -> _YatConvModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _YatConvModel: ...
+
+class _YatConvTransposeModel(Model):
+    def __call__(
+        self,
+        x: ArrayLike,
+        *,
+        strides: int | Sequence[int] = ...,
+        padding: str | int | Sequence[int | Sequence[int]] = ...,
+        output_padding: int | Sequence[int] = ...,
+        kernel_dilation: int | Sequence[int] = ...,
+        feature_group_count: int = ...,
+        transpose_kernel: bool = ...,
+        epsilon: ArrayLike = ...,
+        distance: str = ...,
+        precision: Any = ...,
+    ) -> jax.Array: ...
+
+class _YatConvTranspose(Layer):
+    @overload
+    def __call__(
+        self,
+        key: jax.Array,
+        inputs: int,
+        outputs: int,
+        kernel_size: int | Sequence[int],
+        *,
+        feature_group_count: int = ...,
+        transpose_kernel: bool = ...,
+        kernel_init: Callable[..., ArrayLike] | None = ...,
+        epsilon: float = ...,
+        dtype: DTypeLike = ...,
+        use_bias: bool = ...,
+        use_alpha: bool = ...,
+        learnable_epsilon: bool = ...,
+        bias_init: Callable[..., ArrayLike] = ...,
+        alpha_init: Callable[..., ArrayLike] = ...,
+        strides: int | Sequence[int] = ...,
+        padding: str | int | Sequence[int | Sequence[int]] = ...,
+        output_padding: int | Sequence[int] = ...,
+        kernel_dilation: int | Sequence[int] = ...,
+        distance: str = ...,
+        precision: Any = ...,
+    ) -> _YatConvTransposeModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _YatConvTransposeModel: ...
+
+class _YatDenseModel(Model):
+    def __call__(
+        self,
+        x: ArrayLike,
+        *,
+        epsilon: ArrayLike = ...,
+        distance: str = ...,
+        precision: Any = ...,
+        out_sharding: Any = ...,
+    ) -> jax.Array: ...
+
+class _YatDense(Layer):
+    @overload
+    def __call__(
+        self,
+        key: jax.Array,
+        inputs: int,
+        outputs: int,
+        *,
+        kernel_init: Callable[..., ArrayLike] | None = ...,
+        epsilon: float = ...,
+        dtype: DTypeLike = ...,
+        use_bias: bool = ...,
+        use_alpha: bool = ...,
+        learnable_epsilon: bool = ...,
+        bias_init: Callable[..., ArrayLike] = ...,
+        alpha_init: Callable[..., ArrayLike] = ...,
+        distance: str = ...,
+        precision: Any = ...,
+        out_sharding: Any = ...,
+    ) -> _YatDenseModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _YatDenseModel: ...
+
+class _YatEmbedModel(Model):
+    def __call__(
+        self,
+        ids: ArrayLike,
+        *,
+        attend: bool = ...,
+        epsilon: ArrayLike = ...,
+        distance: str = ...,
+        precision: Any = ...,
+        out_sharding: Any = ...,
+    ) -> jax.Array: ...
+
+class _YatEmbed(Layer):
+    @overload
+    def __call__(
+        self,
+        key: jax.Array,
+        num_embeddings: int,
+        features: int,
+        *,
+        embedding_init: Callable[..., ArrayLike] | None = ...,
+        epsilon: float = ...,
+        dtype: DTypeLike = ...,
+        use_bias: bool = ...,
+        use_alpha: bool = ...,
+        learnable_epsilon: bool = ...,
+        bias_init: Callable[..., ArrayLike] = ...,
+        alpha_init: Callable[..., ArrayLike] = ...,
+        attend: bool = ...,
+        distance: str = ...,
+        precision: Any = ...,
+        out_sharding: Any = ...,
+    ) -> _YatEmbedModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _YatEmbedModel: ...
+
+class _YatFeaturesModel(Model):
+    def __call__(
+        self,
+        x: ArrayLike,
+        *,
+        normalize: bool = ...,
+    ) -> jax.Array: ...
+
+class _YatFeatures(Layer):
+    @overload
+    def __call__(
+        self,
+        key: jax.Array,
+        inputs: int,
+        features: int = ...,
+        *,
+        shift: float = ...,
+        epsilon: float = ...,
+        distance: float | None = ...,
+        normalize: bool = ...,
+        nodes: int | None = ...,
+        degree: int | None = ...,
+        tail: str = ...,
+        dtype: DTypeLike = ...,
+    ) -> _YatFeaturesModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _YatFeaturesModel: ...
+
+class _YatGRUCellModel(Model):
+    def __call__(
+        self,
+        carry: Any,
+        x: Any,
+        *,
+        precision: Any = ...,
+        epsilon: ArrayLike = ...,
+        gate: Callable[..., ArrayLike] = ...,
+        activation: Callable[..., ArrayLike] = ...,
+    ) -> Any: ...
+
+class _YatGRUCell(Layer):
+    @overload
+    def __call__(
+        self,
+        key: jax.Array,
+        inputs: int,
+        outputs: int,
+        *,
+        use_bias: bool = ...,
+        use_alpha: bool = ...,
+        learnable_epsilon: bool = ...,
+        initial_scores: tuple[float, float, float] = ...,
+        epsilon: float = ...,
+        kernel_init: Callable[..., ArrayLike] | None = ...,
+        recurrent_init: Callable[..., ArrayLike] | None = ...,
+        bias_init: Callable[..., ArrayLike] = ...,
+        alpha_init: Callable[..., ArrayLike] = ...,
+        dtype: DTypeLike = ...,
+        precision: Any = ...,
+        gate: Callable[..., jax.Array] = ...,
+        activation: Callable[..., jax.Array] = ...,
+    ) -> _YatGRUCellModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _YatGRUCellModel: ...
+
+class _YatGraphAttentionModel(Model):
+    def __call__(
+        self,
+        graph: Any,
+        *,
+        heads: int = ...,
+        epsilon: ArrayLike = ...,
+        normalizer: str = ...,
+        power: ArrayLike | None = ...,
+        self_loops: bool = ...,
+        where: ArrayLike | None = ...,
+    ) -> Any: ...
+
+class _YatGraphAttention(Layer):
+    @overload
+    def __call__(
+        self,
+        key: jax.Array,
+        inputs: int,
+        outputs: int,
+        *,
+        heads: int = ...,
+        kernel_init: Callable[..., ArrayLike] = ...,
+        dtype: DTypeLike = ...,
+        use_bias: bool = ...,
+        use_alpha: bool = ...,
+        learnable_epsilon: bool = ...,
+        epsilon: float = ...,
+        bias_init: Callable[..., ArrayLike] = ...,
+        alpha_init: Callable[..., ArrayLike] = ...,
+        normalizer: str = ...,
+        power: ArrayLike | None = ...,
+        self_loops: bool = ...,
+        where: ArrayLike | None = ...,
+    ) -> _YatGraphAttentionModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _YatGraphAttentionModel: ...
+
+class _YatGraphConvModel(Model):
+    def __call__(
+        self,
+        graph: Any,
+        *,
+        normalization: str = ...,
+        self_loops: bool = ...,
+        weighted: bool = ...,
+        steps: int = ...,
+        teleport: ArrayLike = ...,
+        epsilon: ArrayLike = ...,
+        distance: str = ...,
+        precision: Any = ...,
+        out_sharding: Any = ...,
+    ) -> Any: ...
+
+class _YatGraphConv(Layer):
+    @overload
+    def __call__(
+        self,
+        key: jax.Array,
+        inputs: int,
+        outputs: int,
+        *,
+        kernel_init: Callable[..., ArrayLike] | None = ...,
+        epsilon: float = ...,
+        dtype: DTypeLike = ...,
+        use_bias: bool = ...,
+        use_alpha: bool = ...,
+        learnable_epsilon: bool = ...,
+        bias_init: Callable[..., ArrayLike] = ...,
+        alpha_init: Callable[..., ArrayLike] = ...,
+        normalization: str = ...,
+        self_loops: bool = ...,
+        weighted: bool = ...,
+        steps: int = ...,
+        teleport: ArrayLike = ...,
+        distance: str = ...,
+        precision: Any = ...,
+        out_sharding: Any = ...,
+    ) -> _YatGraphConvModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _YatGraphConvModel: ...
+
+class _YatLSTMCellModel(Model):
+    def __call__(
+        self,
+        carry: Any,
+        x: Any,
+        *,
+        precision: Any = ...,
+        epsilon: ArrayLike = ...,
+        gate: Callable[..., ArrayLike] = ...,
+        activation: Callable[..., ArrayLike] = ...,
+    ) -> Any: ...
+
+class _YatLSTMCell(Layer):
+    @overload
+    def __call__(
+        self,
+        key: jax.Array,
+        inputs: int,
+        outputs: int,
+        *,
+        use_bias: bool = ...,
+        use_alpha: bool = ...,
+        learnable_epsilon: bool = ...,
+        initial_scores: tuple[float, float, float, float] = ...,
+        epsilon: float = ...,
+        kernel_init: Callable[..., ArrayLike] | None = ...,
+        recurrent_init: Callable[..., ArrayLike] | None = ...,
+        bias_init: Callable[..., ArrayLike] = ...,
+        alpha_init: Callable[..., ArrayLike] = ...,
+        dtype: DTypeLike = ...,
+        precision: Any = ...,
+        gate: Callable[..., jax.Array] = ...,
+        activation: Callable[..., jax.Array] = ...,
+    ) -> _YatLSTMCellModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _YatLSTMCellModel: ...
+
+class _YatLayerNormModel(Model):
+    def __call__(
+        self,
+        x: ArrayLike,
+        *,
+        epsilon: ArrayLike = ...,
+        where: ArrayLike | None = ...,
+    ) -> jax.Array: ...
+
+class _YatLayerNorm(Layer):
+    @overload
+    def __call__(
+        self,
+        key: jax.Array,
+        features: int,
+        *,
+        groups: int = ...,
+        use_yat: bool = ...,
+        dtype: DTypeLike = ...,
+        use_scale: bool = ...,
+        use_bias: bool = ...,
+        epsilon: ArrayLike = ...,
+        where: ArrayLike | None = ...,
+    ) -> _YatLayerNormModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _YatLayerNormModel: ...
+
+class _YatMultiHeadAttentionModel(Model):
+    def __call__(
+        self,
+        inputs_q: ArrayLike,
+        inputs_k: ArrayLike | None = ...,
+        inputs_v: ArrayLike | None = ...,
+        *,
+        heads: int = ...,
+        bias: ArrayLike | None = ...,
+        mask: ArrayLike | None = ...,
+        is_causal: bool = ...,
+        scale: ArrayLike | None = ...,
+        rotary: str | None = ...,
+        rotary_base: ArrayLike = ...,
+        offset: ArrayLike = ...,
+        positions: ArrayLike | None = ...,
+        epsilon: ArrayLike = ...,
+        normalizer: str = ...,
+        power: ArrayLike = ...,
+        local_window_size: int | tuple[int, int] | None = ...,
+        block_size: int | None = ...,
+        precision: Any = ...,
+        cache: Any | None = ...,
+    ) -> Any: ...
+
+class _YatMultiHeadAttention(Layer):
+    @overload
+    def __call__(
+        self,
+        key: jax.Array,
+        inputs: int,
+        outputs: int,
+        *,
+        heads: int,
+        kv_heads: int | None = ...,
+        qkv_features: int | None = ...,
+        kv_inputs: int | None = ...,
+        use_bias: bool = ...,
+        normalize_qk: bool | Callable[..., Model] = ...,
+        projection: Callable[..., Model] = ...,
+        use_shift: bool = ...,
+        use_alpha: bool = ...,
+        learnable_epsilon: bool = ...,
+        epsilon: float = ...,
+        shift_init: Callable[..., ArrayLike] = ...,
+        alpha_init: Callable[..., ArrayLike] | None = ...,
+        dtype: DTypeLike = ...,
+        bias: jax.Array | None = ...,
+        mask: jax.Array | None = ...,
+        is_causal: bool = ...,
+        scale: ArrayLike | None = ...,
+        rotary: str | None = ...,
+        rotary_base: ArrayLike = ...,
+        offset: ArrayLike = ...,
+        positions: ArrayLike | None = ...,
+        normalizer: str = ...,
+        power: ArrayLike = ...,
+        local_window_size: int | tuple[int, int] | None = ...,
+        block_size: int | None = ...,
+        precision: Any = ...,
+        cache: Any | None = ...,
+        dropout: float = ...,
+    ) -> _YatMultiHeadAttentionModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _YatMultiHeadAttentionModel: ...
+
+class _YatSelfAttentionModel(Model):
+    def __call__(
+        self,
+        x: ArrayLike,
+        *,
+        heads: int = ...,
+        bias: ArrayLike | None = ...,
+        mask: ArrayLike | None = ...,
+        is_causal: bool = ...,
+        mask_self: bool = ...,
+        scale: ArrayLike | None = ...,
+        rotary: str | None = ...,
+        rotary_base: ArrayLike = ...,
+        offset: ArrayLike = ...,
+        positions: ArrayLike | None = ...,
+        epsilon: ArrayLike = ...,
+        normalizer: str = ...,
+        power: ArrayLike = ...,
+        block_size: int | None = ...,
+        precision: Any = ...,
+        cache: Any | None = ...,
+    ) -> Any: ...
+
+class _YatSelfAttention(Layer):
+    @overload
+    def __call__(
+        self,
+        key: jax.Array,
+        inputs: int,
+        outputs: int,
+        *,
+        heads: int,
+        qkv_features: int | None = ...,
+        use_bias: bool = ...,
+        projection: Callable[..., Model] = ...,
+        epsilon: float = ...,
+        dtype: DTypeLike = ...,
+        bias: jax.Array | None = ...,
+        mask: jax.Array | None = ...,
+        is_causal: bool = ...,
+        mask_self: bool = ...,
+        scale: ArrayLike | None = ...,
+        rotary: str | None = ...,
+        rotary_base: ArrayLike = ...,
+        offset: ArrayLike = ...,
+        positions: ArrayLike | None = ...,
+        normalizer: str = ...,
+        power: ArrayLike = ...,
+        block_size: int | None = ...,
+        precision: Any = ...,
+        cache: Any | None = ...,
+        dropout: float = ...,
+    ) -> _YatSelfAttentionModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _YatSelfAttentionModel: ...
+
+class _YatSimpleCellModel(Model):
+    def __call__(
+        self,
+        carry: Any,
+        x: Any,
+        *,
+        precision: Any = ...,
+        epsilon: ArrayLike = ...,
+        activation: Callable[..., ArrayLike] = ...,
+        residual: bool = ...,
+    ) -> Any: ...
+
+class _YatSimpleCell(Layer):
+    @overload
+    def __call__(
+        self,
+        key: jax.Array,
+        inputs: int,
+        outputs: int,
+        *,
+        use_bias: bool = ...,
+        use_alpha: bool = ...,
+        learnable_epsilon: bool = ...,
+        epsilon: float = ...,
+        kernel_init: Callable[..., ArrayLike] | None = ...,
+        recurrent_init: Callable[..., ArrayLike] | None = ...,
+        bias_init: Callable[..., ArrayLike] = ...,
+        alpha_init: Callable[..., ArrayLike] = ...,
+        dtype: DTypeLike = ...,
+        precision: Any = ...,
+        activation: Callable[..., jax.Array] = ...,
+        residual: bool = ...,
+    ) -> _YatSimpleCellModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _YatSimpleCellModel: ...
+
+AnchorFeatures: _AnchorFeatures
+BatchNorm: _BatchNorm
+Binary: _Binary
+Conv: _Conv
+ConvTranspose: _ConvTranspose
+Dropout: _Dropout
+Embed: _Embed
+GRU: _GRU
+GRUCell: _GRUCell
+GraphConv: _GraphConv
+GroupNorm: _GroupNorm
+LSTM: _LSTM
+LSTMCell: _LSTMCell
+LayerNorm: _LayerNorm
+Linear: _Linear
+MaclaurinFeatures: _MaclaurinFeatures
+MultiHeadAttention: _MultiHeadAttention
+Neuron: _Neuron
+RMSNorm: _RMSNorm
+RNN: _RNN
+RadialFeatures: _RadialFeatures
+SimpleCell: _SimpleCell
+Vector: _Vector
+YatBatchNorm: _YatBatchNorm
+YatConv: _YatConv
+YatConvTranspose: _YatConvTranspose
+YatDense: _YatDense
+YatEmbed: _YatEmbed
+YatFeatures: _YatFeatures
+YatGRUCell: _YatGRUCell
+YatGraphAttention: _YatGraphAttention
+YatGraphConv: _YatGraphConv
+YatLSTMCell: _YatLSTMCell
+YatLayerNorm: _YatLayerNorm
+YatMultiHeadAttention: _YatMultiHeadAttention
+YatNMN: _YatDense
+YatSelfAttention: _YatSelfAttention
+YatSimpleCell: _YatSimpleCell
