@@ -17,4 +17,4 @@ def discharged(closed: ClosedJaxpr) -> ClosedJaxpr:
     try:
         return discharge_state(closed)
     except TypeError:  # JAX 0.10.0 and 0.10.1
-        return ClosedJaxpr(*discharge_state(closed.jaxpr, closed.consts))
+        return ClosedJaxpr(*discharge_state(closed.jaxpr, closed.consts))  # pyright: ignore[reportCallIssue]
