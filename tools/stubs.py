@@ -12,14 +12,14 @@ import inspect
 import types
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import jax
 from jax.typing import ArrayLike, DTypeLike
 
 from pyneurons_yat import neurons
 from pyneurons_yat.core import Layer, Model
-from pyneurons_yat.core.signatures import taken_by
+from pyneurons_yat.core.signatures import fixed_by, taken_by
 
 FACE = Path(neurons.__file__)
 STUB = FACE.with_suffix(".pyi")
@@ -40,6 +40,7 @@ from ..core import Box, Layer, Model
 
 def written(annotation: Any) -> str:
     """An annotation as source text; "Any" for what has no public name."""
+    annotation = getattr(annotation, "__origin__", annotation) if _noted(annotation) else annotation
     origin, inside = get_origin(annotation), get_args(annotation)
     for name, alias in ALIASES.items():
         if annotation == alias:
@@ -54,6 +55,10 @@ def written(annotation: Any) -> str:
             return f"Callable[..., {written(inside[-1])}]"
         return f"{name}[{', '.join(map(written, inside))}]"
     return name if getattr(annotation, "__module__", "") == "builtins" and name else "Any"
+
+
+def _noted(annotation: Any) -> bool:
+    return get_origin(annotation) is Annotated
 
 
 def _union(members: list[Any]) -> str:
@@ -85,7 +90,8 @@ def parameters(given: Iterable[inspect.Parameter], *, of_model: bool = False) ->
 def classes(layer: Layer) -> str:
     """The class of a layer and that of its models."""
     name, call = layer.name, taken_by(layer.apply).signature
-    inputs = list(call.parameters.values())[1:]
+    fixed = fixed_by(layer.apply)
+    inputs = [p for p in list(call.parameters.values())[1:] if p.name not in fixed]
     made = layer.signature().parameters.values()
     return f"""
 class _{name}Model(Model):

@@ -55,15 +55,18 @@ __all__ = [
     "YatDense",
     "YatEmbed",
     "YatFeatures",
+    "YatGRU",
     "YatGRUCell",
     "YatGraphAttention",
     "YatGraphConv",
+    "YatLSTM",
     "YatLSTMCell",
     "YatLayerNorm",
     "YatMultiHeadAttention",
     "YatNMN",
     "YatSelfAttention",
     "YatSimpleCell",
+    "YatSimpleRNN",
     "apply",
     "attend",
     "attention_cache",
@@ -280,13 +283,15 @@ class _GRUModel(Model):
         x: ArrayLike,
         *,
         carry: Any = ...,
-        lengths: ArrayLike | None = ...,
         merge: Callable[..., ArrayLike] = ...,
         reverse: bool = ...,
         keep_order: bool = ...,
+        return_carry: bool = ...,
+        dropout: float = ...,
+        key: jax.Array | None = ...,
+        lengths: ArrayLike | None = ...,
         time_major: bool = ...,
         unroll: int = ...,
-        return_carry: bool = ...,
     ) -> Any: ...
 
 class _GRU(Layer):
@@ -297,15 +302,25 @@ class _GRU(Layer):
         inputs: int,
         outputs: int,
         *,
+        layers: int = ...,
+        bidirectional: bool = ...,
         merge: Callable[..., jax.Array] = ...,
         reverse: bool = ...,
         dropout: float = ...,
+        use_bias: bool = ...,
+        kernel_init: Callable[..., jax.Array] = ...,
+        recurrent_init: Callable[..., jax.Array] = ...,
+        bias_init: Callable[..., jax.Array] = ...,
+        dtype: DTypeLike = ...,
+        precision: Any = ...,
+        gate: Callable[..., jax.Array] = ...,
+        activation: Callable[..., jax.Array] = ...,
         carry: Any = ...,
-        lengths: ArrayLike | None = ...,
         keep_order: bool = ...,
+        return_carry: bool = ...,
+        lengths: ArrayLike | None = ...,
         time_major: bool = ...,
         unroll: int = ...,
-        return_carry: bool = ...,
     ) -> _GRUModel: ...
     @overload
     def __call__(self, box: Box, /, **options: Any) -> _GRUModel: ...
@@ -383,7 +398,6 @@ class _GroupNormModel(Model):
         self,
         x: ArrayLike,
         *,
-        groups: int = ...,
         axis: int | Sequence[int] | None = ...,
         epsilon: ArrayLike = ...,
         where: ArrayLike | None = ...,
@@ -412,13 +426,15 @@ class _LSTMModel(Model):
         x: ArrayLike,
         *,
         carry: Any = ...,
-        lengths: ArrayLike | None = ...,
         merge: Callable[..., ArrayLike] = ...,
         reverse: bool = ...,
         keep_order: bool = ...,
+        return_carry: bool = ...,
+        dropout: float = ...,
+        key: jax.Array | None = ...,
+        lengths: ArrayLike | None = ...,
         time_major: bool = ...,
         unroll: int = ...,
-        return_carry: bool = ...,
     ) -> Any: ...
 
 class _LSTM(Layer):
@@ -429,15 +445,26 @@ class _LSTM(Layer):
         inputs: int,
         outputs: int,
         *,
+        layers: int = ...,
+        bidirectional: bool = ...,
         merge: Callable[..., jax.Array] = ...,
         reverse: bool = ...,
         dropout: float = ...,
+        forget_bias: float = ...,
+        use_bias: bool = ...,
+        kernel_init: Callable[..., jax.Array] = ...,
+        recurrent_init: Callable[..., jax.Array] = ...,
+        bias_init: Callable[..., jax.Array] = ...,
+        dtype: DTypeLike = ...,
+        precision: Any = ...,
+        gate: Callable[..., jax.Array] = ...,
+        activation: Callable[..., jax.Array] = ...,
         carry: Any = ...,
-        lengths: ArrayLike | None = ...,
         keep_order: bool = ...,
+        return_carry: bool = ...,
+        lengths: ArrayLike | None = ...,
         time_major: bool = ...,
         unroll: int = ...,
-        return_carry: bool = ...,
     ) -> _LSTMModel: ...
     @overload
     def __call__(self, box: Box, /, **options: Any) -> _LSTMModel: ...
@@ -461,8 +488,8 @@ class _LSTMCell(Layer):
         inputs: int,
         outputs: int,
         *,
-        use_bias: bool = ...,
         forget_bias: float = ...,
+        use_bias: bool = ...,
         kernel_init: Callable[..., jax.Array] = ...,
         recurrent_init: Callable[..., jax.Array] = ...,
         bias_init: Callable[..., jax.Array] = ...,
@@ -556,16 +583,19 @@ class _MultiHeadAttentionModel(Model):
         inputs_k: ArrayLike | None = ...,
         inputs_v: ArrayLike | None = ...,
         *,
-        heads: int = ...,
         bias: ArrayLike | None = ...,
         mask: ArrayLike | None = ...,
         is_causal: bool = ...,
-        scale: ArrayLike | None = ...,
         rotary: str | None = ...,
         rotary_base: ArrayLike = ...,
         offset: ArrayLike = ...,
         positions: ArrayLike | None = ...,
+        dropout: float = ...,
+        key: jax.Array | None = ...,
         cache: Any | None = ...,
+        scale: Any = ...,
+        query_seq_lengths: Any = ...,
+        key_value_seq_lengths: Any = ...,
     ) -> Any: ...
 
 class _MultiHeadAttention(Layer):
@@ -583,17 +613,19 @@ class _MultiHeadAttention(Layer):
         use_bias: bool = ...,
         normalize_qk: bool | Callable[..., Model] = ...,
         projection: Callable[..., Model] = ...,
+        dropout: float = ...,
         dtype: DTypeLike = ...,
-        bias: jax.Array | None = ...,
-        mask: jax.Array | None = ...,
+        bias: ArrayLike | None = ...,
+        mask: ArrayLike | None = ...,
         is_causal: bool = ...,
-        scale: ArrayLike | None = ...,
         rotary: str | None = ...,
         rotary_base: ArrayLike = ...,
         offset: ArrayLike = ...,
         positions: ArrayLike | None = ...,
         cache: Any | None = ...,
-        dropout: float = ...,
+        scale: Any = ...,
+        query_seq_lengths: Any = ...,
+        key_value_seq_lengths: Any = ...,
     ) -> _MultiHeadAttentionModel: ...
     @overload
     def __call__(self, box: Box, /, **options: Any) -> _MultiHeadAttentionModel: ...
@@ -645,13 +677,15 @@ class _RNNModel(Model):
         x: ArrayLike,
         *,
         carry: Any = ...,
-        lengths: ArrayLike | None = ...,
         merge: Callable[..., ArrayLike] = ...,
         reverse: bool = ...,
         keep_order: bool = ...,
+        return_carry: bool = ...,
+        dropout: float = ...,
+        key: jax.Array | None = ...,
+        lengths: ArrayLike | None = ...,
         time_major: bool = ...,
         unroll: int = ...,
-        return_carry: bool = ...,
     ) -> Any: ...
 
 class _RNN(Layer):
@@ -669,11 +703,11 @@ class _RNN(Layer):
         reverse: bool = ...,
         dropout: float = ...,
         carry: Any = ...,
-        lengths: ArrayLike | None = ...,
         keep_order: bool = ...,
+        return_carry: bool = ...,
+        lengths: ArrayLike | None = ...,
         time_major: bool = ...,
         unroll: int = ...,
-        return_carry: bool = ...,
     ) -> _RNNModel: ...
     @overload
     def __call__(self, box: Box, /, **options: Any) -> _RNNModel: ...
@@ -963,6 +997,59 @@ class _YatFeatures(Layer):
     @overload
     def __call__(self, box: Box, /, **options: Any) -> _YatFeaturesModel: ...
 
+class _YatGRUModel(Model):
+    def __call__(
+        self,
+        x: ArrayLike,
+        *,
+        carry: Any = ...,
+        merge: Callable[..., ArrayLike] = ...,
+        reverse: bool = ...,
+        keep_order: bool = ...,
+        return_carry: bool = ...,
+        dropout: float = ...,
+        key: jax.Array | None = ...,
+        lengths: ArrayLike | None = ...,
+        time_major: bool = ...,
+        unroll: int = ...,
+    ) -> Any: ...
+
+class _YatGRU(Layer):
+    @overload
+    def __call__(
+        self,
+        key: jax.Array,
+        inputs: int,
+        outputs: int,
+        *,
+        layers: int = ...,
+        bidirectional: bool = ...,
+        merge: Callable[..., jax.Array] = ...,
+        reverse: bool = ...,
+        dropout: float = ...,
+        initial_scores: tuple[float, float, float] = ...,
+        use_bias: bool = ...,
+        use_alpha: bool = ...,
+        learnable_epsilon: bool = ...,
+        epsilon: float = ...,
+        kernel_init: Callable[..., jax.Array] | None = ...,
+        recurrent_init: Callable[..., jax.Array] | None = ...,
+        bias_init: Callable[..., jax.Array] = ...,
+        alpha_init: Callable[..., jax.Array] = ...,
+        dtype: DTypeLike = ...,
+        precision: Any = ...,
+        gate: Callable[..., jax.Array] = ...,
+        activation: Callable[..., jax.Array] = ...,
+        carry: Any = ...,
+        keep_order: bool = ...,
+        return_carry: bool = ...,
+        lengths: ArrayLike | None = ...,
+        time_major: bool = ...,
+        unroll: int = ...,
+    ) -> _YatGRUModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _YatGRUModel: ...
+
 class _YatGRUCellModel(Model):
     def __call__(
         self,
@@ -983,10 +1070,10 @@ class _YatGRUCell(Layer):
         inputs: int,
         outputs: int,
         *,
+        initial_scores: tuple[float, float, float] = ...,
         use_bias: bool = ...,
         use_alpha: bool = ...,
         learnable_epsilon: bool = ...,
-        initial_scores: tuple[float, float, float] = ...,
         epsilon: float = ...,
         kernel_init: Callable[..., jax.Array] | None = ...,
         recurrent_init: Callable[..., jax.Array] | None = ...,
@@ -1005,7 +1092,6 @@ class _YatGraphAttentionModel(Model):
         self,
         graph: Any,
         *,
-        heads: int = ...,
         epsilon: ArrayLike = ...,
         normalizer: str = ...,
         power: ArrayLike | None = ...,
@@ -1082,6 +1168,59 @@ class _YatGraphConv(Layer):
     @overload
     def __call__(self, box: Box, /, **options: Any) -> _YatGraphConvModel: ...
 
+class _YatLSTMModel(Model):
+    def __call__(
+        self,
+        x: ArrayLike,
+        *,
+        carry: Any = ...,
+        merge: Callable[..., ArrayLike] = ...,
+        reverse: bool = ...,
+        keep_order: bool = ...,
+        return_carry: bool = ...,
+        dropout: float = ...,
+        key: jax.Array | None = ...,
+        lengths: ArrayLike | None = ...,
+        time_major: bool = ...,
+        unroll: int = ...,
+    ) -> Any: ...
+
+class _YatLSTM(Layer):
+    @overload
+    def __call__(
+        self,
+        key: jax.Array,
+        inputs: int,
+        outputs: int,
+        *,
+        layers: int = ...,
+        bidirectional: bool = ...,
+        merge: Callable[..., jax.Array] = ...,
+        reverse: bool = ...,
+        dropout: float = ...,
+        initial_scores: tuple[float, float, float, float] = ...,
+        use_bias: bool = ...,
+        use_alpha: bool = ...,
+        learnable_epsilon: bool = ...,
+        epsilon: float = ...,
+        kernel_init: Callable[..., jax.Array] | None = ...,
+        recurrent_init: Callable[..., jax.Array] | None = ...,
+        bias_init: Callable[..., jax.Array] = ...,
+        alpha_init: Callable[..., jax.Array] = ...,
+        dtype: DTypeLike = ...,
+        precision: Any = ...,
+        gate: Callable[..., jax.Array] = ...,
+        activation: Callable[..., jax.Array] = ...,
+        carry: Any = ...,
+        keep_order: bool = ...,
+        return_carry: bool = ...,
+        lengths: ArrayLike | None = ...,
+        time_major: bool = ...,
+        unroll: int = ...,
+    ) -> _YatLSTMModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _YatLSTMModel: ...
+
 class _YatLSTMCellModel(Model):
     def __call__(
         self,
@@ -1102,10 +1241,10 @@ class _YatLSTMCell(Layer):
         inputs: int,
         outputs: int,
         *,
+        initial_scores: tuple[float, float, float, float] = ...,
         use_bias: bool = ...,
         use_alpha: bool = ...,
         learnable_epsilon: bool = ...,
-        initial_scores: tuple[float, float, float, float] = ...,
         epsilon: float = ...,
         kernel_init: Callable[..., jax.Array] | None = ...,
         recurrent_init: Callable[..., jax.Array] | None = ...,
@@ -1153,22 +1292,27 @@ class _YatMultiHeadAttentionModel(Model):
         inputs_k: ArrayLike | None = ...,
         inputs_v: ArrayLike | None = ...,
         *,
-        heads: int = ...,
+        epsilon: ArrayLike = ...,
         bias: ArrayLike | None = ...,
         mask: ArrayLike | None = ...,
         is_causal: bool = ...,
-        scale: ArrayLike | None = ...,
         rotary: str | None = ...,
         rotary_base: ArrayLike = ...,
         offset: ArrayLike = ...,
         positions: ArrayLike | None = ...,
-        epsilon: ArrayLike = ...,
+        dropout: float = ...,
+        key: jax.Array | None = ...,
+        cache: Any | None = ...,
+        scale: ArrayLike | None = ...,
         normalizer: str = ...,
         power: ArrayLike = ...,
+        query_seq_lengths: ArrayLike | None = ...,
+        key_value_seq_lengths: ArrayLike | None = ...,
         local_window_size: int | tuple[int, int] | None = ...,
-        block_size: int | None = ...,
+        dilation: int = ...,
+        distance: str = ...,
+        block_size: int | tuple[int, int] | None = ...,
         precision: Any = ...,
-        cache: Any | None = ...,
     ) -> Any: ...
 
 class _YatMultiHeadAttention(Layer):
@@ -1180,12 +1324,6 @@ class _YatMultiHeadAttention(Layer):
         outputs: int,
         *,
         heads: int,
-        kv_heads: int | None = ...,
-        qkv_features: int | None = ...,
-        kv_inputs: int | None = ...,
-        use_bias: bool = ...,
-        normalize_qk: bool | Callable[..., Model] = ...,
-        projection: Callable[..., Model] = ...,
         use_shift: bool = ...,
         use_alpha: bool = ...,
         learnable_epsilon: bool = ...,
@@ -1193,21 +1331,31 @@ class _YatMultiHeadAttention(Layer):
         shift_init: Callable[..., jax.Array] = ...,
         alpha_init: Callable[..., jax.Array] | None = ...,
         dtype: DTypeLike = ...,
-        bias: jax.Array | None = ...,
-        mask: jax.Array | None = ...,
+        kv_heads: int | None = ...,
+        qkv_features: int | None = ...,
+        kv_inputs: int | None = ...,
+        use_bias: bool = ...,
+        normalize_qk: bool | Callable[..., Model] = ...,
+        projection: Callable[..., Model] = ...,
+        dropout: float = ...,
+        bias: ArrayLike | None = ...,
+        mask: ArrayLike | None = ...,
         is_causal: bool = ...,
-        scale: ArrayLike | None = ...,
         rotary: str | None = ...,
         rotary_base: ArrayLike = ...,
         offset: ArrayLike = ...,
         positions: ArrayLike | None = ...,
+        cache: Any | None = ...,
+        scale: ArrayLike | None = ...,
         normalizer: str = ...,
         power: ArrayLike = ...,
+        query_seq_lengths: ArrayLike | None = ...,
+        key_value_seq_lengths: ArrayLike | None = ...,
         local_window_size: int | tuple[int, int] | None = ...,
-        block_size: int | None = ...,
+        dilation: int = ...,
+        distance: str = ...,
+        block_size: int | tuple[int, int] | None = ...,
         precision: Any = ...,
-        cache: Any | None = ...,
-        dropout: float = ...,
     ) -> _YatMultiHeadAttentionModel: ...
     @overload
     def __call__(self, box: Box, /, **options: Any) -> _YatMultiHeadAttentionModel: ...
@@ -1217,22 +1365,26 @@ class _YatSelfAttentionModel(Model):
         self,
         x: ArrayLike,
         *,
-        heads: int = ...,
-        bias: ArrayLike | None = ...,
         mask: ArrayLike | None = ...,
         is_causal: bool = ...,
         mask_self: bool = ...,
-        scale: ArrayLike | None = ...,
+        epsilon: ArrayLike = ...,
+        normalizer: str = ...,
+        cache: Any = ...,
+        bias: ArrayLike | None = ...,
         rotary: str | None = ...,
         rotary_base: ArrayLike = ...,
         offset: ArrayLike = ...,
         positions: ArrayLike | None = ...,
-        epsilon: ArrayLike = ...,
-        normalizer: str = ...,
+        dropout: float = ...,
+        key: jax.Array | None = ...,
+        scale: ArrayLike | None = ...,
         power: ArrayLike = ...,
-        block_size: int | None = ...,
+        query_seq_lengths: ArrayLike | None = ...,
+        key_value_seq_lengths: ArrayLike | None = ...,
+        distance: str = ...,
+        block_size: int | tuple[int, int] | None = ...,
         precision: Any = ...,
-        cache: Any | None = ...,
     ) -> Any: ...
 
 class _YatSelfAttention(Layer):
@@ -1244,26 +1396,29 @@ class _YatSelfAttention(Layer):
         outputs: int,
         *,
         heads: int,
+        epsilon: float = ...,
+        dtype: DTypeLike = ...,
         qkv_features: int | None = ...,
         use_bias: bool = ...,
         projection: Callable[..., Model] = ...,
-        epsilon: float = ...,
-        dtype: DTypeLike = ...,
-        bias: jax.Array | None = ...,
-        mask: jax.Array | None = ...,
+        dropout: float = ...,
+        mask: ArrayLike | None = ...,
         is_causal: bool = ...,
         mask_self: bool = ...,
-        scale: ArrayLike | None = ...,
+        normalizer: str = ...,
+        cache: Any = ...,
+        bias: ArrayLike | None = ...,
         rotary: str | None = ...,
         rotary_base: ArrayLike = ...,
         offset: ArrayLike = ...,
         positions: ArrayLike | None = ...,
-        normalizer: str = ...,
+        scale: ArrayLike | None = ...,
         power: ArrayLike = ...,
-        block_size: int | None = ...,
+        query_seq_lengths: ArrayLike | None = ...,
+        key_value_seq_lengths: ArrayLike | None = ...,
+        distance: str = ...,
+        block_size: int | tuple[int, int] | None = ...,
         precision: Any = ...,
-        cache: Any | None = ...,
-        dropout: float = ...,
     ) -> _YatSelfAttentionModel: ...
     @overload
     def __call__(self, box: Box, /, **options: Any) -> _YatSelfAttentionModel: ...
@@ -1304,6 +1459,58 @@ class _YatSimpleCell(Layer):
     @overload
     def __call__(self, box: Box, /, **options: Any) -> _YatSimpleCellModel: ...
 
+class _YatSimpleRNNModel(Model):
+    def __call__(
+        self,
+        x: ArrayLike,
+        *,
+        carry: Any = ...,
+        merge: Callable[..., ArrayLike] = ...,
+        reverse: bool = ...,
+        keep_order: bool = ...,
+        return_carry: bool = ...,
+        dropout: float = ...,
+        key: jax.Array | None = ...,
+        lengths: ArrayLike | None = ...,
+        time_major: bool = ...,
+        unroll: int = ...,
+    ) -> Any: ...
+
+class _YatSimpleRNN(Layer):
+    @overload
+    def __call__(
+        self,
+        key: jax.Array,
+        inputs: int,
+        outputs: int,
+        *,
+        layers: int = ...,
+        bidirectional: bool = ...,
+        merge: Callable[..., jax.Array] = ...,
+        reverse: bool = ...,
+        dropout: float = ...,
+        use_bias: bool = ...,
+        use_alpha: bool = ...,
+        learnable_epsilon: bool = ...,
+        epsilon: float = ...,
+        kernel_init: Callable[..., jax.Array] | None = ...,
+        recurrent_init: Callable[..., jax.Array] | None = ...,
+        bias_init: Callable[..., jax.Array] = ...,
+        alpha_init: Callable[..., jax.Array] = ...,
+        dtype: DTypeLike = ...,
+        precision: Any = ...,
+        activation: Callable[..., jax.Array] = ...,
+        residual: bool = ...,
+        carry: Any = ...,
+        keep_order: bool = ...,
+        return_carry: bool = ...,
+        lengths: ArrayLike | None = ...,
+        time_major: bool = ...,
+        unroll: int = ...,
+    ) -> _YatSimpleRNNModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _YatSimpleRNNModel: ...
+
 AnchorFeatures: _AnchorFeatures
 BatchNorm: _BatchNorm
 Binary: _Binary
@@ -1333,12 +1540,15 @@ YatConvTranspose: _YatConvTranspose
 YatDense: _YatDense
 YatEmbed: _YatEmbed
 YatFeatures: _YatFeatures
+YatGRU: _YatGRU
 YatGRUCell: _YatGRUCell
 YatGraphAttention: _YatGraphAttention
 YatGraphConv: _YatGraphConv
+YatLSTM: _YatLSTM
 YatLSTMCell: _YatLSTMCell
 YatLayerNorm: _YatLayerNorm
 YatMultiHeadAttention: _YatMultiHeadAttention
 YatNMN: _YatDense
 YatSelfAttention: _YatSelfAttention
 YatSimpleCell: _YatSimpleCell
+YatSimpleRNN: _YatSimpleRNN

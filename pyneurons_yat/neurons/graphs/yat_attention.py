@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike, DTypeLike
 
-from ...core import Model, bind, options_of
+from ...core import Model, Size, bind, options_of
 from ...ops import message_passing, segment_reduce, segment_softermax, segment_softmax, yat_pairs
 from ...ops.checks import check_choice, check_sizes
 from ...ops.graphs import check_graph
@@ -107,7 +107,7 @@ def apply(
     params: YatGraphAttentionParams,
     graph: Any,
     *,
-    heads: int = 1,
+    heads: Size = 1,
     epsilon: ArrayLike = 1e-5,
     normalizer: str = "softmax",
     power: ArrayLike | None = None,

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike, DTypeLike
 
-from ...core import bind, options_of
+from ...core import Size, bind, options_of
 from ...ops import batch_norm, group_norm, layer_norm, moments, rms_norm
 from ...ops.checks import (
     check_flag,
@@ -182,7 +182,7 @@ def check_groups(layer: str, features: int, groups: int) -> None:
 
 @options_of(group_norm)
 def apply_group_norm(
-    params: NormParams, x: jax.Array, *, groups: int = 32, **options: Any
+    params: NormParams, x: jax.Array, *, groups: Size = 32, **options: Any
 ) -> jax.Array:
     """Applies `GroupNorm` to x (batch, spatial..., features)."""
     return group_norm(x, groups, *params, **options)
