@@ -317,9 +317,7 @@ def test_inside_of_a_vmap_over_data_it_says_what_to_write():
 def test_a_missing_key_names_the_part_that_wants_one():
     model = pn.sequential({"a": pn.Linear(jax.random.key(0), 3, 3), "drop": pn.Dropout(0.5)})
     for call in (pn.observe, jax.jit(pn.observe)):
-        with pytest.raises(
-            TypeError, match=r"Dropout at '\['drop'\]'.*key must be a PRNG key, got"
-        ):
+        with pytest.raises(TypeError, match=r"Dropout at .*'drop'.*: in training key must be"):
             call(model, X)
 
 

@@ -22,7 +22,7 @@ class Product(NamedTuple):
 
 
 def respond(
-    product: Product, x: jax.Array, kernel: jax.Array, bias: Any, alpha: Any, epsilon: jax.Array
+    product: Product, x: jax.Array, kernel: jax.Array, bias: Any, alpha: Any, epsilon: Any
 ) -> jax.Array:
     """Answers `alpha (x.w + bias)^2 / (|x - w|^2 + epsilon)`, in the dtype of x.
 
