@@ -133,7 +133,7 @@ def recurrent_subjects() -> Iterator[Subject]:
         yield Subject(layer.name, partial(layer, inputs=64, outputs=64), (64,), step)
         cells = partial(pn.RNN, inputs=64, outputs=64, cell=layer)
         yield Subject(f"RNN, {layer.name}", cells, (16, 64))
-    for layer in (pn.LSTM, pn.GRU):
+    for layer in (pn.LSTM, pn.GRU, pn.YatLSTM, pn.YatGRU, pn.YatSimpleRNN):
         yield Subject(layer.name, partial(layer, inputs=64, outputs=64), (16, 64))
     short = partial(pn.RNN, inputs=128, outputs=128, bidirectional=True)
     yield Subject("RNN, 2 steps both ways", short, (2, 128))
@@ -150,7 +150,7 @@ def normalization_subjects() -> Iterator[Subject]:
         yield Subject(layer.name, lambda key, layer=layer: layer(512), (512,))
     for layer in (pn.YatLayerNorm, pn.YatBatchNorm):
         yield Subject(layer.name, partial(layer, features=512, groups=8), (512,))
-    yield Subject("GroupNorm", lambda key: pn.GroupNorm(64, groups=8), (4, 4, 64))
+    yield Subject("GroupNorm", lambda key: pn.GroupNorm(64, groups=8), (1, 16, 64))
 
 
 # --------------------------------------------------------------------- a layer, in and out of vmap

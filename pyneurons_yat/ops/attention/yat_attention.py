@@ -228,7 +228,7 @@ def _check(function, inputs, bounds, options):
 
 
 def _ready(inputs, bounds, dtype):
-    """Arrays in their dtypes, parameters in that of sums, and zeros for what is not read."""
+    """Arrays in their dtypes, and parameters in that of sums."""
 
     def cast(name, x):
         is_array = name in ("query", "key", "value", "bias")
@@ -236,13 +236,17 @@ def _ready(inputs, bounds, dtype):
 
     inputs = Inputs(**{name: cast(name, x) for name, x in inputs._asdict().items()})
     lengths = _int32(bounds.query_lengths), _int32(bounds.key_lengths)
+    return inputs, bounds._replace(query_lengths=lengths[0], key_lengths=lengths[1])
+
+
+def _read(inputs, bounds):
+    """The inputs in the dtype of sums, with zeros for what is not read."""
     shape = scores_shape(inputs.query, inputs.key)
     _, mask = without_hidden(inputs.bias, bounds.mask, shape)
-    queries, keys = in_use(mask, *within(lengths, shape))
+    queries, keys = in_use(mask, *within((bounds.query_lengths, bounds.key_lengths), shape))
     query = cleared(inputs.query, queries)
     key, value = (cleared(x, keys) for x in (inputs.key, inputs.value))
-    bounds = bounds._replace(query_lengths=lengths[0], key_lengths=lengths[1])
-    return inputs._replace(query=query, key=key, value=value), bounds
+    return widen_all(inputs._replace(query=query, key=key, value=value))
 
 
 def _int32(lengths):
@@ -263,7 +267,7 @@ def _attention(inputs, bounds, options, dtype):
 def _weights(inputs, bounds, options, dtype):
     @jax.checkpoint  # the reverse pass computes them again: nothing else of size T S is kept
     def weigh(inputs, bounds):
-        arrays, limits = lay_out(widen_all(inputs)), lay_out_bounds(inputs, bounds)
+        arrays, limits = lay_out(_read(inputs, bounds)), lay_out_bounds(inputs, bounds)
         found = all_weights(options, arrays, limits)
         return narrow(join_heads(found, inputs.query.shape[:-3]), dtype)
 
@@ -274,7 +278,7 @@ def _weights(inputs, bounds, options, dtype):
 
 def _plain(options, inputs, bounds):
     """The plain definition."""
-    output = all_outputs(options, lay_out(widen_all(inputs)), lay_out_bounds(inputs, bounds))
+    output = all_outputs(options, lay_out(_read(inputs, bounds)), lay_out_bounds(inputs, bounds))
     return narrow(restore(output, inputs.query.shape), inputs.query.dtype)
 
 
@@ -292,7 +296,7 @@ def _compute(options, inputs, bounds):
     """
     stride = Stride(options.dilation, bounds.offset)
     limits = lay_out_bounds(inputs, bounds, stride)
-    rows = forward(options._replace(dilation=1), lay_out(widen_all(inputs), stride), limits)
+    rows = forward(options._replace(dilation=1), lay_out(_read(inputs, bounds), stride), limits)
     wide = restore(rows.output, inputs.query.shape, stride)
     return narrow(wide, inputs.query.dtype), wide, rows.total, rows.maximum
 
@@ -300,7 +304,7 @@ def _compute(options, inputs, bounds):
 def _gradients(options, inputs, bounds, wide, total, maximum, gradient):
     """The gradients of the inputs."""
     stride = Stride(options.dilation, bounds.offset)
-    arrays, pull = jax.vjp(lambda x: lay_out(x, stride), widen_all(inputs))
+    arrays, pull = jax.vjp(lambda x: lay_out(_read(x, bounds), stride), widen_all(inputs))
     keys = inputs.key.shape[-2]
     output, pushed = (lay_out_queries(x, keys, stride) for x in (wide, gradient.astype(wide.dtype)))
     limits, known = lay_out_bounds(inputs, bounds, stride), Rows(output, total, maximum)

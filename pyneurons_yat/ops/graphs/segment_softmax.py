@@ -116,7 +116,7 @@ def segment_softermax(
 def _call_softmax(scores, segment_ids, where, *, size, dtype):
     scores = jnp.asarray(scores, dtype)
     where = taking_part(segment_ids, size, where, scores.ndim)
-    return _softmax(size, scores, segment_ids, where)
+    return checkpoint(partial(_softmax, size))(scores, segment_ids, where)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
