@@ -47,7 +47,9 @@ def respond(
     def begin(arrays, wide):
         return _accumulated(kept, arrays, wide)
 
-    first = checkpoint(begin)(arrays, wide)
+    # On a mesh JAX cannot lower the loop of the direct distance inside of another checkpoint.
+    alone = not product.expanded and not jax.sharding.get_abstract_mesh().empty
+    first = (begin if alone else checkpoint(begin))(arrays, wide)
     return narrow(checkpoint(finish)(first, arrays, wide, bias, alpha, epsilon), x.dtype)
 
 
