@@ -181,7 +181,7 @@ def test_the_program_does_not_grow_with_depth():
             TypeError,
             r"returned float64\[5, 3\], float64\[5, 3\]",
         ),
-        (lambda: pn.observe(stacked(), X), TypeError, "needs a key"),
+        (lambda: pn.observe(stacked(), X), TypeError, "in training key must be a PRNG key"),
     ],
 )
 def test_errors(call, error, message):
