@@ -62,15 +62,15 @@ def dense_subjects() -> Iterator[Subject]:
         "YatDense direct", lambda key: pn.YatDense(key, 128, 64, distance="direct"), (128,)
     )
     for layer in (pn.Neuron, pn.Binary, pn.Vector):
-        yield Subject(layer.name, partial(layer, n=784), (784,), on_rows)
+        yield Subject(layer.name, partial(layer, n=784), (784,), partial(in_a_batch, 1))
     yield Subject("Embed", lambda key: pn.Embed(key, 1000, 64), (16,), looked_up)
     yield Subject("YatEmbed", lambda key: pn.YatEmbed(key, 1000, 64), (16,), looked_up)
     yield Subject("YatEmbed attend", lambda key: pn.YatEmbed(key, 1000, 64), (16, 64), pn.attend)
 
 
-def on_rows(model: Any, x: jax.Array) -> jax.Array:
-    """A basic neuron, which takes a batch; one row is a batch of one."""
-    return model(x) if x.ndim > 1 else model(x[None])[0]
+def in_a_batch(rank: int, model: Any, x: jax.Array) -> jax.Array:
+    """A layer that wants a batch axis; one example, of that rank, is a batch of one."""
+    return model(x) if x.ndim > rank else model(x[None])[0]
 
 
 def looked_up(model: Any, x: jax.Array) -> jax.Array:
@@ -150,7 +150,8 @@ def normalization_subjects() -> Iterator[Subject]:
         yield Subject(layer.name, lambda key, layer=layer: layer(512), (512,))
     for layer in (pn.YatLayerNorm, pn.YatBatchNorm):
         yield Subject(layer.name, partial(layer, features=512, groups=8), (512,))
-    yield Subject("GroupNorm", lambda key: pn.GroupNorm(64, groups=8), (1, 16, 64))
+    whole = partial(in_a_batch, 3)
+    yield Subject("GroupNorm", lambda key: pn.GroupNorm(64, groups=8), (4, 4, 64), whole)
 
 
 # --------------------------------------------------------------------- a layer, in and out of vmap

@@ -120,8 +120,9 @@ def taken(
     """
     found = _taken(function, one, here, apart)
     if one is not ... and not any(found):
-        what = repr(one) if isinstance(one, str) else getattr(one, "__name__", "a predicate")
-        raise ValueError(f"{function}: a filter must fit something, got {what}; {_listed(here)}")
+        raise ValueError(
+            f"{function}: a filter must fit something, got {_told(one)}; {_listed(here)}"
+        )
     return found
 
 
@@ -139,6 +140,10 @@ def _taken(function: str, one: Filter, here: Sequence[Place], apart: frozenset[A
             f"(path, leaf) -> bool, got a {type(one).__name__}"
         )
     return [not isinstance(at.node, Model) and bool(one(at.path, at.node)) for at in here]
+
+
+def _told(one: Filter) -> str:
+    return repr(one) if isinstance(one, str) else getattr(one, "__name__", "a predicate")
 
 
 def _listed(here: Sequence[Place]) -> str:
@@ -177,7 +182,7 @@ def takers(function: str, filters: Sequence[Filter], here: Sequence[Place]) -> l
         if not free and one is not ...:
             raise ValueError(
                 f"{function}: a filter must take something that those before it have left, got "
-                f"{one!r}; put it before them"
+                f"{_told(one)}; put it before them"
             )
         for j in free:
             found[j] = i

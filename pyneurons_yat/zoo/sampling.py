@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from ..core import Model
+from ..ops.checks import NOT_NEGATIVE, check_numbers, check_positive, check_share, check_sizes
 from .transformer import caches, extend
 
 
@@ -61,12 +62,12 @@ def sample(
 
 
 def _check(function: str, temperature: Any, top_k: int | None, top_p: Any) -> None:
-    if isinstance(temperature, int | float) and temperature < 0:
-        raise ValueError(f"{function}: temperature must be at least 0, but {temperature} came")
-    if top_k is not None and top_k < 1:
-        raise ValueError(f"{function}: top_k must be at least 1, but {top_k} came")
-    if isinstance(top_p, int | float) and not 0 < top_p <= 1:
-        raise ValueError(f"{function}: top_p must be above 0 and at most 1, but {top_p} came")
+    check_numbers(function, NOT_NEGATIVE, temperature=temperature)
+    if top_k is not None:
+        check_sizes(function, top_k=top_k)
+    if top_p is not None:
+        check_share(function, top_p=top_p)
+        check_positive(function, top_p=top_p)
 
 
 def _beyond(scores: jax.Array, top_p: Any) -> jax.Array:
@@ -115,13 +116,10 @@ def generate(
     _check("generate", temperature, top_k, top_p)
     tokens = jnp.asarray(tokens)
     if not jnp.issubdtype(tokens.dtype, jnp.integer):
-        raise TypeError(f"generate: tokens must be integers, but {tokens.dtype} came")
+        raise TypeError(f"generate: tokens must be integers, got {tokens.dtype}")
     if tokens.ndim == 0 or tokens.shape[-1] == 0:
-        raise ValueError(f"generate: tokens must be (*B, T), at least one, but {tokens.shape} came")
-    if not isinstance(steps, int):
-        raise TypeError(f"generate: steps must be an integer, but {type(steps).__name__} came")
-    if steps < 0:
-        raise ValueError(f"generate: steps must be at least 0, but {steps} came")
+        raise ValueError(f"generate: tokens must be (*B, T), at least one, got {tokens.shape}")
+    check_sizes("generate", least=0, steps=steps)
     return _generate(model, key, tokens, steps, temperature, top_k, top_p)
 
 

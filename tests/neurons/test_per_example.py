@@ -29,25 +29,18 @@ def arrays(jaxpr):
                 yield from arrays(inner)
 
 
+def layers(tree):
+    """The names of the layers of all models in a tree."""
+    if isinstance(tree, pn.Model):
+        return {tree.layer.name} | layers(tree.params)
+    inside = jax.tree.leaves(tree, is_leaf=lambda node: isinstance(node, pn.Model))
+    return {name for one in inside if isinstance(one, pn.Model) for name in layers(one)}
+
+
 def test_every_layer_is_a_subject():
-    layers = {value.name for value in vars(pn).values() if isinstance(value, pn.Layer)}
-    made = set()
-    for subject in SUBJECTS.values():
-        model = jax.eval_shape(subject.make, jax.random.key(0))
-        found = jax.tree.leaves(model, is_leaf=lambda node: isinstance(node, pn.Model))
-        made |= {part.layer.name for part in found}
-    for subject in SUBJECTS.values():
-        model = jax.eval_shape(subject.make, jax.random.key(0))
-        if isinstance(model, pn.Model):
-            made |= {part.layer.name for part in parts(model)}
-    assert layers - made == WITHOUT_PARAMETERS
-
-
-def parts(model):
-    inside = jax.tree.leaves(
-        model, is_leaf=lambda node: isinstance(node, pn.Model) and node is not model
-    )
-    return [model, *(p for one in inside if isinstance(one, pn.Model) for p in parts(one))]
+    public = {value.name for value in vars(pn).values() if isinstance(value, pn.Layer)}
+    made = [jax.eval_shape(subject.make, jax.random.key(0)) for subject in SUBJECTS.values()]
+    assert public - layers(made) == WITHOUT_PARAMETERS
 
 
 @pytest.mark.parametrize("name", SUBJECTS)

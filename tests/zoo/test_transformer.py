@@ -189,7 +189,7 @@ def test_samples_come_as_often_as_they_should(options, wanted):
         ({"temperature": -1.0}, "at least 0"),
         ({"top_k": 0}, "at least 1"),
         ({"top_p": 0.0}, "above 0"),
-        ({"top_p": 1.5}, "at most 1"),
+        ({"top_p": 1.5}, "between 0 and 1"),
     ],
 )
 def test_wrong_options_of_sampling(options, message):
@@ -200,10 +200,10 @@ def test_wrong_options_of_sampling(options, message):
 @pytest.mark.parametrize(
     ("tokens", "steps", "options", "error", "message"),
     [
-        (jnp.ones((1, 2)), 1, {}, TypeError, "tokens must be integers, but float"),
-        (TOKENS[:, :0], 1, {}, ValueError, r"at least one, but \(2, 0\) came"),
-        (TOKENS, 1.0, {}, TypeError, "steps must be an integer, but float came"),
-        (TOKENS, -1, {}, ValueError, "steps must be at least 0, but -1"),
+        (jnp.ones((1, 2)), 1, {}, TypeError, "tokens must be integers, got float"),
+        (TOKENS[:, :0], 1, {}, ValueError, r"at least one, got \(2, 0\)"),
+        (TOKENS, 1.0, {}, TypeError, "steps must be an integer, got float"),
+        (TOKENS, -1, {}, ValueError, "steps must be at least 0, got -1"),
         (TOKENS, 1, {"temperature": -1.0}, ValueError, "generate: temperature must be at least 0"),
         (TOKENS, 1, {"top_k": 0}, ValueError, "generate: top_k must be at least 1"),
     ],

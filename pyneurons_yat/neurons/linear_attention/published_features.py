@@ -132,9 +132,7 @@ def create_maclaurin(
         True
     """
     kernel = check_kernel("MaclaurinFeatures", inputs, features, shift, epsilon, None, True)
-    check_sizes("MaclaurinFeatures", highest=highest)
-    if highest < 2:
-        raise ValueError(f"MaclaurinFeatures: highest must be at least 2, but {highest} came")
+    check_sizes("MaclaurinFeatures", least=2, highest=highest)
     coefficients = np.zeros(highest + 1)
     for j, factor in enumerate(plans.shifted(kernel)):
         n = np.arange(j, highest + 1)

@@ -23,7 +23,14 @@ from jax.typing import DTypeLike
 
 from ...core import bind
 from ...ops import yat_features
-from ...ops.checks import check_sizes
+from ...ops.checks import (
+    NOT_NEGATIVE,
+    POSITIVE,
+    check_choice,
+    check_flag,
+    check_numbers,
+    check_sizes,
+)
 from ...ops.linear_attention import quadrature as plans
 
 TAILS = ("cosine", "positive", "none")
@@ -146,24 +153,20 @@ def check_kernel(layer, inputs, features, shift, epsilon, distance, normalize):
     check_sizes(layer, inputs=inputs, features=features)
     if distance is None:
         distance = 2.0 if normalize else 2.0 * inputs
-    for name, value, fits, wanted in (
-        ("shift", shift, shift >= 0, "not be negative"),
-        ("epsilon", epsilon, epsilon > 0, "be above 0"),
-        ("distance", distance, distance > 0, "be above 0"),
-        ("distance", distance, distance == 2 or not normalize, "be 2 for unit vectors"),
-    ):
-        if not fits:
-            raise ValueError(f"{layer}: {name} must {wanted}, but {value} came")
+    check_flag(layer, normalize=normalize)
+    check_numbers(layer, NOT_NEGATIVE, static=True, shift=shift)
+    check_numbers(layer, POSITIVE, static=True, epsilon=epsilon, distance=distance)
+    if normalize and distance != 2:
+        raise ValueError(f"{layer}: distance must be 2 for unit vectors, got {distance}")
     return plans.Kernel(inputs, float(shift), float(epsilon), float(distance), normalize)
 
 
 def _check_plan(nodes, degree, tail):
     chosen = {"nodes": nodes, "degree": degree}
     check_sizes("YatFeatures", **{name: n for name, n in chosen.items() if n is not None})
-    if tail not in TAILS:
-        raise ValueError(f"YatFeatures: tail must be one of {', '.join(TAILS)}, but {tail!r} came")
+    check_choice("YatFeatures", "tail", tail, TAILS)
     if tail == "none" and degree == 1:
-        raise ValueError("YatFeatures: degree must be at least 2 without a tail, but 1 came")
+        raise ValueError("YatFeatures: degree must be at least 2 without a tail, got 1")
     return nodes, degree, tail != "none"
 
 
@@ -173,7 +176,7 @@ def share(layer, features, **parts):
     size = math.prod(parts.values())
     if features % size:
         told = " times ".join(f"{name} = {n}" for name, n in parts.items())
-        raise ValueError(f"{layer}: features must be a multiple of {told}, but {features} came")
+        raise ValueError(f"{layer}: features must be a multiple of {told}, got {features}")
     return features // size
 
 

@@ -190,7 +190,7 @@ def apply_group_norm(
 
 @options_of(scale_and_bias)
 def create_batch_norm(
-    features: int, *, dtype: DTypeLike = jnp.float32, **options: Any
+    features: int, *, momentum: float = 0.9, dtype: DTypeLike = jnp.float32, **options: Any
 ) -> BatchNormParams:
     """Normalises each channel: in training over the batch, in inference by running statistics.
 
@@ -204,6 +204,8 @@ def create_batch_norm(
 
     Args:
         features: Channels, the size of the last axis.
+        momentum: How much of the running statistics stays in a training step, between 0 and 1;
+            PyTorch's is 1 less it.
         dtype: The dtype of scale and bias. The statistics are in float32, or float64 with it.
 
     The model takes x of shape (..., features) and returns the same shape.
@@ -230,6 +232,7 @@ def create_batch_norm(
     Source:
         Ioffe, Szegedy, "Batch Normalization", arXiv:1502.03167.
     """
+    check_share("BatchNorm", momentum=momentum)
     scale, bias = scale_and_bias("BatchNorm", features, dtype=dtype, **options)
     kept = jnp.promote_types(jax.dtypes.canonicalize_dtype(dtype), jnp.float32)
     return BatchNormParams(scale, bias, jnp.zeros(features, kept), jnp.ones(features, kept))
@@ -268,8 +271,7 @@ def observe_batch_norm(
     """Applies `BatchNorm` by the statistics of x, and moves the running ones.
 
     Args:
-        momentum: How much of the running statistics stays in a training step, between 0 and 1;
-            PyTorch's is 1 less it.
+        momentum: As when the layer was made.
         axis_name: Mapped axes of data-parallel training, over which the statistics are taken too.
     """
     scale, bias, old_mean, old_variance = params

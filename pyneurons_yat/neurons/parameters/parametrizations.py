@@ -19,6 +19,7 @@ from ...core import (
     parametrise,
     where,
 )
+from ...ops.checks import SHARE, check_numbers
 from ...ops.dtypes import accumulator
 from .transforms import extent, lengths, unit
 
@@ -249,10 +250,8 @@ def mask(keep: Any, pattern: Filter | None = None) -> Parametrise:
     if callable(keep) and not isinstance(keep, Model):
         return _by(Mask(keep), one)
     if isinstance(keep, Real) and not isinstance(keep, bool):
-        share = float(keep)
-        if not 0 <= share <= 1:
-            raise ValueError(f"mask: keep must be a share between 0 and 1, got {share}")
-        return _by(Mask(share), one)
+        check_numbers("mask", SHARE, static=True, keep=keep)
+        return _by(Mask(float(keep)), one)
     masks = _by_filter("", keep)
     if not masks or not all(hasattr(leaf, "dtype") for _, leaf in masks):
         raise TypeError(

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from ...core import options_of
-from ...ops.checks import check_flag, check_sizes
+from ...ops.checks import FINITE, check_flag, check_numbers, check_sizes
 from ...ops.dtypes import widen
 from ..dense import Initializer, check_floating, lecun_normal
 from .cell import Projected, bind_cell
@@ -239,6 +239,7 @@ def create_lstm(
         Hochreiter and Schmidhuber, "Long short-term memory", 1997; the forget gate from Gers,
         Schmidhuber and Cummins, "Learning to forget", 2000.
     """
+    check_numbers("LSTMCell", FINITE, forget_bias=forget_bias)
     params = create_gates("LSTMCell", 4, 4, key, inputs, outputs, **options)
     if params.bias is None:
         return params

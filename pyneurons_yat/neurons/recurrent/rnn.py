@@ -131,6 +131,7 @@ def apply(
             cells begin.
     """
     cells = params.cells
+    check_flag("RNN", keep_order=keep_order, return_carry=return_carry)
     _check_directions(isinstance(cells[0], tuple), merge, reverse)
     _check_dropout(len(cells), dropout)
     last = []
@@ -145,7 +146,6 @@ def apply(
             else scan_cell(cell, x, first, return_carry=True, **how)
         )
         last.append(after)
-    check_flag("RNN", return_carry=return_carry)
     return (tuple(last), x) if return_carry else x
 
 

@@ -64,7 +64,7 @@ def create_simple(
         Elman, "Finding structure in time", 1990; Bouhsine, "Deep Learning 2.0: Artificial Neurons
         That Matter", arXiv:2411.08085.
     """
-    return yat_gates.create("YatSimpleCell", (0,), key, inputs, outputs, **options)
+    return yat_gates.create("YatSimpleCell", 1, (0,), key, inputs, outputs, **options)
 
 
 @options_of(yat_gates.project)
@@ -161,7 +161,7 @@ def create_lstm(
         Hochreiter and Schmidhuber, "Long short-term memory", 1997; Bouhsine, "Deep Learning 2.0:
         Artificial Neurons That Matter", arXiv:2411.08085.
     """
-    return yat_gates.create("YatLSTMCell", initial_scores, key, inputs, outputs, **options)
+    return yat_gates.create("YatLSTMCell", 4, initial_scores, key, inputs, outputs, **options)
 
 
 @options_of(yat_gates.project)
@@ -257,7 +257,7 @@ def create_gru(
         Cho et al., "Learning phrase representations using RNN encoder-decoder", 2014; Bouhsine,
         "Deep Learning 2.0: Artificial Neurons That Matter", arXiv:2411.08085.
     """
-    return yat_gates.create("YatGRUCell", initial_scores, key, inputs, outputs, **options)
+    return yat_gates.create("YatGRUCell", 3, initial_scores, key, inputs, outputs, **options)
 
 
 @options_of(yat_gates.project)

@@ -25,7 +25,15 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
 
-from ...ops.checks import check_flag, check_positive, check_sizes
+from ...ops.checks import (
+    NOT_NEGATIVE,
+    check_flag,
+    check_numbers,
+    check_positive,
+    check_sizes,
+    is_several,
+    told,
+)
 from ...ops.dtypes import accumulator, widen
 from ..dense import Initializer, balanced, check_floating, learned_epsilon, yat_normal
 from .cell import Projected
@@ -56,6 +64,7 @@ class Neuron(NamedTuple):
 
 def create(
     name: str,
+    gates: int,
     scores: tuple[float, ...],
     key: jax.Array,
     inputs: int,
@@ -75,6 +84,7 @@ def create(
 
     Args:
         name: What errors call the cell.
+        gates: How many there are.
         scores: Of each gate, what the bias makes of the score of a fresh neuron.
         key: A PRNG key.
         inputs: Features of x.
@@ -94,7 +104,7 @@ def create(
     check_positive(name, epsilon=epsilon)
     flags = {"use_bias": use_bias, "use_alpha": use_alpha, "learnable_epsilon": learnable_epsilon}
     check_flag(name, **flags)
-    gates = len(scores)
+    _check_scores(name, gates, scores)
     one, two, three, four = jax.random.split(key, 4)
     row = gates, (outputs,), dtype
     alpha = blocks(name, four, *row, alpha_init=alpha_init) if use_alpha else None
@@ -111,6 +121,13 @@ def create(
         bias = bias + _opening(scores, kernel, recurrent, scale)
     shift = jnp.zeros(gates * outputs, dtype) if learnable_epsilon else None
     return YatCellParams(kernel, recurrent, bias, alpha, shift)
+
+
+def _check_scores(name: str, gates: int, scores: Any) -> None:
+    """Refuses what is not one score per gate, none below 0."""
+    if not is_several(scores) or len(scores) != gates:
+        raise ValueError(f"{name}: initial_scores must be {gates} numbers, got {told(scores)}")
+    check_numbers(name, NOT_NEGATIVE, **{f"initial_scores[{i}]": s for i, s in enumerate(scores)})
 
 
 def _opening(

@@ -30,9 +30,11 @@ def squared_lengths(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
     With that it may round to a negative number when x is near w.
     """
-    x, kernel = widen(x, x.dtype, x.ndim), widen(kernel, x.dtype, x.ndim)
+    x, kernel = widen(x, x.dtype, 0), widen(kernel, x.dtype, 0)
     rows = jnp.sum(jnp.square(x), axis=-1, keepdims=True)
-    return rows + jnp.sum(jnp.square(kernel), axis=-2, keepdims=True)
+    if x.ndim == 1:
+        return rows + jnp.sum(jnp.square(kernel), axis=-2)
+    return rows + widen(jnp.sum(jnp.square(kernel), axis=-2, keepdims=True), x.dtype, x.ndim)
 
 
 def direct_distance(x: jax.Array, kernel: jax.Array) -> jax.Array:

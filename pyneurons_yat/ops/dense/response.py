@@ -75,21 +75,37 @@ def _accumulated(function: Callable, arrays: Any, wide: Any) -> jax.Array:
     return value(arrays, wide)
 
 
-def _parts(dot, distance, bias, alpha, epsilon):
+@jax.custom_jvp
+def _ratio(numerator: jax.Array, denominator: jax.Array) -> jax.Array:
+    return numerator / denominator
+
+
+@_ratio.defjvp
+def _ratio_tangent(primals: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
+    """That is (dn - r dd) / d. Autodiff divides by the square of d, which is out of range early."""
+    ratio = _ratio(*primals)
+    return ratio, (tangents[0] - ratio * tangents[1]) / primals[1]
+
+
+def _parts(
+    dot: jax.Array, distance: jax.Array, bias: Any, alpha: Any, epsilon: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     """The answer, the numerator n = x.w + b and the ratio r = n / (|x - w|^2 + epsilon)."""
     numerator = dot if bias is None else dot + bias
-    ratio = numerator / (distance + epsilon)
+    ratio = _ratio(numerator, distance + epsilon)
     y = numerator * ratio  # to divide before multiplying keeps the square from overflowing
     return (y if alpha is None else alpha * y), numerator, ratio
 
 
 @jax.custom_jvp
-def _answer(dot, distance, bias, alpha, epsilon):
+def _answer(
+    dot: jax.Array, distance: jax.Array, bias: Any, alpha: Any, epsilon: jax.Array
+) -> jax.Array:
     return _parts(dot, distance, bias, alpha, epsilon)[0]
 
 
 @_answer.defjvp
-def _answer_tangent(primals, tangents):
+def _answer_tangent(primals: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
     """Dy = r (alpha (2 dn - r dd) + n dalpha), where dd is that of the distance plus epsilon."""
     d_dot, d_distance, d_bias, d_alpha, d_epsilon = tangents
     y, numerator, ratio = _parts(*primals)

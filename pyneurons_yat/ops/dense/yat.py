@@ -192,7 +192,7 @@ def _check(function, options, shape, epsilon, **arrays):
 @partial(jax.jit, static_argnames=("options", "dtype"))
 def _yat(x, kernel, bias, alpha, epsilon, *, options, dtype):
     x, kernel = jnp.asarray(x, dtype), jnp.asarray(kernel, dtype)
-    if x.ndim == 1:
+    if x.ndim == 1 and options.distance == "direct":  # which reads rows
         row = _yat(x[None], kernel, bias, alpha, epsilon, options=options, dtype=dtype)
         return row[0]
     scales = [None if v is None else widen(v, dtype, x.ndim) for v in (bias, alpha, epsilon)]

@@ -114,6 +114,19 @@ def test_zero_tiny_and_huge(distance):
 
 
 @both_distances
+def test_second_derivatives_beside_a_tiny_denominator(distance):
+    # With w = 0 this is b^2 / (|x|^2 + e), whose denominator has a square below 1e-43.
+    kernel, bias, epsilon = np.zeros((2, 1), np.float32), 1e-11, 1e-22
+    op = functools.partial(ops.yat, bias=bias, epsilon=epsilon, distance=distance)
+    hessian = jax.hessian(lambda x: op(x, kernel)[0])(jnp.full(2, 1e-12, jnp.float32))
+    x, far = np.full(2, 1e-12), 2e-24 + epsilon
+    wanted = bias**2 * (8 * np.outer(x, x) / far**3 - 2 * np.eye(2) / far**2)
+    np.testing.assert_allclose(
+        hessian, wanted, 1e-4
+    )  # the square of the denominator is below 1e-43
+
+
+@both_distances
 def test_infinite_and_missing_inputs_are_not_hidden(distance):
     kernel = np.ones((2, 1), np.float32)
     y = ops.yat(np.array([[np.nan, 1], [np.inf, 1]], np.float32), kernel, distance=distance)
