@@ -325,9 +325,11 @@ def test_propagate_refuses():
         ops.propagate(small(), weighted=True)
     with pytest.raises(ValueError, match="steps must be at least 0"):
         ops.propagate(small(), steps=-1)
-    for teleport in (2.0, -2, np.float32(1.5), np.ones(2)):
+    for teleport in (2.0, -2, np.float32(1.5)):
         with pytest.raises(ValueError, match="teleport must be between 0 and 1"):
             ops.propagate(small(), teleport=teleport)
+    with pytest.raises(ValueError, match=r"teleport must have shape \(\), got shape \(2,\)"):
+        ops.propagate(small(), teleport=np.ones(2))
     with pytest.raises(TypeError, match="degree_weights: senders must be integers"):
         ops.degree_weights(SENDERS * 1.0, RECEIVERS, 4)
     with pytest.raises(ValueError, match="normalization must be"):

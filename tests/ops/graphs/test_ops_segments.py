@@ -141,7 +141,7 @@ def test_segments_check_masks(name):
     data, ids = np.ones((2, 3)), np.zeros(2, int)
     with pytest.raises(TypeError, match="where must be boolean"):
         getattr(ops, name)(data, ids, 1, where=np.ones(2))
-    with pytest.raises(ValueError, match=r"where must have shape \(2,\)"):
+    with pytest.raises(ValueError, match="where must have the first axes of shape"):
         getattr(ops, name)(data, ids, 1, where=np.ones(3, bool))
     both = np.ones((2, 3), bool)
     with_all = getattr(ops, name)(data, ids, 1, where=both)
