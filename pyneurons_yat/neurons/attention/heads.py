@@ -16,7 +16,7 @@ from jax.typing import ArrayLike, DTypeLike
 from ...core import Model, Size, options_of, sequential
 from ...core.signatures import divided
 from ...ops import rotary as turned
-from ...ops.attention import dropped_attention
+from ...ops.attention import cleared, dropped_attention, visible_parts
 from ...ops.checks import PART, check_choice, check_flag, check_key, check_numbers, check_sizes
 from ..dense import Linear
 from .cache import AttentionCache, check_cache, extended, or_nan
@@ -186,7 +186,8 @@ def attended(
         bias: Broadcasts to (*B, N, T, S) and is added to the scores. Where it is -inf, a query does
             not see a key.
         mask: Booleans that broadcast to (*B, N, T, S), True where a query sees a key. A query that
-            sees none gets 0 for its heads.
+            sees none gets 0 for its heads. Tokens that are hidden from all may hold anything, NaN
+            included.
         is_causal: Whether query t sees only keys s <= t.
         rotary: None, "half" or "interleaved": rotary positions, see the function `rotary`.
         rotary_base: The base of the angles, as for `rotary`.
@@ -206,7 +207,10 @@ def attended(
     check_flag(layer, is_causal=is_causal)
     place = Positions(rotary, rotary_base, offset, positions)
     attend = partial(_responding(kind, dropout, key, options), bias=bias, mask=mask)
-    q, k, v = projected(params, three(layer, *inputs), heads)
+    inputs = three(layer, *inputs)
+    if cache is None:
+        inputs = read(layer, inputs, heads, bias, mask, options)
+    q, k, v = projected(params, inputs, heads)
     q, k = placed(layer, place, q, k, cache, alone)
     if cache is None:
         y = attend(q, k, v, is_causal=is_causal, query_offset=-kind.before)
@@ -244,6 +248,19 @@ def three(layer: str, query: Any, key: Any, value: Any) -> tuple[Any, Any, Any]:
             f"(*B, S, features) with the same batch axes, got {', '.join(map(str, shapes))}"
         )
     return query, key, value
+
+
+def read(
+    layer: str, inputs: tuple[Any, Any, Any], heads: int, bias: Any, mask: Any, options: Any
+) -> tuple[Any, Any, Any]:
+    """The inputs with 0 for tokens that are hidden from all: what they hold reaches no gradient."""
+    query, key, value = inputs
+    lengths = options.get("query_seq_lengths"), options.get("key_value_seq_lengths")
+    if all(limit is None for limit in (bias, mask, *lengths)):
+        return inputs
+    shape = (*np.shape(query)[:-2], heads, np.shape(query)[-2], np.shape(key)[-2])
+    _, _, queries, keys = visible_parts(layer, shape, bias, mask, *lengths)
+    return cleared(query, queries), cleared(key, keys), cleared(value, keys)
 
 
 def projected(params: Any, inputs: tuple[Any, Any, Any], heads: int) -> tuple[Any, Any, Any]:

@@ -10,7 +10,7 @@ from .dot_product import (
     dot_product_attention_weights,
     dropped_attention,
 )
-from .masks import cleared, in_rank, in_use, scores_shape, within, without_hidden
+from .masks import cleared, in_rank, visible_parts
 from .rotary import rotary
 from .yat_attention import yat_attention, yat_attention_weights
 
@@ -20,11 +20,8 @@ __all__ = [
     "dot_product_attention_weights",
     "dropped_attention",
     "in_rank",
-    "in_use",
     "rotary",
-    "scores_shape",
-    "within",
-    "without_hidden",
+    "visible_parts",
     "yat_attention",
     "yat_attention_weights",
 ]

@@ -7,12 +7,9 @@ import numpy as np
 from ..checks import (
     FINITE,
     check_choice,
-    check_fit,
     check_flag,
-    check_mask,
     check_numbers,
     check_positive,
-    check_real,
     check_sizes,
     check_spread,
     check_whole,
@@ -20,6 +17,7 @@ from ..checks import (
 )
 from ..dense import DISTANCES
 from ..dtypes import result_dtype
+from .masks import check_lengths, check_scores
 from .scores import Options
 
 Shape = tuple[int, ...]
@@ -69,20 +67,6 @@ def check_attention(function: str, inputs: Inputs, bounds: Bounds) -> np.dtype:
 
 def _given(**arguments: Any) -> dict[str, Any]:
     return {name: value for name, value in arguments.items() if value is not None}
-
-
-def check_lengths(function: str, batch: Shape, queries: Any, keys: Any) -> None:
-    """Refuses lengths that are not integers (*B,); None is no length."""
-    for name, lengths in _given(query_seq_lengths=queries, key_value_seq_lengths=keys).items():
-        check_whole(function, name, lengths, batch)
-
-
-def check_scores(function: str, shape: Shape, bias: Any, mask: Any) -> None:
-    """Refuses a bias or a mask that does not broadcast to the scores, (*B, N, T, S)."""
-    if bias is not None:
-        check_real(function, bias=bias)
-        check_fit(function, "bias", bias, shape)
-    check_mask(function, mask, shape, name="mask", cure="pass an additive mask as bias")
 
 
 def check_inputs(function: str, inputs: Inputs) -> None:

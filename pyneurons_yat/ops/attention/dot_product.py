@@ -15,8 +15,8 @@ import jax.numpy as jnp
 
 from ..checks import check_flag, check_positive, check_shapes, is_known
 from ..dtypes import narrow, widen
-from .arguments import check_lengths, check_scores, pair_of
-from .masks import both, cleared, in_rank, in_use, scores_shape, within, without_hidden
+from .arguments import pair_of
+from .masks import both, cleared, in_rank, scores_shape, visible_parts
 
 Shape = tuple[int, ...]
 Weigh = Callable[..., jax.Array]
@@ -58,7 +58,7 @@ def dot_product_attention(
     shape = scores_shape(query, key)
     _check_scale(scale)
     limits = bias, mask, query_seq_lengths, key_value_seq_lengths
-    (query, key, value), bias, mask = _visible((query, key, value), *limits, is_causal)
+    (query, key, value), bias, mask = _visible((query, key, value), *limits, is_causal=is_causal)
     if dtype == jnp.float64:
         weights = _weights(query, key, bias, mask, scale, is_causal, query_offset)
         return jnp.swapaxes(jnp.matmul(weights, _heads_first(value, shape[-3])), -3, -2)
@@ -84,27 +84,16 @@ def _check_scale(scale: Any) -> None:
 
 
 def _visible(
-    arrays: tuple[jax.Array, ...],
-    bias: Any,
-    mask: Any,
-    query_lengths: Any,
-    key_lengths: Any,
-    is_causal: bool,
+    arrays: tuple[jax.Array, ...], *limits: Any, is_causal: bool
 ) -> tuple[tuple[jax.Array, ...], Any, Any]:
     """Query, key and maybe value with 0 for what is not read; the bias; all that hides, as a mask.
 
     Bias and mask are in the rank of the scores.
     """
-    function, shape = "attention", scores_shape(*arrays[:2])
-    check_scores(function, shape, bias, mask)
-    check_lengths(function, shape[:-3], query_lengths, key_lengths)
-    check_flag(function, is_causal=is_causal)
-    bias, mask = without_hidden(bias, mask, shape)
-    rows, columns = within((query_lengths, key_lengths), shape)
-    queries, keys = in_use(mask, rows, columns)
+    check_flag("attention", is_causal=is_causal)
+    bias, mask, queries, keys = visible_parts("attention", scores_shape(*arrays[:2]), *limits)
     query, *rest = arrays
-    arrays = (cleared(query, queries), *(cleared(x, keys) for x in rest))
-    return arrays, bias, both(mask, rows, columns)
+    return (cleared(query, queries), *(cleared(x, keys) for x in rest)), bias, mask
 
 
 def _is_zero(offset: Any) -> bool:
@@ -146,7 +135,7 @@ def dot_product_attention_weights(
     """The weights of `dot_product_attention`, (*B, N, T, S)."""
     _check_scale(scale)
     limits = bias, mask, query_seq_lengths, key_value_seq_lengths
-    (query, key), bias, mask = _visible((query, key), *limits, is_causal)
+    (query, key), bias, mask = _visible((query, key), *limits, is_causal=is_causal)
     return _weights(query, key, bias, mask, scale, is_causal, query_offset)
 
 
@@ -219,7 +208,7 @@ def dropped_attention(
     if (length := shape[-2]) == 0:
         return jnp.zeros((*query.shape[:-1], value.shape[-1]), dtype)
     limits = bias, mask, query_seq_lengths, key_value_seq_lengths
-    (query, key, value), bias, mask = _visible((query, key, value), *limits, is_causal)
+    (query, key, value), bias, mask = _visible((query, key, value), *limits, is_causal=is_causal)
     value = widen(_heads_first(value, shape[-3]), value.dtype, 0)
     rows, _ = pair_of("attention", "block_size", block_size, 1) or (128, None)
     size = min(rows, length) if is_known(length) else length

@@ -3,10 +3,12 @@
 Letters: *B batch axes, T queries, S keys, N heads. Scores are (*B, N, T, S).
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+
+from ..checks import check_fit, check_mask, check_real, check_whole
 
 Shape = tuple[int, ...]
 
@@ -14,6 +16,21 @@ Shape = tuple[int, ...]
 def scores_shape(query: jax.Array, key: jax.Array) -> Shape:
     """(*B, N, T, S), of queries (*B, T, N, H) and keys (*B, S, K, H)."""
     return (*query.shape[:-3], query.shape[-2], query.shape[-3], key.shape[-3])
+
+
+def check_lengths(function: str, batch: Shape, queries: Any, keys: Any) -> None:
+    """Refuses lengths that are not integers (*B,); None is no length."""
+    for name, lengths in (("query_seq_lengths", queries), ("key_value_seq_lengths", keys)):
+        if lengths is not None:
+            check_whole(function, name, lengths, batch)
+
+
+def check_scores(function: str, shape: Shape, bias: Any, mask: Any) -> None:
+    """Refuses a bias or a mask that does not broadcast to the scores, (*B, N, T, S)."""
+    if bias is not None:
+        check_real(function, bias=bias)
+        check_fit(function, "bias", bias, shape)
+    check_mask(function, mask, shape, name="mask", cure="pass an additive mask as bias")
 
 
 def both(*conditions: jax.Array | None) -> jax.Array | None:
@@ -85,3 +102,26 @@ def cleared(x: jax.Array, used: jax.Array | None) -> jax.Array:
     if used is None:
         return x
     return jnp.where(jnp.expand_dims(used, tuple(range(used.ndim, x.ndim))), x, 0)
+
+
+class Visible(NamedTuple):
+    """What is visible: bias and mask in the rank of the scores; what is read at all, None for all.
+
+    The mask hides what the lengths and a bias of -inf hide too.
+    """
+
+    bias: Any
+    mask: Any
+    queries: Any  # (*B, T), those that see a key
+    keys: Any  # (*B, S), those that a query sees
+
+
+def visible_parts(
+    function: str, shape: Shape, bias: Any, mask: Any, query_lengths: Any, key_lengths: Any
+) -> Visible:
+    """What is visible in scores of this shape; what does not fit it is refused."""
+    check_scores(function, shape, bias, mask)
+    check_lengths(function, shape[:-3], query_lengths, key_lengths)
+    bias, mask = without_hidden(bias, mask, shape)
+    rows, columns = within((query_lengths, key_lengths), shape)
+    return Visible(bias, both(mask, rows, columns), *in_use(mask, rows, columns))
