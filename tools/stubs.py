@@ -7,7 +7,6 @@ changed; a test tells when:
     python tools/stubs.py
 """
 
-import ast
 import inspect
 import types
 from collections.abc import Callable, Iterable
@@ -21,8 +20,7 @@ from pyneurons_yat import neurons
 from pyneurons_yat.core import Layer, Model
 from pyneurons_yat.core.signatures import fixed_by, taken_by
 
-FACE = Path(neurons.__file__)
-STUB = FACE.with_suffix(".pyi")
+STUB = Path(neurons.__file__).with_suffix(".pyi")
 ALIASES = {"ArrayLike": ArrayLike, "DTypeLike": DTypeLike}
 KNOWN = {jax.Array: "jax.Array", Model: "Model", type(None): "None", ...: "..."}
 GENERIC = {"tuple", "list", "dict", "Sequence", "Callable"}
@@ -110,15 +108,14 @@ class _{name}(Layer):
 def stub() -> str:
     """The text of the stub."""
     layers = {n: v for n in neurons.__all__ if isinstance(v := getattr(neurons, n), Layer)}
-    imports = [
-        node for node in ast.parse(FACE.read_text()).body if isinstance(node, ast.ImportFrom)
-    ]
     text = HEAD
-    for node in imports:
-        names = [alias.name for alias in node.names if alias.name not in layers]
-        line = f"from .{node.module} import {', '.join(names)}\n" if names else ""
+    for family in neurons.FAMILIES:
+        module = family.__name__.rpartition(".")[2]
+        names = [name for name in family.__all__ if name not in layers]
+        names = sorted(names, key=lambda name: not name.isupper())  # as linters sort imports
+        line = f"from .{module} import {', '.join(names)}\n" if names else ""
         several = "".join(f"    {name},\n" for name in names)
-        text += line if len(line) <= 101 else f"from .{node.module} import (\n{several})\n"
+        text += line if len(line) <= 101 else f"from .{module} import (\n{several})\n"
     shown = "".join(f'    "{name}",\n' for name in neurons.__all__)
     text += f"\n__all__ = [\n{shown}]\n"
     text += "".join(classes(layer) for layer in dict.fromkeys(layers.values()))

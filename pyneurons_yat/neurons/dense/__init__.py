@@ -17,7 +17,15 @@ from .initializers import (
 from .linear import Linear, LinearParams, draw_linear
 from .neuron import PHI, Binary, Neuron, Vector, apply, bias, create, param, weight
 from .yat_dense import YatDense, YatNMN
-from .yat_parameters import YatParams, answer, check_epsilon, draw, draw_factors, learned_epsilon
+from .yat_parameters import (
+    YatParams,
+    answer,
+    check_epsilon,
+    draw,
+    draw_factors,
+    learned_epsilon,
+    settling,
+)
 
 __all__ = [
     "Binary",
@@ -47,6 +55,7 @@ __all__ = [
     "learned_epsilon",
     "lecun_normal",
     "param",
+    "settling",
     "weight",
     "yat_normal",
     "zeros",

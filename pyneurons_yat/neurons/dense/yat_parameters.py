@@ -92,10 +92,13 @@ def draw(
     """
     for_kernel, *keys = jax.random.split(key, 3)
     factors = draw_factors(layer, keys, shape[-1], epsilon=epsilon, dtype=dtype, **options)
-    _, alpha, _ = factors
-    if kernel_init is None:
-        kernel_init = partial(yat_normal, alpha=1.0 if alpha is None else alpha, epsilon=epsilon)
+    kernel_init = kernel_init or settling(factors[1], epsilon)
     return YatParams(drawn(layer, "kernel_init", kernel_init, for_kernel, shape, dtype), *factors)
+
+
+def settling(alpha: jax.Array | None, epsilon: float) -> Initializer:
+    """The initializer of kernels for Yat neurons of this alpha and epsilon: `yat_normal`."""
+    return partial(yat_normal, alpha=1.0 if alpha is None else alpha, epsilon=epsilon)
 
 
 def answer(

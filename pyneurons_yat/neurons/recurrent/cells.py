@@ -9,15 +9,16 @@ from jax.typing import DTypeLike
 from ...core import options_of
 from ...ops.checks import FINITE, check_flag, check_numbers, check_sizes
 from ...ops.dtypes import widen
-from ..dense import Initializer, check_floating, lecun_normal
+from ..dense import Initializer, draw_linear, drawn
 from .cell import Projected, bind_cell
 from .gates import (
     Function,
-    blocks,
     gates_of,
     input_products,
     orthogonal,
+    recurrent_kernel,
     remember,
+    side_by_side,
     zero_pair,
     zeros,
 )
@@ -43,30 +44,26 @@ class GRUCellParams(NamedTuple):
     recurrent_bias: jax.Array | None
 
 
+@options_of(draw_linear)
 def create_gates(
     name: str,
     gates: int,
-    biases: int,
     key: jax.Array,
     inputs: int,
     outputs: int,
     *,
-    use_bias: bool = True,
-    kernel_init: Initializer = lecun_normal,
     recurrent_init: Initializer = orthogonal,
-    bias_init: Initializer = jax.nn.initializers.zeros,
     dtype: DTypeLike = jnp.float32,
+    **options: Any,
 ) -> CellParams:
-    """The parameters of so many gates, with so many biases.
+    """The parameters of so many gates, each drawn as those of a layer of affine neurons.
 
     Args:
         name: What errors call the cell.
         gates: How many blocks of columns the kernels have.
-        biases: How many the bias has.
         key: A PRNG key.
         inputs: Features of x.
         outputs: Features of h.
-        use_bias: Whether there is a bias.
         kernel_init: `kernel_init(key, shape, dtype)` of each gate's kernel, LeCun's normal by
             default.
         recurrent_init: The same of each gate's recurrent kernel, orthogonal by default.
@@ -74,15 +71,13 @@ def create_gates(
         dtype: The dtype of the parameters.
     """
     check_sizes(name, inputs=inputs, outputs=outputs)
-    check_floating(name, dtype)
-    check_flag(name, use_bias=use_bias)
-    one, two, three = jax.random.split(key, 3)
-    square = outputs, outputs
-    return CellParams(
-        blocks(name, one, gates, (inputs, outputs), dtype, kernel_init=kernel_init),
-        blocks(name, two, gates, square, dtype, recurrent_init=recurrent_init),
-        blocks(name, three, biases, (outputs,), dtype, bias_init=bias_init) if use_bias else None,
-    )
+    keys = jax.random.split(key, (gates, 2))
+    drawn_gates = [
+        draw_linear(name, one, (inputs, outputs), dtype=dtype, **options) for one in keys[:, 0]
+    ]
+    kernel, bias = side_by_side(drawn_gates)
+    recurrent = recurrent_kernel(name, keys[:, 1], outputs, recurrent_init, dtype)
+    return CellParams(kernel, recurrent, bias)
 
 
 def project(name: str, params: Any, x: jax.Array, *, precision: Any = None) -> Projected:
@@ -107,12 +102,7 @@ def project(name: str, params: Any, x: jax.Array, *, precision: Any = None) -> P
 
 
 @options_of(create_gates)
-def create_simple(
-    key: jax.Array,
-    inputs: int,
-    outputs: int,
-    **options: Any,
-) -> CellParams:
+def create_simple(key: jax.Array, inputs: int, outputs: int, **options: Any) -> CellParams:
     """The simple (Elman) recurrent cell: `h' = tanh(x @ kernel + h @ recurrent_kernel + bias)`.
 
     Args:
@@ -147,7 +137,7 @@ def create_simple(
     Source:
         Elman, "Finding structure in time", 1990.
     """
-    return create_gates("SimpleCell", 1, 1, key, inputs, outputs, **options)
+    return create_gates("SimpleCell", 1, key, inputs, outputs, **options)
 
 
 @options_of(project)
@@ -240,7 +230,7 @@ def create_lstm(
         Schmidhuber and Cummins, "Learning to forget", 2000.
     """
     check_numbers("LSTMCell", FINITE, forget_bias=forget_bias)
-    params = create_gates("LSTMCell", 4, 4, key, inputs, outputs, **options)
+    params = create_gates("LSTMCell", 4, key, inputs, outputs, **options)
     if params.bias is None:
         return params
     raised = jnp.asarray(forget_bias, params.bias.dtype)
@@ -287,6 +277,9 @@ def create_gru(
     key: jax.Array,
     inputs: int,
     outputs: int,
+    *,
+    bias_init: Initializer = jax.nn.initializers.zeros,
+    dtype: DTypeLike = jnp.float32,
     **options: Any,
 ) -> GRUCellParams:
     """The gated recurrent unit.
@@ -330,9 +323,13 @@ def create_gru(
         Cho et al., "Learning phrase representations using RNN encoder-decoder", 2014, with the
         reset after the product, as cuDNN, PyTorch and Flax have it.
     """
-    kernel, recurrent, bias = create_gates("GRUCell", 3, 4, key, inputs, outputs, **options)
-    biases = (None, None) if bias is None else jnp.split(bias, [3 * outputs])
-    return GRUCellParams(kernel, recurrent, *biases)
+    for_gates, for_bias = jax.random.split(key)
+    options = {"bias_init": bias_init, "dtype": dtype, **options}
+    params = create_gates("GRUCell", 3, for_gates, inputs, outputs, **options)
+    if params.bias is None:
+        return GRUCellParams(*params, None)
+    hidden = drawn("GRUCell", "bias_init", bias_init, for_bias, (outputs,), dtype)
+    return GRUCellParams(*params, hidden)
 
 
 @options_of(project)

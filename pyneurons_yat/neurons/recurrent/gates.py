@@ -11,7 +11,7 @@ from ...ops.checks import check_product
 from ...ops.dense import product
 from ...ops.dtypes import accumulator, result_dtype
 from ...ops.sharding import as_rows
-from ..dense import drawn
+from ..dense import Initializer, drawn
 
 Function = Callable[[jax.Array], jax.Array]
 
@@ -21,14 +21,17 @@ def orthogonal(key: jax.Array, shape: tuple[int, ...], dtype: DTypeLike) -> jax.
     return jax.nn.initializers.orthogonal()(key, shape, accumulator(dtype)).astype(dtype)
 
 
-def blocks(
-    layer: str, key: jax.Array, gates: int, shape: tuple[int, ...], dtype: DTypeLike, **init: Any
+def recurrent_kernel(
+    layer: str, keys: jax.Array, outputs: int, init: Initializer, dtype: DTypeLike
 ) -> jax.Array:
-    """An initial array of one block of `shape` per gate, side by side on the last axis."""
-    ((option, draw),) = init.items()
-    keys = jax.random.split(key, gates)
-    made = [drawn(layer, option, draw, one, shape, dtype) for one in keys]
-    return jnp.concatenate(made, axis=-1)
+    """The kernels of h (outputs, outputs) that `init` draws, one for each key, side by side."""
+    shape = (outputs, outputs)
+    return side_by_side([drawn(layer, "recurrent_init", init, key, shape, dtype) for key in keys])
+
+
+def side_by_side(gates: list[Any]) -> Any:
+    """Trees of the parameters of one gate each as one tree, joined on the last axis."""
+    return jax.tree.map(lambda *blocks: jnp.concatenate(blocks, -1), *gates)
 
 
 def gates_of(array: jax.Array, gates: int) -> tuple[jax.Array, ...]:

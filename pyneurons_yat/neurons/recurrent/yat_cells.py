@@ -10,18 +10,13 @@ from ...ops.checks import check_flag
 from . import yat_gates
 from .cell import Projected, bind_cell
 from .gates import Function, remember, zero_pair, zeros
-from .yat_gates import YatCellParams, score
+from .yat_gates import YatCellParams, check_scores, score
 
 # ------------------------------------------------------------------------------------- simple
 
 
 @options_of(yat_gates.create)
-def create_simple(
-    key: jax.Array,
-    inputs: int,
-    outputs: int,
-    **options: Any,
-) -> YatCellParams:
+def create_simple(key: jax.Array, inputs: int, outputs: int, **options: Any) -> YatCellParams:
     """The simple recurrent cell of Yat neurons: `h' = soft_tanh(signed root of their scores)`.
 
         d = x.v + h.u,    h' = soft_tanh(alpha (d + b) / sqrt(D + epsilon)),
@@ -64,7 +59,7 @@ def create_simple(
         Elman, "Finding structure in time", 1990; Bouhsine, "Deep Learning 2.0: Artificial Neurons
         That Matter", arXiv:2411.08085.
     """
-    return yat_gates.create("YatSimpleCell", 1, (0,), key, inputs, outputs, **options)
+    return yat_gates.create("YatSimpleCell", (0,), key, inputs, outputs, **options)
 
 
 @options_of(yat_gates.project)
@@ -161,7 +156,8 @@ def create_lstm(
         Hochreiter and Schmidhuber, "Long short-term memory", 1997; Bouhsine, "Deep Learning 2.0:
         Artificial Neurons That Matter", arXiv:2411.08085.
     """
-    return yat_gates.create("YatLSTMCell", 4, initial_scores, key, inputs, outputs, **options)
+    scores = check_scores("YatLSTMCell", 4, initial_scores)
+    return yat_gates.create("YatLSTMCell", scores, key, inputs, outputs, **options)
 
 
 @options_of(yat_gates.project)
@@ -257,7 +253,8 @@ def create_gru(
         Cho et al., "Learning phrase representations using RNN encoder-decoder", 2014; Bouhsine,
         "Deep Learning 2.0: Artificial Neurons That Matter", arXiv:2411.08085.
     """
-    return yat_gates.create("YatGRUCell", 3, initial_scores, key, inputs, outputs, **options)
+    scores = check_scores("YatGRUCell", 3, initial_scores)
+    return yat_gates.create("YatGRUCell", scores, key, inputs, outputs, **options)
 
 
 @options_of(yat_gates.project)

@@ -25,19 +25,12 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
 
-from ...ops.checks import (
-    NOT_NEGATIVE,
-    check_flag,
-    check_numbers,
-    check_positive,
-    check_sizes,
-    is_several,
-    told,
-)
+from ...core import options_of
+from ...ops.checks import NOT_NEGATIVE, check_numbers, check_sizes, is_several, told
 from ...ops.dtypes import accumulator, widen
-from ..dense import Initializer, balanced, check_floating, learned_epsilon, yat_normal
+from ..dense import Initializer, draw, learned_epsilon, settling
 from .cell import Projected
-from .gates import blocks, gates_of, input_products
+from .gates import gates_of, input_products, recurrent_kernel, side_by_side
 
 
 class YatCellParams(NamedTuple):
@@ -62,72 +55,54 @@ class Neuron(NamedTuple):
     epsilon: Any
 
 
+@options_of(draw)
 def create(
     name: str,
-    gates: int,
     scores: tuple[float, ...],
     key: jax.Array,
     inputs: int,
     outputs: int,
     *,
-    use_bias: bool = True,
-    use_alpha: bool = True,
-    learnable_epsilon: bool = False,
-    epsilon: float = 1e-5,
-    kernel_init: Initializer | None = None,
     recurrent_init: Initializer | None = None,
-    bias_init: Initializer = jax.nn.initializers.zeros,
-    alpha_init: Initializer = balanced,
+    epsilon: float = 1e-5,
     dtype: DTypeLike = jnp.float32,
+    **options: Any,
 ) -> YatCellParams:
-    """Parameters of one block per score; a bias that gives that score is added to `bias_init`.
+    """Parameters of one gate per score, each drawn as those of a layer of Yat neurons.
+
+    A bias that gives the score to a fresh neuron is added to what `bias_init` draws.
 
     Args:
         name: What errors call the cell.
-        gates: How many there are.
         scores: Of each gate, what the bias makes of the score of a fresh neuron.
         key: A PRNG key.
         inputs: Features of x.
         outputs: Features of h.
         use_bias: Whether there is a bias, inside the square. Without, gates start nearly shut.
         use_alpha: Whether there is a factor per neuron; of a gate's only the size counts.
-        learnable_epsilon: Whether epsilon is learned, as for `YatDense`.
-        epsilon: Above 0; it can be given at the call too.
         kernel_init: `kernel_init(key, shape, dtype)` of each gate; by default `yat_normal`.
         recurrent_init: The same of each gate's recurrent kernel.
         bias_init: The same of what is added to the bias of the initial score; zeros by default.
         alpha_init: The same of each gate's alpha, 4 / sqrt(3) by default.
-        dtype: The dtype of the parameters.
     """
     check_sizes(name, inputs=inputs, outputs=outputs)
-    check_floating(name, dtype)
-    check_positive(name, epsilon=epsilon)
-    flags = {"use_bias": use_bias, "use_alpha": use_alpha, "learnable_epsilon": learnable_epsilon}
-    check_flag(name, **flags)
-    _check_scores(name, gates, scores)
-    one, two, three, four = jax.random.split(key, 4)
-    row = gates, (outputs,), dtype
-    alpha = blocks(name, four, *row, alpha_init=alpha_init) if use_alpha else None
-    scale = 1.0 if alpha is None else alpha
-
-    def normal(key: jax.Array, shape: tuple[int, ...], dtype: DTypeLike) -> jax.Array:
-        return yat_normal(key, shape, dtype, alpha=scale, epsilon=epsilon)
-
-    first, second = kernel_init or normal, recurrent_init or normal
-    kernel = blocks(name, one, gates, (inputs, outputs), dtype, kernel_init=first)
-    recurrent = blocks(name, two, gates, (outputs, outputs), dtype, recurrent_init=second)
-    bias = blocks(name, three, *row, bias_init=bias_init) if use_bias else None
+    keys = jax.random.split(key, (len(scores), 2))
+    options = {"epsilon": epsilon, "dtype": dtype, **options}
+    gates = [draw(name, one, (inputs, outputs), **options) for one in keys[:, 0]]
+    kernel, bias, alpha, shift = side_by_side(gates)
+    init = recurrent_init or settling(alpha, epsilon)
+    recurrent = recurrent_kernel(name, keys[:, 1], outputs, init, dtype)
     if bias is not None:
-        bias = bias + _opening(scores, kernel, recurrent, scale)
-    shift = jnp.zeros(gates * outputs, dtype) if learnable_epsilon else None
+        bias = bias + _opening(scores, kernel, recurrent, 1.0 if alpha is None else alpha)
     return YatCellParams(kernel, recurrent, bias, alpha, shift)
 
 
-def _check_scores(name: str, gates: int, scores: Any) -> None:
-    """Refuses what is not one score per gate, none below 0."""
+def check_scores(name: str, gates: int, scores: Any) -> tuple[float, ...]:
+    """The scores; what is not one per gate, none below 0, is refused."""
     if not is_several(scores) or len(scores) != gates:
         raise ValueError(f"{name}: initial_scores must be {gates} numbers, got {told(scores)}")
     check_numbers(name, NOT_NEGATIVE, **{f"initial_scores[{i}]": s for i, s in enumerate(scores)})
+    return tuple(scores)
 
 
 def _opening(
