@@ -21,6 +21,7 @@ SUITES = {
     "graph": "graph",
     "import": "imports",
     "linear_attention": "linear_attention",
+    "loops": "loops",
     "rnn": "rnn",
     "vmap": "vmap",
 }

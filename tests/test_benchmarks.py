@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import jax
 import numpy as np
+import optax
 import pytest
 
 import pyneurons_yat as pn
@@ -18,6 +19,7 @@ from benchmarks import (
     graph,
     imports,
     linear_attention,
+    loops,
     rnn,
     vmap,
 )
@@ -142,6 +144,24 @@ def test_fit_compiles_the_epoch_of_the_loop(monkeypatch):
     losses = [loop() for _ in range(fit.BATCHES)]
     _, history = fit.epochs(model, images, labels, seed=None)()
     np.testing.assert_allclose(history["loss"], [np.mean(losses)], rtol=1e-5)
+
+
+def test_three_ways_to_train_take_the_same_steps(monkeypatch):
+    pytest.importorskip("sklearn")
+    images, labels = loops.digits()
+    few = 2 * loops.BATCH
+    for name, value in {
+        "EPOCHS": 2,
+        "OPTIMIZER": optax.sgd(0.1),
+        "digits": lambda: (images[:few], labels[:few]),
+    }.items():
+        monkeypatch.setattr(loops, name, value)
+    groups = assert_same_numbers(next(loops.cases()))
+    assert groups == {loops.WORK: [loops.FIT, loops.LOOP, loops.SCAN]}
+    for network in loops.networks(jax.random.key(0)):
+        x, y = network.inputs(images[:2]), network.targets(images[:2], labels[:2])
+        scores = jax.eval_shape(network.model, x)
+        assert scores.shape[:-1] == y.shape
 
 
 def test_graph_contenders_return_the_same_values_and_gradients():

@@ -102,11 +102,24 @@ def trains(mesh, size):
         np.testing.assert_allclose(got[name], wanted[name], 1e-5)
 
 
+def accumulates(mesh):
+    """A step over two parts of a batch is the one without a mesh."""
+    optimizer, model = optax.sgd(0.1), pn.sequential(pn.YatDense(KEY, 8, 6), pn.Dropout(0.3))
+    batch, step = (draw(8, 8), draw(8, 6)), pn.train_step(pn.mse, optimizer, accumulate=2)
+    state = pn.TrainState.create(model, optimizer, KEY)
+    wanted, _ = step(state, batch)
+    with jax.set_mesh(mesh):
+        got, _ = step(jax.device_put(state, P()), jax.device_put(batch, FIRST))
+    for one, two in zip(jax.tree.leaves(got.model), jax.tree.leaves(wanted.model), strict=True):
+        np.testing.assert_allclose(one, two, 1e-5, 1e-6)
+
+
 def main():
     jax.config.update("jax_disable_most_optimizations", True)  # small programs, each run once
     mesh = jax.make_mesh((4,), ("data",))
     for size in (8, 6):  # a multiple of the devices and not
         trains(mesh, size)
+    accumulates(mesh)
     for name, (call, model, x, spec) in CASES.items():
         f = jax.value_and_grad(partial(loss, call), has_aux=True)
         wanted = jax.jit(f)(model, x)
