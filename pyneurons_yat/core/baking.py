@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 
+from .checks import check_kind
 from .filters import places
 from .freezing import FROZEN, frozen_models
 from .layer import Around, Layer
@@ -50,8 +51,7 @@ def bake(model: Model) -> Model:
         >>> int((final.kernel != 0).sum()), bool((final(jnp.eye(10)) == pruned(jnp.eye(10))).all())
         (20, True)
     """
-    if not isinstance(model, Model):
-        raise TypeError(f"bake: model must be a Model, got a {type(model).__name__}")
+    check_kind("bake", "model", model, Model)
     return _baked("", model)
 
 

@@ -7,6 +7,7 @@ from typing import Any, overload
 
 from multipledispatch import Dispatcher
 
+from .checks import check_kind
 from .docstrings import documented
 from .layer import Layer
 from .model import Model, made
@@ -84,7 +85,7 @@ def bind(*args: Any, **keywords: Any) -> Any:
         came = ", ".join(type(arg).__name__ for arg in args)
         raise TypeError(
             "bind takes (name, create, apply), (create, apply) or (params, apply), each with an "
-            f"optional observe behind it and roles by keyword, but ({came}) came"
+            f"optional observe behind it and roles by keyword, got ({came})"
         ) from None
 
 
@@ -103,8 +104,8 @@ def _named(
     roles: Mapping[str, str] | None = None,
     doc: str | None = None,
 ) -> Layer:
-    if roles is not None and not isinstance(roles, Mapping):
-        raise TypeError(f"bind: roles must be a mapping, but a {type(roles).__name__} came")
+    if roles is not None:
+        check_kind("bind", "roles", roles, Mapping)
     if observe is not None:
         _refuse_positional_key(name, observe)
     pairs = ((normalise(path), role) for path, role in (roles or {}).items())

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import jax
 
+from .checks import check_kind
 from .layer import Around, Layer
 from .model import Model
 from .signatures import takes_key
@@ -79,8 +80,7 @@ def inference(model: Model) -> Model:
         >>> bool((y == norm(x)).all()), moved.mean.tolist()
         (True, [0.0, 0.0])
     """
-    if not isinstance(model, Model):
-        raise TypeError(f"inference: model must be a Model, got a {type(model).__name__}")
+    check_kind("inference", "model", model, Model)
     layer = with_fields(model.layer, apply=Inference(model.layer), observe=None)
     return Model(layer, model.params, model.static)
 

@@ -17,6 +17,7 @@ from jax.ad_checkpoint import checkpoint_name
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
 from jax.tree_util import keystr, tree_flatten_with_path
 
+from .checks import check_kind
 from .layer import Around
 from .model import Model, map_below
 from .parametrise import is_parametrised
@@ -46,8 +47,7 @@ def name(x: Any, label: str) -> Any:
         >>> seen["hidden"].tolist()
         [0.0, 0.0]
     """
-    if not isinstance(label, str):
-        raise TypeError(f"name: label must be text, but a {type(label).__name__} came")
+    check_kind("name", "label", label, str)
     pairs, structure = tree_flatten_with_path(x)
     return jax.tree.unflatten(
         structure, [checkpoint_name(leaf, label + keystr(keys)) for keys, leaf in pairs]

@@ -86,7 +86,7 @@ def compose(*args: Any, **keywords: Any) -> Any:
         came = ", ".join(type(arg).__name__ for arg in args)
         raise TypeError(
             "compose takes (name, layer, *functions), (layer, *functions) or (model, *parts), "
-            f"but ({came}) came"
+            f"got ({came})"
         ) from None
 
 
@@ -98,8 +98,8 @@ def _compose_named(name: str, layer: Layer, *functions: Function, doc: str | Non
     for function in functions:
         if isinstance(function, (Model, Layer)):
             raise TypeError(
-                f"compose: {name} wants plain functions after its layer, but a "
-                f"{type(function).__name__} came; put models one after another with sequential"
+                f"compose: what follows the layer of {name} must be plain functions, got a "
+                f"{type(function).__name__}; put models one after another with sequential"
             )
     return Layer(
         name, layer.create, Composed(layer, functions), None, layer.roles, doc or layer.doc

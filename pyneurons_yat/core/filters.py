@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from .checks import check_kind
 from .layer import Layer
 from .model import Model, branches
 from .paths import Key, covers, normalise, text
@@ -275,6 +276,5 @@ def label(mapping: Mapping[Any, Filter]) -> Label:
         >>> optimizers = {"slow": optax.sgd(1e-3), "fast": optax.sgd(1e-1)}
         >>> state = optax.multi_transform(optimizers, groups).init(model)
     """
-    if not isinstance(mapping, Mapping):
-        raise TypeError(f"label: mapping must be a mapping, got a {type(mapping).__name__}")
+    check_kind("label", "mapping", mapping, Mapping)
     return Label(tuple(mapping), tuple(mapping.values()))

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace as with_fields
 from typing import Any
 
+from .checks import check_kind
 from .filters import Filter, Place, places, takes
 from .model import Model, branches, rebuilt
 from .paths import Key, covers
@@ -108,8 +109,7 @@ def _beginnings(many: Iterable[Keys]) -> set[Keys]:
 
 def _places(function: str, model: Model, but: str = "") -> list[Place]:
     """The leaves of a model, and those models in it that hold no other."""
-    if not isinstance(model, Model):
-        raise TypeError(f"{function}: model must be a Model, got a {type(model).__name__}")
+    check_kind(function, "model", model, Model)
     here = places(model, but)
     holding = _beginnings(at.keys[:-1] for at in here if _is_model(at) and at.keys)
     return [at for at in here if not _is_model(at) or at.keys not in holding]

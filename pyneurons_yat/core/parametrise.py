@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from .calls import split_key
+from .checks import check_kind
 from .filters import Filter, places, taken
 from .layer import Layer, Parametrization
 from .model import Model
@@ -135,8 +136,7 @@ def parametrise(layer: Layer, pattern: Filter) -> Parametrise:
         >>> bool((tuned.kernel["kernel"] == model.kernel).all())
         True
     """
-    if not isinstance(layer, Layer):
-        raise TypeError(f"parametrise: layer must be a Layer, but a {type(layer).__name__} came")
+    check_kind("parametrise", "layer", layer, Layer)
     fields = (layer.name, layer.create, layer.apply, layer.observe, layer.roles, layer.doc)
     return Parametrise(Parametrization(*fields), pattern)
 

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from .calls import is_given
+from .checks import check_kind
 from .layer import Layer, takes_first_key
 from .model import Model
 from .signatures import Wrapping
@@ -170,13 +171,12 @@ def repeat(layer: Layer, n: int, *, remat: bool | Policy = False) -> Layer:
         >>> bool(jnp.allclose(model(x), y, rtol=1e-5))
         True
     """
-    if not isinstance(layer, Layer):
-        cure = ", which has one set of parameters" if isinstance(layer, Model) else ""
-        raise TypeError(f"repeat: layer must be a Layer, but a {type(layer).__name__} came{cure}")
-    if not isinstance(n, Integral):
-        raise TypeError(f"repeat: n must be an integer, but a {type(n).__name__} came")
+    cure = ", which has one set of parameters" if isinstance(layer, Model) else ""
+    check_kind("repeat", "layer", layer, Layer, cure)
+    if isinstance(n, bool) or not isinstance(n, Integral):
+        raise TypeError(f"repeat: n must be an integer, got a {type(n).__name__}")
     if n < 1:
-        raise ValueError(f"repeat: n must be at least 1, but {n} came")
+        raise ValueError(f"repeat: n must be at least 1, got {n}")
     apply = ApplyRepeated(remat)
     create, observe = CreateRepeated(layer, int(n)), TrainRepeated(apply)
     return Repeat(f"{n} {layer.name}", create, apply, observe, doc=layer.doc)

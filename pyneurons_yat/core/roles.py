@@ -97,14 +97,14 @@ def merge(*parts: Any) -> Any:
         {'a': 1.0, 'b': 2}
     """
     if not parts:
-        raise ValueError("merge wants at least one part, but none came")
+        raise ValueError("merge: parts must be at least one, got none")
     flat = [tree_flatten_with_path(part, is_leaf=_is_hole) for part in parts]
     structure = flat[0][1]
     for position, (_, other) in enumerate(flat):
         if other != structure:
             raise ValueError(
-                f"merge: part {position} has another structure than part 0: {other} against "
-                f"{structure}"
+                f"merge: part {position} must have the structure of part 0, {structure}, got "
+                f"{other}"
             )
     return jax.tree.unflatten(structure, list(_merged(*(pairs for pairs, _ in flat))))
 

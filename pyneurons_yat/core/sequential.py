@@ -7,6 +7,7 @@ from inspect import Signature
 from typing import Any
 
 from .bind import identity
+from .checks import check_kind
 from .layer import Layer
 from .model import Model, noting
 from .signatures import Parameter, Wrapping, shown, taken_by, with_options
@@ -83,15 +84,12 @@ def sequential(*parts: Any) -> Model:
 
 def _sequential(parts: "list[Model] | OrderedDict[str, Model]") -> Model:
     if not parts:
-        raise ValueError("sequential wants at least one part, a model or a function, but none came")
+        raise ValueError("sequential: parts must be at least one, a model or a function, got none")
     return Model(SEQUENTIAL, parts if isinstance(parts, OrderedDict) else tuple(parts))
 
 
 def _named(name: Any, part: Any) -> tuple[str, Model]:
-    if not isinstance(name, str):
-        raise TypeError(
-            f"sequential: names must be text, but the {type(name).__name__} {name!r} came"
-        )
+    check_kind("sequential", "a name", name, str)
     return name, _part(repr(name), part)
 
 
@@ -105,8 +103,7 @@ def _part(place: Any, part: Any) -> Model:
         )
     if not callable(part):
         raise TypeError(
-            f"sequential: part {place} must be a model or a function, but a "
-            f"{type(part).__name__} came"
+            f"sequential: part {place} must be a model or a function, got a {type(part).__name__}"
         )
     name = getattr(part, "__name__", type(part).__name__)
     return Model(Layer(name, identity, Applied(part)), ())

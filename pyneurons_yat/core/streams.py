@@ -4,6 +4,8 @@ import zlib
 
 import jax
 
+from .checks import check_kind
+
 
 def streams(key: jax.Array, *names: str) -> dict[str, jax.Array]:
     """Makes independent keys from one, by name: the counterpart of nnx's named random streams.
@@ -29,10 +31,9 @@ def streams(key: jax.Array, *names: str) -> dict[str, jax.Array]:
         ['dropout', 'params']
     """
     if not names:
-        raise ValueError("streams: at least one name must be given")
+        raise ValueError("streams: names must be at least one, got none")
     for name in names:
-        if not isinstance(name, str):
-            raise TypeError(f"streams: a name must be text, but a {type(name).__name__} came")
+        check_kind("streams", "a name", name, str)
         if names.count(name) > 1:
-            raise ValueError(f"streams: names must differ, but {name!r} came twice")
+            raise ValueError(f"streams: names must differ, got {name!r} twice")
     return {name: jax.random.fold_in(key, zlib.crc32(name.encode())) for name in names}

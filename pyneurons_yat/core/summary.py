@@ -9,6 +9,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
 
 from .bind import identity
 from .capture import inner_jaxprs
+from .checks import check_kind
 from .description import by_role, title
 from .filters import Place, places
 from .leaves import count, describe
@@ -69,8 +70,7 @@ def summary(model: Model, *inputs: Any, cost: bool = False, **options: Any) -> T
         <BLANKLINE>
         2,410 params, 9,640 bytes
     """
-    if not isinstance(model, Model):
-        raise TypeError(f"summary: model must be a Model, got a {type(model).__name__}")
+    check_kind("summary", "model", model, Model)
     called = bool(inputs or options)
     if cost and not called:
         raise ValueError("summary: cost must come with inputs, got none; give the call's inputs")

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from .checks import check_kind
 from .filters import Filter, leaf_places, taken
 from .layer import Around, Layer
 from .model import Model
@@ -67,13 +68,8 @@ def tie(model: Model, mapping: Mapping[Filter, str | tuple[str, Function]]) -> M
         >>> pn.count(model), pn.count(tied)
         (24, 15)
     """
-    if not isinstance(model, Model):
-        raise TypeError(f"tie: model must be a Model, but a {type(model).__name__} came")
-    if not isinstance(mapping, Mapping):
-        raise TypeError(
-            "tie: mapping must map the path of a target to that of its source, but a "
-            f"{type(mapping).__name__} came"
-        )
+    check_kind("tie", "model", model, Model)
+    check_kind("tie", "mapping", mapping, Mapping, ", from the path of a target to its source")
     params = model.params
     ties = tuple(tie for pair in mapping.items() for tie in _ties(model, *pair))
     _check_apart(ties)

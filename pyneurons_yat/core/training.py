@@ -11,6 +11,7 @@ import jax
 from jax.extend.core import jaxpr_as_fun
 from jax.ref import AbstractRef
 
+from .checks import check_kind
 from .internals import discharged, outside_of_traces
 from .model import Model
 from .run import Run, disarmed, is_array
@@ -125,8 +126,7 @@ def observe(
         >>> bool((y == model(x)).any())
         False
     """
-    if not isinstance(model, Model):
-        raise TypeError(f"observe: model must be a Model, got a {type(model).__name__}")
+    check_kind("observe", "model", model, Model)
     return training(Model.__call__)(model, *inputs, key=key, **options)
 
 

@@ -27,13 +27,12 @@ def implode(function: Callable[[list[Any]], Any], trees: Sequence[Any]) -> Any:
     """
     trees = list(trees)
     if not trees:
-        raise ValueError("implode wants at least one tree, but none came")
+        raise ValueError("implode: trees must be at least one, got none")
     first = jax.tree.structure(trees[0])
     for position, tree in enumerate(trees[1:], 1):
         if (other := jax.tree.structure(tree)) != first:
             raise ValueError(
-                f"implode: tree {position} has another structure than tree 0: {other} against "
-                f"{first}"
+                f"implode: tree {position} must have the structure of tree 0, {first}, got {other}"
             )
     return jax.tree.map(lambda *leaves: function(list(leaves)), *trees)
 
@@ -60,14 +59,8 @@ def explode(function: Callable[[Any], Sequence[Any]], tree: Any) -> list[Any]:
     pieces = [list(function(leaf)) for leaf in leaves]
     lengths = sorted({len(piece) for piece in pieces})
     if len(lengths) != 1:
-        came = (
-            f"leaves that give {' and '.join(map(str, lengths))}"
-            if lengths
-            else "a tree without leaves"
-        )
-        raise ValueError(
-            f"explode wants every leaf cut into the same number of pieces, but {came} came"
-        )
+        came = " and ".join(map(str, lengths)) or "a tree without leaves"
+        raise ValueError(f"explode: leaves must give the same number of pieces, got {came}")
     return [jax.tree.unflatten(structure, each) for each in zip(*pieces, strict=True)]
 
 
@@ -99,8 +92,8 @@ def _concatenated(leaves: list[Any]) -> jax.Array:
     shapes = [jnp.shape(leaf) for leaf in leaves]
     if () in shapes or len({shape[:-1] for shape in shapes}) > 1:
         raise ValueError(
-            "concat wants leaves with at least one axis, of equal shapes but for the last, but "
-            f"shapes {', '.join(map(str, shapes))} came"
+            "concat: leaves must have at least one axis, and equal shapes but for the last, got "
+            f"shapes {', '.join(map(str, shapes))}"
         )
     return jnp.concatenate(leaves, axis=-1)
 
@@ -162,7 +155,7 @@ def stack(trees: Sequence[Any]) -> Any:
 def _stacked(leaves: list[Any]) -> jax.Array:
     shapes = [jnp.shape(leaf) for leaf in leaves]
     if len(set(shapes)) > 1:
-        raise ValueError(f"stack wants leaves of one shape, but {', '.join(map(str, shapes))} came")
+        raise ValueError(f"stack: leaves must have one shape, got {', '.join(map(str, shapes))}")
     return jnp.stack(leaves)
 
 
@@ -189,5 +182,5 @@ def unstack(tree: Any) -> list[Any]:
 def _axis_size(function: str, leaf: Any, axis: int) -> int:
     shape = jnp.shape(leaf)
     if not shape:
-        raise ValueError(f"{function} wants leaves with at least one axis, but a scalar came")
+        raise ValueError(f"{function}: leaves must have at least one axis, got a scalar")
     return shape[axis]

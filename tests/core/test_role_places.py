@@ -66,7 +66,7 @@ def test_a_sequential_that_is_frozen_whole_has_frozen_parts(network):
 
 
 def test_names_of_parts_are_text(network):
-    with pytest.raises(TypeError, match="names must be text, but the int 1 came"):
+    with pytest.raises(TypeError, match="a name must be text, got a int"):
         pn.sequential({1: network, "1": jax.nn.relu})
 
 

@@ -135,7 +135,7 @@ def test_merge_refuses_overlap_and_gap_naming_the_path():
         pn.merge(params, rest, params)
     with pytest.raises(ValueError, match=r"no part has a leaf.*\['out'\]\.kernel"):
         pn.merge(params)
-    with pytest.raises(ValueError, match="part 1 has another structure"):
+    with pytest.raises(ValueError, match="part 1 must have the structure"):
         pn.merge(params, pn.partition(linear(), ...)[0])
     with pytest.raises(ValueError, match="at least one part"):
         pn.merge()

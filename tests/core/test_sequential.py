@@ -119,8 +119,8 @@ def test_the_original_is_not_touched():
     ("parts", "words"),
     [
         ((FIRST, pn.Linear), "part 1 is the layer Linear, which has no parameters yet"),
-        ((FIRST, 3), "part 1 must be a model or a function, but a int came"),
-        (([FIRST, LAST],), "part 0 must be a model or a function, but a list came"),
+        ((FIRST, 3), "part 1 must be a model or a function, got a int"),
+        (([FIRST, LAST],), "part 0 must be a model or a function, got a list"),
         (({"one": pn.YatDense},), "part 'one' is the layer YatDense"),
         (({"one": None},), "part 'one' must be a model or a function"),
     ],

@@ -115,9 +115,9 @@ def test_trees_of_other_structures_are_an_error(join):
     model = pn.Linear(jax.random.key(0), 3, 2)
     no_bias = pn.Linear(jax.random.key(0), 3, 2, use_bias=False)
     for other in (no_bias, model.params, pn.freeze(model, "bias")):
-        with pytest.raises(ValueError, match="tree 1 has another structure than tree 0"):
+        with pytest.raises(ValueError, match="tree 1 must have the structure of tree 0"):
             join([model, other])
-    with pytest.raises(ValueError, match="tree 2 has another structure"):
+    with pytest.raises(ValueError, match="tree 2 must have the structure"):
         join([model, model, no_bias])
 
 
@@ -128,13 +128,13 @@ def test_no_trees_are_an_error(join):
 
 
 def test_shapes_that_do_not_fit_are_an_error():
-    with pytest.raises(ValueError, match=r"concat wants .* \(3, 1\), \(2, 1\)"):
+    with pytest.raises(ValueError, match=r"concat: leaves .* \(3, 1\), \(2, 1\)"):
         pn.concat([np.ones((3, 1)), np.ones((2, 1))])
-    with pytest.raises(ValueError, match="concat wants"):
+    with pytest.raises(ValueError, match="concat: leaves"):
         pn.concat([np.ones((2, 2)), np.ones(2)])
-    with pytest.raises(ValueError, match="concat wants leaves with at least one axis"):
+    with pytest.raises(ValueError, match="concat: leaves must have at least one axis"):
         pn.concat([1.0, 2.0])
-    with pytest.raises(ValueError, match=r"stack wants .* \(3, 1\), \(2, 1\)"):
+    with pytest.raises(ValueError, match=r"stack: leaves .* \(3, 1\), \(2, 1\)"):
         pn.stack([np.ones((3, 1)), np.ones((2, 1))])
 
 

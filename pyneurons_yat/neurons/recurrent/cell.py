@@ -176,8 +176,8 @@ def bind_cell(
         return bind(name, create, Hoisted(name, *apply, carry), observe, roles=roles)
     if not callable(apply):
         raise TypeError(
-            "bind_cell: apply must be a function or a pair (project, update), but a "
-            f"{type(apply).__name__} came"
+            "bind_cell: apply must be a function or a pair (project, update), got a "
+            f"{type(apply).__name__}"
         )
     return bind(name, create, Stepwise(apply, carry), observe, roles=roles)
 

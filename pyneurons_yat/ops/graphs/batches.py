@@ -79,7 +79,7 @@ def batch_graphs(graphs: Sequence[Any]) -> Any:
     """
     graphs = list(graphs)
     if not graphs:
-        raise ValueError("batch_graphs: at least one graph is wanted, but none came")
+        raise ValueError("batch_graphs: graphs must be at least one, got none")
     graphs, sizes = zip(*(check_counts("batch_graphs", graph) for graph in graphs), strict=True)
     if len({jax.tree.structure(graph) for graph in graphs}) > 1:
         raise ValueError(
