@@ -137,7 +137,7 @@ def test_merge_refuses_overlap_and_gap_naming_the_path():
         pn.merge(params)
     with pytest.raises(ValueError, match="part 1 must have the structure"):
         pn.merge(params, pn.partition(linear(), ...)[0])
-    with pytest.raises(ValueError, match="at least one part"):
+    with pytest.raises(ValueError, match="parts must be at least one"):
         pn.merge()
 
 

@@ -74,7 +74,7 @@ def test_slices_are_sequential_models():
     assert named()[1:]["a"] is LAST
     np.testing.assert_allclose(named()[:2](X), np.maximum(FIRST(X), 0))
     for model in (positional(), named()):
-        with pytest.raises(ValueError, match="at least one part"):
+        with pytest.raises(ValueError, match="parts must be at least one"):
             model[3:]
 
 
@@ -132,7 +132,7 @@ def test_wrong_parts_are_a_type_error_that_names_the_part(parts, words):
 
 @pytest.mark.parametrize("parts", [(), ({},)])
 def test_no_parts(parts):
-    with pytest.raises(ValueError, match="at least one part"):
+    with pytest.raises(ValueError, match="parts must be at least one"):
         pn.sequential(*parts)
 
 

@@ -123,7 +123,7 @@ def test_trees_of_other_structures_are_an_error(join):
 
 @pytest.mark.parametrize("join", [pn.concat, pn.stack])
 def test_no_trees_are_an_error(join):
-    with pytest.raises(ValueError, match="at least one tree"):
+    with pytest.raises(ValueError, match="trees must be at least one"):
         join([])
 
 
