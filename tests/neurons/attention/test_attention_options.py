@@ -74,6 +74,32 @@ def test_lengths_hide_what_lies_beyond_them(layer, is_causal):
 
 
 @every
+@pytest.mark.parametrize("by", ["mask", "bias", "lengths"])
+def test_what_a_hidden_token_holds_reaches_no_gradient(layer, by):
+    model = made(layer)
+    limits = {
+        "mask": {"mask": jnp.arange(5) != 3},
+        "bias": {"bias": jnp.where(jnp.arange(5) == 3, -jnp.inf, 0.0)[None, :]},
+        "lengths": {"key_value_seq_lengths": jnp.array([5, 3])},
+    }[by]
+    hidden = (1, slice(3, None)) if by == "lengths" else (slice(None), 3)
+    others = np.ones(X.shape[:2], bool)
+    others[hidden] = False
+
+    @jax.jit
+    @pn.value_and_grad
+    def loss(model, x):
+        return jnp.sum(jnp.where(others[..., None], model(x, **limits), 0) ** 2)
+
+    poisoned, plain = X.copy(), X.copy()
+    poisoned[hidden], plain[hidden] = np.nan, 0.0
+    for got, wanted in zip(
+        jax.tree.leaves(loss(model, poisoned)), jax.tree.leaves(loss(model, plain)), strict=True
+    ):
+        np.testing.assert_allclose(got, wanted, rtol=1e-9, atol=1e-12)
+
+
+@every
 def test_lengths_and_dropout_go_together(layer):
     lengths = jnp.array([5, 3])
     x = X.copy()
