@@ -77,10 +77,12 @@ def test_lengths_hide_what_lies_beyond_them(layer, is_causal):
 @pytest.mark.parametrize("by", ["mask", "bias", "lengths"])
 def test_what_a_hidden_token_holds_reaches_no_gradient(layer, by):
     model = made(layer)
+    seen = jnp.arange(5) != 3
+    seen, lengths = seen[:, None] & seen[None, :], jnp.array([5, 3])
     limits = {
-        "mask": {"mask": jnp.arange(5) != 3},
-        "bias": {"bias": jnp.where(jnp.arange(5) == 3, -jnp.inf, 0.0)[None, :]},
-        "lengths": {"key_value_seq_lengths": jnp.array([5, 3])},
+        "mask": {"mask": seen},
+        "bias": {"bias": jnp.where(seen, 0.0, -jnp.inf)},
+        "lengths": {"query_seq_lengths": lengths, "key_value_seq_lengths": lengths},
     }[by]
     hidden = (1, slice(3, None)) if by == "lengths" else (slice(None), 3)
     others = np.ones(X.shape[:2], bool)
