@@ -293,7 +293,7 @@ def check_whole(function: str, name: str, value: ArrayLike, shape: Shape | None 
     """Refuses what is not of integers, or of another shape; None is any shape."""
     dtype = dtype_of(function, name, value)
     if not jnp.issubdtype(dtype, jnp.integer):
-        raise TypeError(f"{function}: {name} must be of integers, got dtype {dtype}")
+        raise TypeError(f"{function}: {name} must be integers, got dtype {dtype}")
     if shape is not None:
         check_fit(function, name, value, shape, "have")
 

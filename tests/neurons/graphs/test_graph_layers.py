@@ -251,7 +251,7 @@ def test_options_that_are_absent_are_absent():
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda k: pn.YatGraphAttention(k, 4, 5, heads=2), ValueError, "multiple of heads"),
+        (lambda k: pn.YatGraphAttention(k, 4, 5, heads=2), ValueError, "multiple of the 2 heads"),
         (lambda k: pn.YatGraphAttention(k, 4, 4, heads=0), ValueError, "heads must be at least 1"),
         (lambda k: pn.YatGraphAttention(k, 4, 4, epsilon=0.0), ValueError, "epsilon must be above"),
         (lambda k: pn.YatGraphConv(k, 4, 0), ValueError, "outputs must be at least 1"),
