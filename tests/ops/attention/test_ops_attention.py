@@ -338,7 +338,7 @@ ARRAYS = ((2, 3, 2, 4), (2, 5, 1, 4), (2, 5, 1, 3))
         ({"local_window_size": (1, -1)}, ValueError, "local_window_size must be"),
         ({"block_size": 0}, ValueError, "block_size must be"),
         ({"dilation": 0}, ValueError, "dilation must be"),
-        ({"query_offset": 1.5}, TypeError, "query_offset must be of integers"),
+        ({"query_offset": 1.5}, TypeError, "query_offset must be integers"),
         ({"key_value_seq_lengths": np.zeros(3, int)}, ValueError, "must have shape"),
     ],
 )

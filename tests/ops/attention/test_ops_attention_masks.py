@@ -126,7 +126,7 @@ def test_lengths_hide_as_the_mask_of_the_same_places_does():
         ({"scale": np.ones(N)}, ValueError, r"scale must have shape \(\), got shape \(2,\)"),
         ({"scale": 0.0}, ValueError, "scale must be above 0 and finite, got 0.0"),
         ({"is_causal": "no"}, TypeError, "is_causal must be True or False, got 'no'"),
-        ({"query_seq_lengths": np.ones(B)}, TypeError, "query_seq_lengths must be of integers"),
+        ({"query_seq_lengths": np.ones(B)}, TypeError, "query_seq_lengths must be integers"),
         ({"key_value_seq_lengths": np.array([1])}, ValueError, r"must have shape \(2,\)"),
     ],
 )
