@@ -1,13 +1,14 @@
 """bind: from plain functions to a layer, or from parameters to a model."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from inspect import getdoc
 from types import NoneType
 from typing import Any, overload
 
 from multipledispatch import Dispatcher
 
-from .checks import check_kind
+from .checks import check_kind, holds_arrays
 from .docstrings import documented
 from .layer import Layer
 from .model import Model, made
@@ -56,7 +57,8 @@ def bind(*args: Any, **keywords: Any) -> Any:
             `"buffers"`.
         doc: What `help` shows for the layer; by default the docstring of `create`. What the
             docstrings of `apply` and `observe` tell of their options is added.
-        params: Any pytree that is not callable, or a model.
+        params: Any pytree that is not callable, or a model, or the arrays of a module of another
+            library, which are callable too.
 
     Returns:
         A `Layer`, a value: the same name and functions bound again give an equal layer. Functions
@@ -127,7 +129,9 @@ def _refuse_positional_key(name: str, observe: Function) -> None:
 @_bind.register(Callable, Callable, Optional)
 def _anonymous(
     create: Function, apply: Function, observe: Function | None = None, **keywords: Any
-) -> Layer:
+) -> Layer | Model:
+    if holds_arrays(create) and not isinstance(create, partial):  # a module of another library
+        return _with_params(create, apply, observe, **keywords)
     return _named(Model.__name__, create, apply, observe, **keywords)
 
 

@@ -50,7 +50,8 @@ def name(x: Any, label: str) -> Any:
     check_kind("name", "label", label, str)
     pairs, structure = tree_flatten_with_path(x)
     return jax.tree.unflatten(
-        structure, [checkpoint_name(leaf, label + keystr(keys)) for keys, leaf in pairs]
+        structure,
+        [checkpoint_name(leaf, type(label)(label + keystr(keys))) for keys, leaf in pairs],
     )
 
 
@@ -64,7 +65,7 @@ def capture(f: Callable[..., Any]) -> Callable[..., tuple[Any, dict[str, Any]]]:
 
     Args:
         f: A function, or a model. Of a model the output of each inner model is captured too, under
-            its path, such as `['hidden']`.
+            its path, such as `['hidden']`, but where it cannot be had, as in a `while_loop`.
 
     Returns:
         A function `(*args, **keywords) -> (y, seen)`. `seen` maps each label to its value, or to a
@@ -114,6 +115,10 @@ def _gathered(found: Found) -> dict[str, Any]:
 # ------------------------------------------------------------------ inner models, by their paths
 
 
+class Place(str):
+    """The label of an inner model's output: it is captured where it can be."""
+
+
 @dataclass(frozen=True)
 class Labelled(Around):
     """The `apply` of a model whose output is marked with its path."""
@@ -121,7 +126,7 @@ class Labelled(Around):
     label: str
 
     def __call__(self, params: Any, *args: Any, **options: Any) -> Any:
-        return name(self.layer.apply(params, *args, **options), self.label)
+        return name(self.layer.apply(params, *args, **options), Place(self.label))
 
 
 def _labelled(model: Model, path: str) -> Model:
@@ -147,17 +152,22 @@ def inner_jaxprs(value: Any) -> Iterator[Any]:
             yield getattr(one, "jaxpr", one)
 
 
-def _marks(jaxpr: Jaxpr) -> bool:
-    return any(_holds(equation) for equation in jaxpr.eqns)
+def _marks(jaxpr: Jaxpr, places: bool = True) -> bool:
+    return any(_holds(equation, places) for equation in jaxpr.eqns)
 
 
-def _holds(equation: Any) -> bool:
-    """Whether a marked value lies in an equation. What is computed again holds none."""
-    if equation.primitive.name == "name":
-        return True
+def _holds(equation: Any, places: bool = True) -> bool:
+    """Whether a marked value lies in an equation. What is computed again holds none.
+
+    Outputs of inner models count with `places`, and not where they cannot be captured.
+    """
+    kind = equation.primitive.name
+    if kind == "name":
+        return places or not isinstance(equation.params["name"], Place)
     if equation.params.get("differentiated"):
         return False
-    return any(_marks(inner) for value in equation.params.values() for inner in inner_jaxprs(value))
+    values, places = equation.params.values(), places and kind in RULES
+    return any(_marks(inner, places) for value in values for inner in inner_jaxprs(value))
 
 
 def _evaluate(closed: ClosedJaxpr, args: Sequence[Any]) -> tuple[list[Any], Found]:

@@ -1,7 +1,9 @@
-"""check_kind: the one check of what sort of thing an argument is."""
+"""Checks of what sort of thing an argument is."""
 
 from collections.abc import Mapping
 from typing import Any
+
+import jax
 
 WORDS = {str: "text", Mapping: "a mapping"}
 
@@ -11,3 +13,18 @@ def check_kind(function: str, name: str, value: Any, kind: type, cure: str = "")
     if not isinstance(value, kind):
         wanted = WORDS.get(kind, f"a {kind.__name__}")
         raise TypeError(f"{function}: {name} must be {wanted}, got a {type(value).__name__}{cure}")
+
+
+def holds_arrays(value: Any) -> bool:
+    """Whether a value is a tree with arrays in it, such as a module of another library."""
+    return any(leaf is not value and hasattr(leaf, "dtype") for leaf in jax.tree.leaves(value))
+
+
+def check_plain(function: str, what: str, value: Any) -> None:
+    """Refuses a callable that holds arrays."""
+    if holds_arrays(value):
+        raise TypeError(
+            f"{function}: {what} must be a model or a plain function, got a {type(value).__name__} "
+            "that holds arrays, which would be constants; make it a model by bind(arrays, apply), "
+            "whose apply(arrays, x) puts them back and calls it"
+        )

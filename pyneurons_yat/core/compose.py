@@ -11,6 +11,7 @@ from typing import Any, overload
 from multipledispatch import Dispatcher
 
 from .calls import split_key, with_key
+from .checks import check_plain
 from .description import title
 from .layer import Around, Layer
 from .model import Model
@@ -101,6 +102,7 @@ def _compose_named(name: str, layer: Layer, *functions: Function, doc: str | Non
                 f"compose: what follows the layer of {name} must be plain functions, got a "
                 f"{type(function).__name__}; put models one after another with sequential"
             )
+        check_plain("compose", f"what follows the layer of {name}", function)
     return Layer(
         name, layer.create, Composed(layer, functions), None, layer.roles, doc or layer.doc
     )

@@ -7,7 +7,7 @@ from inspect import Signature
 from typing import Any
 
 from .bind import identity
-from .checks import check_kind
+from .checks import check_kind, check_plain
 from .layer import Layer
 from .model import Model, noting
 from .signatures import Parameter, Wrapping, shown, taken_by, with_options
@@ -59,6 +59,9 @@ def sequential(*parts: Any) -> Model:
             them. Positions and names are the paths of the parts: `[0].kernel`, `['hidden'].kernel`.
             A function that names a keyword `key`, with the default `None`, receives a key in
             training. `jax.nn.relu` is the usual ReLU; `pn.relu` is straight-through.
+            A module of another library is no function but a tree of arrays: `bind(arrays, apply)`
+            makes a model of it. `eqx.partition` and `eqx.combine` of equinox, `nnx.split` and
+            `nnx.merge` of flax, take its arrays out and put them back.
 
     Returns:
         A model. It can be indexed by position, name or slice, and iterated over. A slice is a
@@ -105,6 +108,7 @@ def _part(place: Any, part: Any) -> Model:
         raise TypeError(
             f"sequential: part {place} must be a model or a function, got a {type(part).__name__}"
         )
+    check_plain("sequential", f"part {place}", part)
     name = getattr(part, "__name__", type(part).__name__)
     return Model(Layer(name, identity, Applied(part)), ())
 

@@ -69,7 +69,7 @@ def tie(model: Model, mapping: Mapping[Filter, str | tuple[str, Function]]) -> M
         (24, 15)
     """
     check_kind("tie", "model", model, Model)
-    check_kind("tie", "mapping", mapping, Mapping, ", from the path of a target to its source")
+    check_kind("tie", "mapping", mapping, Mapping, "; it maps targets to sources")
     params = model.params
     ties = tuple(tie for pair in mapping.items() for tie in _ties(model, *pair))
     _check_apart(ties)

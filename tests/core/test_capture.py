@@ -224,6 +224,22 @@ def test_capture_of_observe_returns_moved_state_too():
     assert float(moved[0].mean[0]) != 0
 
 
+def test_inner_outputs_are_captured_where_they_can_be_had():
+    """A part in a while_loop has none to show; a mark of the user's there is still refused."""
+
+    def apply(params, x):
+        inside = jax.lax.while_loop(lambda x: jnp.sum(x) < 9, lambda x: 1 + params[0](x) ** 2, x)
+        return params[1](pn.name(inside, "inside"))
+
+    model = pn.bind((pn.Linear(jax.random.key(0), 3, 3), pn.Linear(jax.random.key(1), 3, 2)), apply)
+    y, seen = jax.jit(pn.capture(model))(X)
+    same(y, model(X))
+    assert sorted(seen) == ["[1]", "inside"]
+    same(seen["[1]"], y)
+    y, seen = pn.capture(lambda x: pn.capture(pn.sequential(model))(x)[0])(X)
+    same(y, model(X))
+
+
 def test_what_cannot_be_returned_is_an_error():
     def f(x):
         return jax.lax.while_loop(lambda x: x < 9, lambda x: pn.name(2 * x, "doubled"), x)

@@ -95,7 +95,7 @@ def test_ties_compose_with_reparam_jit_and_vmap():
         ({"['out'].kernel": "['out'].kernel"}, ValueError, "is a target"),
         ({"['out']": "['in']", "['out'].bias": "['in'].bias"}, ValueError, "is a target"),
         ({"['out']": "['in']", "['in'].bias": "['in'].bias"}, ValueError, "is a target"),
-        ("['out'].kernel", TypeError, "mapping must map"),
+        ("['out'].kernel", TypeError, "mapping must be a mapping, got a str; it maps"),
     ],
 )
 def test_errors(mapping, error, message):
