@@ -5,6 +5,7 @@ Examples in docstrings and in the README run as a reader runs them: with JAX's o
 """
 
 import contextlib
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,12 +15,15 @@ import jax
 import pytest
 
 jax.config.update("jax_enable_x64", True)
-jax.config.update("jax_disable_most_optimizations", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-# Most of the suite's time goes into compiling small programs. XLA's older emitters of fused loops
-# and one module per program take half as long for the same results; JAX 0.11 has them no more.
+# Most of the suite's time goes into compiling small programs that run once, so they are compiled
+# quickly and badly; the fixture `optimized` is for tests that look at what XLA makes of a program.
+# XLA's older emitters of fused loops and one module per program take half as long for the same
+# results; JAX 0.11 has them no more. And there is little garbage among millions of live objects.
+jax.config.update("jax_disable_most_optimizations", True)
+gc.set_threshold(200_000, 50, 100)
 if jax.__version_info__[:2] == (0, 10):
     quick = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {quick}"
@@ -43,11 +47,11 @@ def conditions(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def quick_compilation() -> Iterator[None]:
-    """Compile quickly and badly: for modules of many small programs, each run once."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
+def optimized() -> Iterator[None]:
+    """Compile as users do: for modules that measure time, memory or operations, or train long."""
     jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
 
 
 @pytest.fixture

@@ -48,13 +48,13 @@ def cases() -> Iterator[Case]:
 
 def networks(key: jax.Array) -> Iterator[Network]:
     """Dense, convolutional, recurrent, and with attention."""
-    one, two, three, four = jax.random.split(key, 4)
-    dense = pn.sequential(pn.YatDense(one, 64, 64), pn.Linear(two, 64, 10))
+    keys = jax.random.split(key, 6)
+    dense = pn.sequential(pn.YatDense(keys[0], 64, 64), pn.Linear(keys[1], 64, 10))
     yield Network("Yat MLP 64-64-10", dense, lambda images: images)
-    yield Network("residual Yat convolutions, batch norm", convolutional(two), square)
-    last = pn.sequential(pn.GRU(three, SIDE, 64), final, pn.Linear(two, 64, 10))
+    yield Network("residual Yat convolutions, batch norm", convolutional(keys[2]), square)
+    last = pn.sequential(pn.GRU(keys[3], SIDE, 64), final, pn.Linear(keys[4], 64, 10))
     yield Network("GRU of 64 on rows", last, rows)
-    transformer = zoo.Transformer(four, 17, 32, blocks=2, heads=4)
+    transformer = zoo.Transformer(keys[5], 17, 32, blocks=2, heads=4)
     yield Network("transformer on pixels", transformer, shown, following)
 
 

@@ -32,11 +32,6 @@ def as_nnx_wants():
         yield
 
 
-@pytest.fixture(autouse=True, scope="module")
-def quickly(quick_compilation):
-    """Each program runs once."""
-
-
 def near(one, other):
     np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9)
 

@@ -10,7 +10,7 @@ import pyneurons_yat as pn
 
 RNG = np.random.default_rng(0)
 X, Y = jnp.asarray(RNG.normal(size=(8, 5, 3))), jnp.asarray(RNG.normal(size=(8, 5, 2)))
-TOKENS = jnp.arange(5) < jnp.asarray([5, 1, 2, 5, 1, 1, 4, 3])[:, None]  # unequal sums
+TOKENS = jnp.arange(5)[None] < jnp.asarray([5, 1, 2, 5, 1, 1, 4, 3])[:, None]  # unequal sums
 
 
 def masked(model, x, y):
@@ -37,7 +37,8 @@ def test_parts_whose_weights_differ_are_the_undivided_batch(parts):
     whole, wanted = after(model, masked, batch)
     divided, got = after(model, masked, batch, accumulate=parts)
     kernel, bias = np.asarray(model.kernel, float), np.asarray(model.bias, float)
-    by_hand = (((X @ kernel + bias - Y) ** 2).sum(-1) * TOKENS).sum() / TOKENS.sum()
+    errors = ((np.asarray(X) @ kernel + bias - np.asarray(Y)) ** 2).sum(-1)
+    by_hand = np.sum(errors * np.asarray(TOKENS)) / np.sum(TOKENS)
     np.testing.assert_allclose(got["loss"], by_hand, 1e-6)
     np.testing.assert_allclose(wanted["loss"], by_hand, 1e-6)
     for one, two in zip(jax.tree.leaves(divided.model), jax.tree.leaves(whole.model), strict=True):

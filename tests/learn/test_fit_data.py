@@ -144,7 +144,7 @@ def weak(key, n):
 
 
 def scaled(params, x):
-    return jnp.exp(params[0]) * x * params[1]
+    return jnp.exp(params[0])[None] * x * params[1][None]
 
 
 def test_a_weak_parameter_compiles_an_epoch_once():

@@ -18,7 +18,6 @@ GRAPHS = {
 OTHERS = {"LinearState", "forward_mode", "inverse_softplus", "linear_state", "recurrence"}
 ELSEWHERE = GRAPHS | OTHERS  # tested in files of their own
 OTHERS = {"LinearState", "forward_mode", "inverse_softplus", "linear_state", "recurrence"}
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 COMPILED = []
 jax.monitoring.register_event_duration_secs_listener(

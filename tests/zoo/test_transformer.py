@@ -37,10 +37,6 @@ def close(one, other, rtol=1e-4, atol=1e-5):
     np.testing.assert_allclose(one, other, rtol, atol)
 
 
-quick = pytest.mark.usefixtures("quick_compilation")
-
-
-@quick
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_token_sees_the_future(kind):
     transformer, call = model(kind), jax.jit(lambda m, t: m(t))
@@ -51,7 +47,6 @@ def test_no_token_sees_the_future(kind):
         assert not np.allclose(changed[:, t], scores[:, t])
 
 
-@quick
 @pytest.mark.parametrize("options", [{}, {"kv_heads": 1, "norm": None, "tied": False}])
 @pytest.mark.parametrize("kind", KINDS)
 def test_decoding_with_a_cache_is_the_full_pass(kind, options):
@@ -64,7 +59,6 @@ def test_decoding_with_a_cache_is_the_full_pass(kind, options):
     close(jnp.concatenate(parts, 1), whole)
 
 
-@quick
 @pytest.mark.parametrize(
     "transform",
     [pn.weight_norm(), pn.quantize(3), pn.ternary("*feed*kernel"), pn.cast(jnp.bfloat16)],
@@ -81,7 +75,6 @@ def test_a_transformed_model_decodes_as_it_scores(transform):
     np.testing.assert_array_equal(greedy[:, -1], whole[:, 4].argmax(-1))
 
 
-@quick
 def test_it_is_the_loop_over_its_blocks():
     transformer = model(blocks=3)
     x = transformer.embed(TOKENS) * 8**0.5
@@ -102,7 +95,6 @@ def masked(transformer, tokens, masks):
     return jnp.sum(jnp.sin(pn.attend(transformer.embed, transformer.norm(x))))
 
 
-@quick
 def test_training_with_dropout_is_the_loop_over_blocks_with_masks_of_their_own():
     options = {"blocks": 2, "heads": 1, "dropout": 0.5, **KINDS["dot"]}
     transformer, tokens = Transformer(jax.random.key(0), 5, 2, **options), jnp.array([[3]])
@@ -144,7 +136,6 @@ def test_48_blocks_compile_as_quickly_as_4():
     assert seconds(48) < 1.3 * seconds(4)
 
 
-@quick
 def test_generation_of_the_likeliest_is_the_loop_over_full_passes():
     transformer, tokens = model(), TOKENS[:, :3]
     for _ in range(3):
@@ -213,7 +204,6 @@ def test_wrong_arguments_of_generate(tokens, steps, options, error, message):
         generate(model(), jax.random.key(0), tokens, steps, **options)
 
 
-@quick
 def test_a_full_cache_gives_nan_under_jit():
     transformer = model()
     _, cache = jax.jit(extend)(transformer, TOKENS[:, :4], caches(transformer, (2,), 4))

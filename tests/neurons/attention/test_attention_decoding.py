@@ -25,14 +25,6 @@ every = pytest.mark.parametrize("name", MODELS)
 some = pytest.mark.parametrize("name", ["dot, grouped, rotary", "yat, rotary, unit", "self"])
 
 
-@pytest.fixture(autouse=True, scope="module")
-def quick_compilation():
-    """Compile quickly: each program runs once."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 @jax.jit
 def whole(model, x, **arrays):
     """The full causal pass."""

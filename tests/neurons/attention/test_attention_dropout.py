@@ -21,14 +21,6 @@ def fresh():
     return jax.random.key(5)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def quick_compilation():
-    """Compile quickly: each program runs once."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 def made(layer, **options):
     return layer(jax.random.key(0), 8, 3, **{"heads": 2, "dtype": float, "dropout": 0.4, **options})
 

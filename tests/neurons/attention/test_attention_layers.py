@@ -21,14 +21,6 @@ both = pytest.mark.parametrize("layer", LAYERS, ids=lambda one: one.name)
 every = pytest.mark.parametrize("layer", [*LAYERS, pn.YatSelfAttention], ids=lambda one: one.name)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def quick_compilation():
-    """Compile quickly: each program runs once."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 def made(layer, seed=0, inputs=8, outputs=3, **options):
     options = {"heads": 4, "dtype": float, **options}
     if layer is YAT:

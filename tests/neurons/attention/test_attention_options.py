@@ -17,14 +17,6 @@ every = pytest.mark.parametrize("layer", LAYERS, ids=lambda one: one.name)
 both = pytest.mark.parametrize("layer", LAYERS[:2], ids=lambda one: one.name)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def quick_compilation():
-    """Compile quickly: each program runs once."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 def made(layer, **options):
     return layer(jax.random.key(0), 8, 3, **{"heads": 2, "dtype": float, **options})
 

@@ -44,14 +44,6 @@ def as_peers_want():
         yield
 
 
-@pytest.fixture(autouse=True, scope="module")
-def quick_compilation():
-    """Compile quickly: each program runs once."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 def scrambled(layer):
     """Parameters that are not what they were made: biases not 0, scales not 1."""
     draw = np.random.default_rng(1)

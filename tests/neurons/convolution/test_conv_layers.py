@@ -8,8 +8,6 @@ import pytest
 
 import pyneurons_yat as pn
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 PLAIN, YAT = (pn.Conv, pn.ConvTranspose), (pn.YatConv, pn.YatConvTranspose)
 every_layer = pytest.mark.parametrize("layer", [*PLAIN, *YAT], ids=lambda layer: layer.name)
 yat_layer = pytest.mark.parametrize("layer", YAT, ids=lambda layer: layer.name)

@@ -26,7 +26,6 @@ def peers():
 
 nnx, layers = peers()
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 RTOL = 2e-5
 

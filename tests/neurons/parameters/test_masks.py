@@ -98,7 +98,7 @@ def test_masks_of_the_copies_of_a_repeat():
     for i in range(2):
         kernel = np.where(keep[i], np.asarray(model[i].kernel, np.float64), 0)
         expected = expected @ kernel + np.asarray(model[i].bias)
-    np.testing.assert_allclose(masked(X.astype(np.float32)), expected, rtol=1e-5)
+    np.testing.assert_allclose(masked(X.astype(np.float32)), expected, rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize(

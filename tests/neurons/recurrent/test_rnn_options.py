@@ -23,14 +23,6 @@ CELLS = [pn.SimpleCell, *KINDS.values()]
 key = jax.random.key
 
 
-@pytest.fixture(autouse=True, scope="module")
-def quick_compilation():
-    """Compile quickly: each program runs once."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 @pytest.mark.parametrize("layer", [pn.RNN, *KINDS, *CELLS], ids=lambda one: one.name)
 def test_help_tells_of_every_option_once(layer):
     names = [name for name in inspect.signature(layer).parameters if name != "options"]

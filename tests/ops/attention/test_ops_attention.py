@@ -28,14 +28,6 @@ def close(got, wanted, rtol=1e-10):
     np.testing.assert_allclose(got, wanted, rtol, rtol * np.max(np.abs(wanted), initial=1e-3))
 
 
-@pytest.fixture(autouse=True, scope="module")
-def quick_compilation():
-    """Compile quickly: these are small programs, each run once."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 def check(arrays, seen=True, static=None, **traced):
     """Values equal NumPy's, gradients those of the plain definition, which has no rule."""
     static = static or {}

@@ -12,8 +12,6 @@ import truth_conv
 
 from pyneurons_yat import ops
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 FORWARD, TRANSPOSED = (ops.conv, ops.yat_conv), (ops.conv_transpose, ops.yat_conv_transpose)
 every_op = pytest.mark.parametrize("op", [*FORWARD, *TRANSPOSED], ids=lambda op: op.__name__)
 

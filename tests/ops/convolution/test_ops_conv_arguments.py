@@ -7,8 +7,6 @@ import pytest
 
 from pyneurons_yat import ops
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 FORWARD, TRANSPOSED = (ops.conv, ops.yat_conv), (ops.conv_transpose, ops.yat_conv_transpose)
 EVERY = (*FORWARD, *TRANSPOSED)
 every_op = pytest.mark.parametrize("op", EVERY, ids=lambda op: op.__name__)

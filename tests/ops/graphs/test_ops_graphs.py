@@ -222,7 +222,7 @@ def test_batches_of_different_fields_are_refused():
         ops.batch_graphs([small(EDGES), small()])
     with pytest.raises(ValueError, match=r"same features in all graphs, .* \[\(1,\), \(2,\)\]"):
         ops.batch_graphs([small(), small()._replace(nodes=NODES[:, :1])])
-    with pytest.raises(ValueError, match="at least one graph"):
+    with pytest.raises(ValueError, match="graphs must be at least one"):
         ops.batch_graphs([])
 
 
