@@ -10,7 +10,8 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 def run_on_devices(count: int, test: str, script: str) -> None:
     """Runs the script that lies beside the test's file, and fails with what it printed."""
-    flags = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={count}", "JAX_PLATFORMS": "cpu"}
+    devices = f"--xla_force_host_platform_device_count={count}"
+    flags = {"XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} {devices}", "JAX_PLATFORMS": "cpu"}
     ran = subprocess.run(
         [sys.executable, str(pathlib.Path(test).with_name(script))],
         cwd=ROOT,

@@ -214,7 +214,8 @@ def _product(options: _Options) -> Product:
     def dot(x, kernel):
         return correlate(options.windows, x, kernel, options.precision)
 
-    return Product(dot, partial(_lengths if expanded else _direct, options.windows), expanded)
+    squares = partial(_lengths if expanded else _direct, options.windows)
+    return Product(dot, squares, expanded, at_once=expanded)
 
 
 def _lengths(windows: Windows, x: jax.Array, kernel: jax.Array) -> jax.Array:

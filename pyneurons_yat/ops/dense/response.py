@@ -1,6 +1,7 @@
 """The response of Yat neurons, given dot products and squared lengths or distances."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -19,6 +20,7 @@ class Product(NamedTuple):
     dot: Callable[[jax.Array, jax.Array], jax.Array]
     squares: Callable[[jax.Array, jax.Array], jax.Array]
     expanded: bool  # squares are |x|^2 + |w|^2, to which -2 x.w is missing; else |x - w|^2
+    at_once: bool = False  # XLA runs both products of a reverse pass at once; only where expanded
 
 
 def respond(
@@ -39,10 +41,10 @@ def respond(
     def finish(first, arrays, wide, *scales):
         second = _accumulated(again, arrays, wide)
         if not product.expanded:
-            return _answer(second, first, *scales)
-        distance = second - (first + first)
-        tiny = float(jnp.finfo(distance.dtype).tiny)  # held just above 0, where no gradient passes
-        return _answer(first, jnp.where(distance <= 0, tiny, distance), *scales)
+            return _answer(False, second, first, *scales)
+        if product.at_once:
+            return _answer(True, first, second, *scales)
+        return _answer(False, first, _held(second - (first + first)), *scales)
 
     def begin(arrays, wide):
         return _accumulated(kept, arrays, wide)
@@ -76,6 +78,18 @@ def _accumulated(function: Callable, arrays: Any, wide: Any) -> jax.Array:
 
 
 @jax.custom_jvp
+def _held(distance: jax.Array) -> jax.Array:
+    """An expanded distance, which may come out as 0 or less, held just above 0."""
+    return jnp.maximum(distance, float(jnp.finfo(distance.dtype).tiny))
+
+
+@_held.defjvp
+def _held_tangent(primals: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
+    """No gradient passes where it is held."""
+    return _held(*primals), jnp.where(primals[0] <= 0, 0, tangents[0])
+
+
+@jax.custom_jvp
 def _ratio(numerator: jax.Array, denominator: jax.Array) -> jax.Array:
     return numerator / denominator
 
@@ -88,29 +102,45 @@ def _ratio_tangent(primals: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
 
 
 def _parts(
-    dot: jax.Array, distance: jax.Array, bias: Any, alpha: Any, epsilon: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """The answer, the numerator n = x.w + b and the ratio r = n / (|x - w|^2 + epsilon)."""
+    expanded: bool,
+    dot: jax.Array,
+    squares: jax.Array,
+    bias: Any,
+    alpha: Any,
+    epsilon: jax.Array,
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """The answer, n = x.w + b, r = n / (|x - w|^2 + epsilon), and r or 0 where that is held."""
     numerator = dot if bias is None else dot + bias
-    ratio = _ratio(numerator, distance + epsilon)
+    distance = squares - (dot + dot) if expanded else squares
+    ratio = _ratio(numerator, (_held(distance) if expanded else distance) + epsilon)
     y = numerator * ratio  # to divide before multiplying keeps the square from overflowing
-    return (y if alpha is None else alpha * y), numerator, ratio
+    passing = jnp.where(distance <= 0, 0, ratio) if expanded else ratio
+    return (y if alpha is None else alpha * y), numerator, ratio, passing
 
 
-@jax.custom_jvp
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _answer(
-    dot: jax.Array, distance: jax.Array, bias: Any, alpha: Any, epsilon: jax.Array
+    expanded: bool, dot: jax.Array, squares: jax.Array, bias: Any, alpha: Any, epsilon: jax.Array
 ) -> jax.Array:
-    return _parts(dot, distance, bias, alpha, epsilon)[0]
+    return _parts(expanded, dot, squares, bias, alpha, epsilon)[0]
 
 
 @_answer.defjvp
-def _answer_tangent(primals: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
-    """Dy = r (alpha (2 dn - r dd) + n dalpha), where dd is that of the distance plus epsilon."""
-    d_dot, d_distance, d_bias, d_alpha, d_epsilon = tangents
-    y, numerator, ratio = _parts(*primals)
-    d_numerator = d_dot if d_bias is None else d_dot + d_bias
-    inner = (d_numerator + d_numerator) - ratio * (d_distance + d_epsilon)
+def _answer_tangent(expanded: bool, primals: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
+    """Dy = r (alpha (2 dn - r dd) + n dalpha), where dd is that of the distance plus epsilon.
+
+    With an expanded distance 2 multiplies d_dot before all else. So the two convolutions of a
+    reverse pass, which both read its cotangent, are ready at the same time.
+    """
+    d_dot, d_squares, d_bias, d_alpha, d_epsilon = tangents
+    y, numerator, ratio, passing = _parts(expanded, *primals)
+    if expanded:
+        twice = 2 * d_dot
+        inner = twice - passing * (d_squares - twice) - ratio * d_epsilon
+        inner = inner if d_bias is None else inner + (d_bias + d_bias)
+    else:
+        d_numerator = d_dot if d_bias is None else d_dot + d_bias
+        inner = (d_numerator + d_numerator) - ratio * (d_squares + d_epsilon)
     if d_alpha is not None:
         inner = primals[3] * inner + numerator * d_alpha
     return y, ratio * inner
