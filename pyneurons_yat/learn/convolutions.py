@@ -7,6 +7,8 @@ from typing import Any
 
 import jax
 
+from ..core.capture import inner_jaxprs
+
 
 def slow_in_loops(traced: Any) -> bool:
     """Whether a traced function is slow inside a compiled loop here."""
@@ -15,12 +17,7 @@ def slow_in_loops(traced: Any) -> bool:
 
 def _convolves(jaxpr: Any) -> bool:
     return any(
-        eqn.primitive.name == "conv_general_dilated" or any(map(_convolves, _inner(eqn)))
+        eqn.primitive.name == "conv_general_dilated"
+        or any(_convolves(inner) for value in eqn.params.values() for inner in inner_jaxprs(value))
         for eqn in jaxpr.eqns
     )
-
-
-def _inner(eqn: Any) -> list[Any]:
-    """The programs that an equation of a program calls."""
-    values = jax.tree.leaves(list(eqn.params.values()), is_leaf=lambda v: hasattr(v, "eqns"))
-    return [getattr(v, "jaxpr", v) for v in values if hasattr(v, "eqns") or hasattr(v, "jaxpr")]

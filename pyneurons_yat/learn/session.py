@@ -153,6 +153,7 @@ def run(plan: Plan, state: TrainState) -> Iterator[Kept]:
     over = passes(recipe, Work(_train, _still_finite), plan.data, (state, started(recipe)))
     validation = None if held_out is None else evaluation(recipe, state.model, held_out)
     begin = 0 if whole is not None and begin >= whole else begin
+    none = jnp.zeros_like(state.batch)  # batches of an epoch that has not begun
     for epoch in range(plan.epochs):
         start, seen, sizes = time.perf_counter(), [], []
         carry = state, started(recipe)
@@ -173,7 +174,7 @@ def run(plan: Plan, state: TrainState) -> Iterator[Kept]:
                 f"fit: x must yield batches, got none in epoch {epoch + 1}; an iterator yields its "
                 "batches once: give a list, a loader or a function that returns a new iterator"
             )
-        state, begin = state._replace(batch=jnp.int32(0)), 0
+        state, begin = state._replace(batch=none), 0
         report = _report(plan, epoch, columns_of(seen), sizes, carry[1])
         report["seconds"] = time.perf_counter() - start
         if validation is not None:
@@ -184,20 +185,24 @@ def run(plan: Plan, state: TrainState) -> Iterator[Kept]:
         yield kept
         if kept.stopped is not None:
             break
-    _refuse_broken(kept.state, state)
+    if not sound:
+        _refuse_broken(kept.state, state)
 
 
 def _order(data: Arrays | Stream, state: TrainState, begin: int) -> jax.Array | None:
     """The order of the examples in the epoch that the state is in."""
     if isinstance(data, Stream) or state.order is None:
         return None
-    return _shuffled(state.order, state.step - begin, len(jax.tree.leaves(data.x)[0]))
+    return _shuffled(state.order, state.step, begin, len(jax.tree.leaves(data.x)[0]))
 
 
-@partial(jax.jit, static_argnums=2)
-def _shuffled(key: jax.Array, epoch: jax.Array, examples: int) -> jax.Array:
-    """A random order by one sort of random bits; `jax.random.permutation` takes several."""
-    return jnp.argsort(jax.random.bits(jax.random.fold_in(key, epoch), (examples,)))
+@partial(jax.jit, static_argnums=3)
+def _shuffled(key: jax.Array, step: jax.Array, begin: int, examples: int) -> jax.Array:
+    """A random order by one sort of random bits; `jax.random.permutation` takes several.
+
+    It is drawn by the step that the epoch began with, `begin` batches ago.
+    """
+    return jnp.argsort(jax.random.bits(jax.random.fold_in(key, step - begin), (examples,)))
 
 
 def _report(

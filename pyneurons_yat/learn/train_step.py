@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     import optax
 
 Step = Callable[["TrainState", tuple[Any, Any]], tuple["TrainState", dict[str, jax.Array]]]
-SHUFFLING = 0x5EED  # what an epoch's order is drawn with, apart from what the steps draw
 
 
 class TrainState(NamedTuple):
@@ -31,7 +30,7 @@ class TrainState(NamedTuple):
         model: The model.
         opt_state: The optimizer's state, for the leaves of the role "params".
         step: How many steps were taken.
-        key: The PRNG key that the next steps draw from, or None.
+        key: The PRNG key that every step draws from, by its number; or None.
         loss_scale: A `LossScale` for float16, or None.
         batch: How many batches of its epoch `fit` has taken, if it was stopped inside of one.
         order: The PRNG key that `fit` shuffles the epochs with, or None.
@@ -73,7 +72,7 @@ class TrainState(NamedTuple):
         model = strong(model)
         params = trained("TrainState", model)
         opt_state = start(optimizer, params if loss_scale is None else wide(params))
-        order = None if key is None else jax.random.fold_in(key, SHUFFLING)
+        key, order = (None if key is None else jax.random.fold_in(key, n) for n in (0, 1))
         return exportable(cls(model, opt_state, jnp.int32(0), key, loss_scale, jnp.int32(0), order))
 
 
@@ -167,9 +166,7 @@ def take(
 ) -> tuple[TrainState, dict[str, Any], Sums]:
     """One step of training: the state after it, what the metrics keep, and loss and metrics."""
     model, opt_state, step, key, scale, *place = state
-    draw = None
-    if key is not None:
-        key, draw = jax.random.split(key)
+    draw = None if key is None else jax.random.fold_in(key, step)
     params, rest = partition(model, "params", ...)
     batch = Batch(x, y, draw)
     factor = 1 if scale is None else scale.scale
