@@ -6,8 +6,10 @@ broken off. What a batch computes does not depend on where a piece ends.
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import jax
 import jax.numpy as jnp
@@ -71,15 +73,17 @@ def passes(
     """
     if isinstance(data, Stream):
         return lambda carry, begin, _: _outside(_streamed(recipe, work, data, begin), carry, begin)
-    at = partial(compiled(_at, recipe, "work", "size"), work=work)
-    traced = compiled(_at, recipe, "work", "size").trace(
-        carry, (data.x, data.y), jnp.arange(data.examples), 0, work=work, size=data.size
-    )
-    full = 0 if singly or slow_in_loops(traced) else data.examples // data.size
-    inside = _inside(recipe, work, data)
+    program, usual = compiled(_at, recipe, "work", "size"), jnp.arange(data.examples)
+    at = partial(program, work=work)
+    known = _known(program, jax.tree.structure(carry), data.size)
+    if known.slow is None:
+        examples = carry, (data.x, data.y), usual, 0
+        known.slow = slow_in_loops(program.trace(*examples, work=work, size=data.size))
+    full = 0 if singly or known.slow else data.examples // data.size
+    inside = _inside(recipe, work, data, known.paces)
 
     def over(carry: Any, begin: int, order: Any) -> Iterator[Piece]:
-        order = jnp.arange(data.examples) if order is None else order
+        order = usual if order is None else order
         for piece in inside(carry, range(begin, full), order):
             yield piece
             carry, begin = piece.carry, piece.done
@@ -88,12 +92,34 @@ def passes(
     return over
 
 
-def _inside(recipe: Recipe, work: Work, data: Arrays) -> Callable[..., Iterator[Piece]]:
+@dataclass
+class Known:
+    """What earlier passes have found out of a step.
+
+    Attributes:
+        slow: Whether it is slow in a compiled loop; None if nobody has looked.
+        paces: Seconds per batch in the loop: of a first call, which compiles, and of the last one.
+    """
+
+    slow: bool | None = None
+    paces: list[float] = field(default_factory=list)
+
+
+_found: WeakKeyDictionary[Any, dict[Any, Known]] = WeakKeyDictionary()
+
+
+def _known(program: Any, *shapes: Any) -> Known:
+    """What is known of a program on some shapes, for as long as it is kept."""
+    return _found.setdefault(program, {}).setdefault(shapes, Known())
+
+
+def _inside(
+    recipe: Recipe, work: Work, data: Arrays, paces: list[float]
+) -> Callable[..., Iterator[Piece]]:
     """Passes in a compiled loop, over batches of one size."""
     most = min(MOST, max(data.examples // data.size, 1))
     static = {"work": work, "size": data.size, "most": most}
     program = partial(compiled(_many, recipe, *static), **static)
-    paces: list[float] = []  # seconds per batch; the first call compiles
 
     def over(carry: Any, batches: range, order: Any) -> Iterator[Piece]:
         begin = batches.start
