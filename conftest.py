@@ -46,9 +46,9 @@ def conditions(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def optimized() -> Iterator[None]:
-    """Compile as users do: for modules that measure time, memory or operations, or train long."""
+    """Compile as users do: for a test that measures memory or operations, or reads a program."""
     jax.config.update("jax_disable_most_optimizations", False)
     yield
     jax.config.update("jax_disable_most_optimizations", True)

@@ -115,7 +115,7 @@ def _gathered(found: Found) -> dict[str, Any]:
 # ------------------------------------------------------------------ inner models, by their paths
 
 
-class Place(str):
+class OfPart(str):
     """The label of an inner model's output: it is captured where it can be."""
 
 
@@ -126,7 +126,7 @@ class Labelled(Around):
     label: str
 
     def __call__(self, params: Any, *args: Any, **options: Any) -> Any:
-        return name(self.layer.apply(params, *args, **options), Place(self.label))
+        return name(self.layer.apply(params, *args, **options), OfPart(self.label))
 
 
 def _labelled(model: Model, path: str) -> Model:
@@ -152,22 +152,22 @@ def inner_jaxprs(value: Any) -> Iterator[Any]:
             yield getattr(one, "jaxpr", one)
 
 
-def _marks(jaxpr: Jaxpr, places: bool = True) -> bool:
-    return any(_holds(equation, places) for equation in jaxpr.eqns)
+def _marks(jaxpr: Jaxpr, parts: bool = True) -> bool:
+    return any(_holds(equation, parts) for equation in jaxpr.eqns)
 
 
-def _holds(equation: Any, places: bool = True) -> bool:
+def _holds(equation: Any, parts: bool = True) -> bool:
     """Whether a marked value lies in an equation. What is computed again holds none.
 
-    Outputs of inner models count with `places`, and not where they cannot be captured.
+    Outputs of inner models count with `parts`, and not where they cannot be captured.
     """
     kind = equation.primitive.name
     if kind == "name":
-        return places or not isinstance(equation.params["name"], Place)
+        return parts or not isinstance(equation.params["name"], OfPart)
     if equation.params.get("differentiated"):
         return False
-    values, places = equation.params.values(), places and kind in RULES
-    return any(_marks(inner, places) for value in values for inner in inner_jaxprs(value))
+    values, parts = equation.params.values(), parts and kind in RULES
+    return any(_marks(inner, parts) for value in values for inner in inner_jaxprs(value))
 
 
 def _evaluate(closed: ClosedJaxpr, args: Sequence[Any]) -> tuple[list[Any], Found]:

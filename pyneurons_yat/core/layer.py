@@ -183,8 +183,7 @@ KEY = Parameter("key", Parameter.KEYWORD_ONLY, default=None)
 def _check_call(layer: Layer, args: tuple[Any, ...], keywords: dict[str, Any]) -> None:
     """Refuses arguments that `create` does not take, and what is no key where a key is wanted."""
     signature = taken_by(layer.create).signature
-    first = next(iter(signature.parameters.values()), None)
-    wants_key = first is not None and first.name == "key" and first.default is first.empty
+    wants_key = takes_first_key(layer) and signature.parameters["key"].default is Parameter.empty
     told = f"the call is {layer.name}{_brief(layer)}"
     try:
         given = signature.bind(*args, **keywords).arguments

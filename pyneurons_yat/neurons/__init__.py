@@ -1,15 +1,5 @@
 """Layers: create/apply pairs, bound. What there is in a family, its own face says."""
 
-from . import (
-    attention,
-    convolution,
-    dense,
-    graphs,
-    linear_attention,
-    normalization,
-    parameters,
-    recurrent,
-)
 from .attention import *
 from .convolution import *
 from .dense import *
@@ -19,7 +9,7 @@ from .normalization import *
 from .parameters import *
 from .recurrent import *
 
-FAMILIES = (
+FAMILIES = (  # each import above binds its module as well
     attention,
     convolution,
     dense,

@@ -164,6 +164,7 @@ def network():
 
 
 @pytest.mark.parametrize("unused", [False, True])
+@pytest.mark.usefixtures("optimized")
 def test_what_is_not_used_costs_nothing(unused):
     model, x = network(), jnp.ones((5, 3))
 

@@ -17,7 +17,6 @@ GRAPHS = {
 }  # fmt: skip
 OTHERS = {"LinearState", "forward_mode", "inverse_softplus", "linear_state", "recurrence"}
 ELSEWHERE = GRAPHS | OTHERS  # tested in files of their own
-OTHERS = {"LinearState", "forward_mode", "inverse_softplus", "linear_state", "recurrence"}
 
 COMPILED = []
 jax.monitoring.register_event_duration_secs_listener(

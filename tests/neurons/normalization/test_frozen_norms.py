@@ -57,6 +57,7 @@ def test_the_same_part_moves_when_it_is_not_frozen(name):
     )
 
 
+@pytest.mark.usefixtures("optimized")
 def test_training_computes_the_moments_of_the_batch_once():
     def flops(f, *args):
         return jax.jit(f).lower(*args).compile().cost_analysis()["flops"]

@@ -221,6 +221,7 @@ def test_infinite_and_missing_inputs_are_not_hidden():
     assert np.isfinite(y).tolist() == [False, False, True, False, False]
 
 
+@pytest.mark.usefixtures("optimized")
 def test_the_squared_lengths_take_no_second_convolution():
     x, kernel = draw((2, 8, 8, 4), (3, 3, 4, 6))
 

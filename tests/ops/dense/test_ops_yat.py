@@ -167,6 +167,7 @@ def test_python_numbers_do_not_promote_and_integers_become_floats():
 
 
 @both_distances
+@pytest.mark.usefixtures("optimized")
 def test_no_array_of_batch_times_features_times_outputs_is_held(distance):
     x, kernel = jnp.ones((64, 129), jnp.float32), jnp.ones((129, 65), jnp.float32)
 
