@@ -11,6 +11,7 @@ from .initializers import (
     check_floating,
     drawn,
     lecun_normal,
+    one_program,
     yat_normal,
     zeros,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "drawn",
     "learned_epsilon",
     "lecun_normal",
+    "one_program",
     "param",
     "settling",
     "weight",

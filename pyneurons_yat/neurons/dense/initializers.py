@@ -32,6 +32,7 @@ from 0.
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -48,9 +49,12 @@ RATIO = 1 / 3
 ALPHA = (1 + RATIO) / (math.sqrt(3) * RATIO)
 """The alpha that puts the fixed point at a mean square of 1: 4 / sqrt(3)."""
 
+one_program = partial(jax.jit, static_argnames=("shape", "dtype"))
+"""An initializer as one program: eagerly, each of its operations would be compiled alone."""
+
 zeros = jax.nn.initializers.zeros
 balanced = jax.nn.initializers.constant(ALPHA)
-lecun_normal = jax.nn.initializers.lecun_normal()
+lecun_normal = one_program(jax.nn.initializers.lecun_normal())
 
 
 def drawn(
@@ -127,6 +131,13 @@ def yat_normal(
     check_floating("yat_normal", dtype)
     check_numbers("yat_normal", FINITE, alpha=alpha)
     check_numbers("yat_normal", NOT_NEGATIVE, epsilon=epsilon)
+    return _yat_normal(key, tuple(shape), dtype, alpha, epsilon)
+
+
+@one_program
+def _yat_normal(
+    key: jax.Array, shape: tuple[int, ...], dtype: DTypeLike, alpha: ArrayLike, epsilon: ArrayLike
+) -> jax.Array:
     mean_square = jnp.mean(jnp.square(jnp.asarray(alpha, dtype)))
     settled = ALPHA**2 / jnp.where(mean_square == 0, 1, mean_square)
     variance = RATIO * (settled + epsilon / max(math.prod(shape[:-1]), 1))

@@ -11,11 +11,12 @@ from ...ops.checks import check_product
 from ...ops.dense import product
 from ...ops.dtypes import accumulator, result_dtype
 from ...ops.sharding import as_rows
-from ..dense import Initializer, drawn
+from ..dense import Initializer, drawn, one_program
 
 Function = Callable[[jax.Array], jax.Array]
 
 
+@one_program
 def orthogonal(key: jax.Array, shape: tuple[int, ...], dtype: DTypeLike) -> jax.Array:
     """An orthogonal matrix, computed in float32 where the dtype is narrower."""
     return jax.nn.initializers.orthogonal()(key, shape, accumulator(dtype)).astype(dtype)
@@ -29,6 +30,7 @@ def recurrent_kernel(
     return side_by_side([drawn(layer, "recurrent_init", init, key, shape, dtype) for key in keys])
 
 
+@jax.jit
 def side_by_side(gates: list[Any]) -> Any:
     """Trees of the parameters of one gate each as one tree, joined on the last axis."""
     return jax.tree.map(lambda *blocks: jnp.concatenate(blocks, -1), *gates)

@@ -19,6 +19,7 @@ Where a gate should be open at the start, its bias is b = sqrt(s D / alpha), whi
 score s for the D of a typical input: x of unit mean square, h near 0, and fresh weights.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -105,6 +106,7 @@ def check_scores(name: str, gates: int, scores: Any) -> tuple[float, ...]:
     return tuple(scores)
 
 
+@partial(jax.jit, static_argnums=0)
 def _opening(
     scores: tuple[float, ...], kernel: jax.Array, recurrent: jax.Array, alpha: ArrayLike
 ) -> jax.Array:
@@ -148,6 +150,7 @@ def project(
     return Projected(kernel, dots, squares(jnp.asarray(x, wide)), tuple(map(Neuron, *scalars)))
 
 
+@partial(jax.jit, static_argnums=2)
 def _weight_squares(kernel: jax.Array, recurrent: jax.Array, dtype: DTypeLike) -> jax.Array:
     """|w|^2 of each neuron."""
     one, two = (jnp.sum(jnp.square(part.astype(dtype)), 0) for part in (kernel, recurrent))
