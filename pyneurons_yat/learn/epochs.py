@@ -1,7 +1,8 @@
 """One pass over the data, batch by batch, in a compiled loop or in one outside of what is compiled.
 
 Either gives its results in pieces of about a quarter of a second, so that a pass can be watched and
-broken off. What a batch computes does not depend on where a piece ends.
+broken off. What a batch computes does not depend on where a piece ends. The numbers of a brief
+piece need not be there yet: who asks for the next one before reading them keeps the device busy.
 """
 
 import time
@@ -21,6 +22,7 @@ from .programs import compiled
 from .recipe import Recipe
 
 SECONDS = 0.25  # that a piece takes
+BRIEF = 0.02  # seconds; pieces that take less are handed on before they are computed
 MOST = 4096  # batches in a piece
 AHEAD = 2  # batches handed to the device while it computes the one before them
 
@@ -42,17 +44,16 @@ class Piece(NamedTuple):
 
     Attributes:
         carry: What is carried from batch to batch, after them.
-        seen: What was seen in each batch, or in several, stacked along a new first axis.
         sizes: How many examples each batch had.
-        sound: What the check found.
         done: How many batches of the pass are behind it.
+        numbers: `numbers() -> (seen, sound)`, waits for them: a list of what was seen in each
+            batch, or in several, stacked along a new first axis; and what the check found.
     """
 
     carry: Any
-    seen: list[Any]
     sizes: list[int]
-    sound: Any
     done: int
+    numbers: Callable[[], tuple[list[Any], Any]]
 
 
 Pass = Callable[[Any, int, Any], Iterator[Piece]]
@@ -127,14 +128,20 @@ def _inside(
             first = (1, 8)[len(paces)] if len(paces) < 2 else int(SECONDS / paces[-1])
             number = max(1, min(first, most, batches.stop - begin))
             start = time.perf_counter()
-            found = program(carry, (data.x, data.y), order, begin, begin + number)
-            carry, (seen, sound) = found[0], jax.device_get(found[1:])
-            paces[1 if paces else 0 :] = [(time.perf_counter() - start) / number]
+            carry, *found = program(carry, (data.x, data.y), order, begin, begin + number)
+            if len(paces) < 2 or number * paces[-1] > BRIEF:
+                found = jax.device_get(found)
+                paces[1 if paces else 0 :] = [(time.perf_counter() - start) / number]
             begin += number
-            seen = jax.tree.map(lambda column, number=number: column[:number], seen)
-            yield Piece(carry, [seen], [data.size] * number, sound, begin)
+            yield Piece(carry, [data.size] * number, begin, partial(_rows, number, found))
 
     return over
+
+
+def _rows(number: int, found: Any) -> tuple[list[Any], Any]:
+    """The rows of a table that so many batches have filled, and what the check found."""
+    table, sound = jax.device_get(found)
+    return [jax.tree.map(lambda column: column[:number], table)], sound
 
 
 def _outside(calls: Iterable[tuple[int, Call]], carry: Any, done: int) -> Iterator[Piece]:
@@ -154,7 +161,7 @@ def _outside(calls: Iterable[tuple[int, Call]], carry: Any, done: int) -> Iterat
 
 def _piece(carry: Any, seen: list[Any], sizes: list[int], sounds: list[Any], done: int) -> Piece:
     seen, sounds = jax.device_get((seen, sounds))
-    return Piece(carry, seen, sizes, all(sounds), done + len(seen))
+    return Piece(carry, sizes, done + len(seen), lambda: (seen, all(sounds)))
 
 
 def _placed(

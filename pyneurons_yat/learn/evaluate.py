@@ -78,7 +78,7 @@ class Evaluation(NamedTuple):
         carry, seen, sizes = (model, started(recipe)), [], []
         for piece in self.over(carry, 0, None):
             carry = piece.carry
-            seen += piece.seen
+            seen += piece.numbers()[0]
             sizes += piece.sizes
         columns = columns_of([sums for sums, _ in seen])
         report = means(columns, sizes) | results(recipe, carry[1])

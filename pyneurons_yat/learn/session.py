@@ -1,8 +1,10 @@
 """A run of `fit`: epochs of steps, and after each what is reported, kept and decided."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import islice
 from typing import Any, NamedTuple
 
 import jax
@@ -13,7 +15,7 @@ from jax.tree_util import keystr, tree_flatten_with_path
 from ..core import partition
 from ..ops.checks import check_choice, check_flag, check_sizes
 from .batches import Arrays, Stream
-from .epochs import Work, passes
+from .epochs import Piece, Work, passes
 from .evaluate import Evaluation, evaluation
 from .metrics import told
 from .objective import Sums, started
@@ -148,22 +150,18 @@ def _still_finite(old: Any, new: Any) -> jax.Array:
 
 def run(plan: Plan, state: TrainState) -> Iterator[Kept]:
     """What a run has come to: after every piece of an epoch but the last, and after every epoch."""
-    kept, sound, begin = Kept(state, []), True, int(state.batch)
-    recipe, whole, held_out = plan.recipe, plan.data.steps, plan.held_out
-    over = passes(recipe, Work(_train, _still_finite), plan.data, (state, started(recipe)))
-    validation = None if held_out is None else evaluation(recipe, state.model, held_out)
-    begin = 0 if whole is not None and begin >= whole else begin
-    none = jnp.zeros_like(state.batch)  # batches of an epoch that has not begun
+    kept, sound, begin = Kept(state, []), True, _begun(plan.data, state)
+    whole, held_out = plan.data.steps, plan.held_out
+    validation = None if held_out is None else evaluation(plan.recipe, state.model, held_out)
+    pieces = _pieces(plan, state, begin)
     for epoch in range(plan.epochs):
-        start, seen, sizes = time.perf_counter(), [], []
-        carry = state, started(recipe)
-        for piece in over(carry, begin, _order(plan.data, state, begin)):
-            carry, sound = piece.carry, piece.sound
-            state = carry[0]
-            columns = columns_of(piece.seen)
+        start, seen, sizes, metrics = time.perf_counter(), [], [], started(plan.recipe)
+        while isinstance(piece := next(pieces), Piece):
+            state, metrics = piece.carry
+            found, sound = piece.numbers()
             if state.loss_scale is None:
-                _refuse_nonfinite("loss", epoch, columns, begin + len(sizes), whole)
-            seen += piece.seen
+                _refuse_nonfinite("loss", epoch, columns_of(found), begin + len(sizes), whole)
+            seen += found
             sizes += piece.sizes
             kept = kept._replace(steps=kept.steps + len(piece.sizes))
             if piece.done != whole:
@@ -174,8 +172,8 @@ def run(plan: Plan, state: TrainState) -> Iterator[Kept]:
                 f"fit: x must yield batches, got none in epoch {epoch + 1}; an iterator yields its "
                 "batches once: give a list, a loader or a function that returns a new iterator"
             )
-        state, begin = state._replace(batch=none), 0
-        report = _report(plan, epoch, columns_of(seen), sizes, carry[1])
+        state, begin = piece, 0
+        report = _report(plan, epoch, columns_of(seen), sizes, metrics)
         report["seconds"] = time.perf_counter() - start
         if validation is not None:
             report |= _validate(validation, epoch, state)
@@ -187,6 +185,41 @@ def run(plan: Plan, state: TrainState) -> Iterator[Kept]:
             break
     if not sound:
         _refuse_broken(kept.state, state)
+
+
+def _begun(data: Arrays | Stream, state: TrainState) -> int:
+    """How many batches of its epoch a state has behind it."""
+    begin = int(state.batch)
+    return 0 if data.steps is not None and begin >= data.steps else begin
+
+
+def _pieces(plan: Plan, state: TrainState, begin: int) -> Iterator[Piece | TrainState]:
+    """The pieces of each epoch, and the state after it. Where nobody looks, one is ahead."""
+    pieces = _passes(plan, state, begin)
+    until = plan.until
+    looked_at = until.callback or until.monitor or plan.held_out or isinstance(plan.data, Stream)
+    return pieces if looked_at else _ahead(pieces)
+
+
+def _passes(plan: Plan, state: TrainState, begin: int) -> Iterator[Piece | TrainState]:
+    recipe = plan.recipe
+    over = passes(recipe, Work(_train, _still_finite), plan.data, (state, started(recipe)))
+    none = jnp.zeros_like(state.batch)  # batches of an epoch that has not begun
+    for _ in range(plan.epochs):
+        for piece in over((state, started(recipe)), begin, _order(plan.data, state, begin)):
+            state, _ = piece.carry
+            yield piece
+        state, begin = state._replace(batch=none), 0
+        yield state
+
+
+def _ahead(pieces: Iterator[Piece | TrainState]) -> Iterator[Piece | TrainState]:
+    """Pieces, each given when the next one, of its epoch or of the next, is with the device."""
+    waiting = deque(islice(pieces, 2))
+    for following in pieces:
+        waiting.append(following)
+        yield waiting.popleft()
+    yield from waiting
 
 
 def _order(data: Arrays | Stream, state: TrainState, begin: int) -> jax.Array | None:

@@ -63,6 +63,20 @@ def same(one, other):
         assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
 
 
+@pytest.mark.parametrize("name", ["compiled loop", "in parts"])
+def test_whether_somebody_looks_at_an_epoch_changes_nothing(name):
+    """Unwatched, the next epoch begins on the device before the numbers of this one are read."""
+    make, data, options = CASES[name]
+    alone, history = fit(start(make), data, epochs=EPOCHS, **options)
+    seen = []
+    watched, other = fit(
+        start(make), data, epochs=EPOCHS, callback=lambda *told: seen.append(told), **options
+    )
+    same(alone, watched)
+    assert history["loss"] == other["loss"] == [report["loss"] for _, _, report in seen]
+    same(alone, seen[-1][1])
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_stopped_by_a_callback_and_resumed_it_is_as_never_stopped(name):
     make, data, options = CASES[name]
