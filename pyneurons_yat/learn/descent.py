@@ -87,6 +87,8 @@ def strong(tree: Any) -> Any:
 
 
 def _strong(leaf: Any) -> Any:
+    if isinstance(leaf, jax.Array) and not jax.typeof(leaf).weak_type:
+        return leaf
     dtype = jnp.result_type(leaf)
     if jnp.issubdtype(dtype, jax.dtypes.extended):
         return leaf
