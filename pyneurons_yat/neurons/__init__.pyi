@@ -144,10 +144,10 @@ class _AnchorFeatures(Layer):
         inputs: int,
         features: int = ...,
         *,
-        epsilon: float = ...,
         nodes: int = ...,
         anchors: int = ...,
         dtype: DTypeLike = ...,
+        epsilon: float = ...,
     ) -> _AnchorFeaturesModel: ...
     @overload
     def __call__(self, box: Box, /, **options: Any) -> _AnchorFeaturesModel: ...
@@ -607,10 +607,10 @@ class _MaclaurinFeatures(Layer):
         inputs: int,
         features: int = ...,
         *,
-        shift: float = ...,
-        epsilon: float = ...,
         highest: int = ...,
         dtype: DTypeLike = ...,
+        shift: float = ...,
+        epsilon: float = ...,
     ) -> _MaclaurinFeaturesModel: ...
     @overload
     def __call__(self, box: Box, /, **options: Any) -> _MaclaurinFeaturesModel: ...
@@ -765,11 +765,11 @@ class _RadialFeatures(Layer):
         inputs: int,
         features: int = ...,
         *,
-        shift: float = ...,
-        epsilon: float = ...,
         nodes: int = ...,
         products: int = ...,
         dtype: DTypeLike = ...,
+        shift: float = ...,
+        epsilon: float = ...,
     ) -> _RadialFeaturesModel: ...
     @overload
     def __call__(self, box: Box, /, **options: Any) -> _RadialFeaturesModel: ...
@@ -1024,14 +1024,14 @@ class _YatFeatures(Layer):
         inputs: int,
         features: int = ...,
         *,
-        shift: float = ...,
-        epsilon: float = ...,
-        distance: float | None = ...,
-        normalize: bool = ...,
         nodes: int | None = ...,
         degree: int | None = ...,
         tail: str = ...,
         dtype: DTypeLike = ...,
+        shift: float = ...,
+        epsilon: float = ...,
+        distance: float | None = ...,
+        normalize: bool = ...,
     ) -> _YatFeaturesModel: ...
     @overload
     def __call__(self, box: Box, /, **options: Any) -> _YatFeaturesModel: ...
