@@ -16,7 +16,6 @@ from .dense import (
     answer,
     apply,
     attend,
-    balanced,
     bias,
     check_epsilon,
     check_floating,
@@ -31,7 +30,6 @@ from .dense import (
     settling,
     weight,
     yat_normal,
-    zeros,
 )
 from .parameters import (
     cast,
@@ -98,7 +96,6 @@ __all__ = [
     "apply",
     "attend",
     "attention_cache",
-    "balanced",
     "bias",
     "bind_cell",
     "cast",
@@ -127,7 +124,6 @@ __all__ = [
     "weight",
     "weight_norm",
     "yat_normal",
-    "zeros",
 ]
 
 class _AnchorFeaturesModel(Model):

@@ -7,12 +7,10 @@
 from .embed import Embed, YatEmbed, attend
 from .initializers import (
     Initializer,
-    balanced,
     check_floating,
     drawn,
     lecun_normal,
     yat_normal,
-    zeros,
 )
 from .linear import Linear, LinearParams, draw_linear
 from .neuron import PHI, Binary, Neuron, Vector, apply, bias, create, param, weight
@@ -43,7 +41,6 @@ __all__ = [
     "answer",
     "apply",
     "attend",
-    "balanced",
     "bias",
     "check_epsilon",
     "check_floating",
@@ -58,5 +55,4 @@ __all__ = [
     "settling",
     "weight",
     "yat_normal",
-    "zeros",
 ]
