@@ -8,7 +8,7 @@ import jax
 from .checks import check_kind
 from .filters import places
 from .freezing import FROZEN, frozen_models
-from .layer import Around, Layer
+from .layer import Around, Layer, layers
 from .model import Model, map_below
 from .parametrise import is_parametrised
 from .paths import has_place
@@ -52,10 +52,10 @@ def bake(model: Model) -> Model:
         (20, True)
     """
     check_kind("bake", "model", model, Model)
-    return _baked("", model)
+    return _baked((), model)
 
 
-def _baked(_: str, model: Model) -> Model:
+def _baked(_: Any, model: Model) -> Model:
     layer, params = _unwrapped(model.layer, model.params)
     if layer is not model.layer:
         layer = with_fields(layer, roles=_roles(model, params))
@@ -84,10 +84,7 @@ def _unwrapped(layer: Layer, params: Any) -> tuple[Layer, Any]:
 
 def _transforms(layer: Layer) -> bool:
     """Whether a layer, or one that it is built around, transforms its parameters."""
-    apply = layer.apply
-    return isinstance(apply, Around) and (
-        isinstance(apply, Reparametrized) or _transforms(apply.layer)
-    )
+    return any(isinstance(one.apply, Reparametrized) for one in layers(layer))
 
 
 def _roles(model: Model, params: Any) -> tuple[tuple[str, str], ...]:

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import jax
 
 from .checks import check_kind
-from .layer import Around, Layer
+from .layer import Around, Layer, layers
 from .model import Model
 from .signatures import takes_key
 
@@ -87,6 +87,4 @@ def inference(model: Model) -> Model:
 
 def rests(layer: Layer) -> bool:
     """Whether a layer, or one that it is built around, stays in inference during training."""
-    if isinstance(layer.apply, Inference):
-        return True
-    return isinstance(layer.apply, Around) and rests(layer.apply.layer)
+    return any(isinstance(one.apply, Inference) for one in layers(layer))

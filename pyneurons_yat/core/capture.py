@@ -5,7 +5,8 @@ what was traced once more, with the marked values as further outputs of every sc
 checkpoint and cond that they lie in. What holds no marked value is evaluated as it stands.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as with_fields
 from functools import partial
@@ -21,9 +22,10 @@ from .checks import check_kind
 from .layer import Around
 from .model import Model, map_below
 from .parametrise import is_parametrised
+from .paths import Keys, text
 
-Found = list[tuple[str, jax.Array]]
-"""Labels and values, in the order in which they are computed; a label may come several times."""
+Found = OrderedDict[str, list[jax.Array]]
+"""The values of each label, in the order in which they are computed; a tree, as JAX sees it."""
 
 
 def name(x: Any, label: str) -> Any:
@@ -89,7 +91,7 @@ def capture(f: Callable[..., Any]) -> Callable[..., tuple[Any, dict[str, Any]]]:
         {"['hidden']": (5, 4), "['out']": (5, 2)}
     """
     if isinstance(f, Model):
-        f = _labelled(f, "")
+        f = _labelled(f)
 
     def capturing(*args: Any, **keywords: Any) -> tuple[Any, dict[str, Any]]:
         leaves, structure = jax.tree.flatten((args, keywords))
@@ -99,17 +101,11 @@ def capture(f: Callable[..., Any]) -> Callable[..., tuple[Any, dict[str, Any]]]:
             return f(*args, **keywords)
 
         closed, shape = jax.make_jaxpr(flat, return_shape=True)(*leaves)
-        values, found = _evaluate(closed, leaves)
-        return jax.tree.unflatten(jax.tree.structure(shape), values), _gathered(found)
+        values, found = _evaluate(closed, *leaves)
+        seen = {label: v[0] if len(v) == 1 else tuple(v) for label, v in found.items()}
+        return jax.tree.unflatten(jax.tree.structure(shape), values), seen
 
     return capturing
-
-
-def _gathered(found: Found) -> dict[str, Any]:
-    groups: dict[str, list[jax.Array]] = {}
-    for label, value in found:
-        groups.setdefault(label, []).append(value)
-    return {label: group[0] if len(group) == 1 else tuple(group) for label, group in groups.items()}
 
 
 # ------------------------------------------------------------------ inner models, by their paths
@@ -129,16 +125,16 @@ class Labelled(Around):
         return name(self.layer.apply(params, *args, **options), OfPart(self.label))
 
 
-def _labelled(model: Model, path: str) -> Model:
+def _labelled(model: Model, keys: Keys = ()) -> Model:
     """The model with every model in it, but not itself, marking its output with its path."""
-    return map_below(_marking, model, path)
+    return map_below(_marking, model, keys)
 
 
-def _marking(path: str, model: Model) -> Model:
+def _marking(keys: Keys, model: Model) -> Model:
     if is_parametrised(model):
         return model
-    layer, inner = model.layer, _labelled(model, path)
-    marked = with_fields(layer, apply=Labelled(layer, path), observe=None)
+    layer, inner = model.layer, _labelled(model, keys)
+    marked = with_fields(layer, apply=Labelled(layer, text(keys)), observe=None)
     return Model(marked, inner.params, model.static)
 
 
@@ -170,21 +166,21 @@ def _holds(equation: Any, parts: bool = True) -> bool:
     return any(_marks(inner, parts) for value in values for inner in inner_jaxprs(value))
 
 
-def _evaluate(closed: ClosedJaxpr, args: Sequence[Any]) -> tuple[list[Any], Found]:
+def _evaluate(closed: ClosedJaxpr, *args: Any) -> tuple[list[Any], Found]:
     """The outputs of a jaxpr and the marked values in it."""
     jaxpr = closed.jaxpr
     if not _marks(jaxpr):
-        return list(jaxpr_as_fun(closed)(*args)), []
+        return list(jaxpr_as_fun(closed)(*args)), OrderedDict()
     known = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*closed.consts, *args], strict=True))
 
     def read(atom: Any) -> Any:
         return atom.val if isinstance(atom, Literal) else known[atom]
 
-    found: Found = []
+    found: list[Found] = []
     for equation in jaxpr.eqns:
         if _holds(equation):
             values, more = _opened(equation, [read(atom) for atom in equation.invars])
-            found += more
+            found.append(more)
         else:
             inputs = [atom for atom in equation.invars if not isinstance(atom, Literal)]
             alone = jaxpr.replace(
@@ -192,61 +188,57 @@ def _evaluate(closed: ClosedJaxpr, args: Sequence[Any]) -> tuple[list[Any], Foun
             )
             values = jaxpr_as_fun(ClosedJaxpr(alone, []))(*map(read, inputs))
         known.update(zip(equation.outvars, values, strict=True))
-    return [read(atom) for atom in jaxpr.outvars], found
+    return [read(atom) for atom in jaxpr.outvars], _joined(found)
+
+
+def _joined(each: Iterable[Found]) -> Found:
+    """What several have found, one after another."""
+    joined: Found = OrderedDict()
+    for found in each:
+        for label, values in found.items():
+            joined[label] = [*joined.get(label, []), *values]
+    return joined
 
 
 def _opened(equation: Any, values: list[Any]) -> tuple[Sequence[Any], Found]:
     """The outputs of an equation that is, or holds, a marked value, and what is marked."""
     kind, params = equation.primitive.name, equation.params
     if kind == "name":
-        return [checkpoint_name(values[0], params["name"])], [(params["name"], values[0])]
+        marked = OrderedDict({params["name"]: values[:1]})
+        return [checkpoint_name(values[0], params["name"])], marked
     if kind not in RULES:
         cure = "use jax.lax.scan" if kind == "while" else "mark the value outside"
         raise ValueError(f"capture: a value inside {kind} cannot be captured; {cure}")
     return RULES[kind](params, values)
 
 
-def _returning(closed: ClosedJaxpr, labels: list[str]) -> Callable[..., Any]:
-    """The jaxpr as a function that returns its outputs and the marked values, and tells labels."""
-
-    def function(*args: Any) -> tuple[list[Any], list[jax.Array]]:
-        values, found = _evaluate(closed, args)
-        labels[:] = [label for label, _ in found]
-        return values, [value for _, value in found]
-
-    return function
-
-
 def _jit(params: dict[str, Any], values: list[Any]) -> tuple[list[Any], Found]:
-    labels: list[str] = []
-    function = _returning(params["jaxpr"], labels)
+    def function(*args: Any) -> tuple[list[Any], Found]:
+        return _evaluate(params["jaxpr"], *args)
+
     function.__name__ = params["name"]
-    out, more = jax.jit(function)(*values)
-    return out, list(zip(labels, more, strict=True))
+    return jax.jit(function)(*values)
 
 
 def _checkpoint(params: dict[str, Any], values: list[Any]) -> tuple[list[Any], Found]:
-    labels: list[str] = []
-    function = _returning(ClosedJaxpr(params["jaxpr"], ()), labels)
+    function = partial(_evaluate, ClosedJaxpr(params["jaxpr"], ()))
     again = jax.checkpoint(function, policy=params["policy"], prevent_cse=params["prevent_cse"])
-    out, more = again(*values)
-    return out, list(zip(labels, more, strict=True))
+    return again(*values)
 
 
 def _inlined(params: dict[str, Any], values: list[Any]) -> tuple[list[Any], Found]:
-    return _evaluate(params["call_jaxpr"], values)
+    return _evaluate(params["call_jaxpr"], *values)
 
 
 def _scan(params: dict[str, Any], values: list[Any]) -> tuple[list[Any], Found]:
-    labels: list[str] = []
     consts, carries = _scan_counts(params)
-    function = partial(_returning(params["jaxpr"], labels), *values[:consts])
+    function = partial(_evaluate, params["jaxpr"], *values[:consts])
 
     def body(carry: list[Any], x: list[Any]) -> tuple[list[Any], Any]:
-        out, more = function(*carry, *x)
-        return out[:carries], (out[carries:], more)
+        out, found = function(*carry, *x)
+        return out[:carries], (out[carries:], found)
 
-    carry, (ys, more) = jax.lax.scan(
+    carry, (ys, found) = jax.lax.scan(
         body,
         values[consts : consts + carries],
         values[consts + carries :],
@@ -254,7 +246,7 @@ def _scan(params: dict[str, Any], values: list[Any]) -> tuple[list[Any], Found]:
         reverse=params["reverse"],
         unroll=params["unroll"],
     )
-    return [*carry, *ys], list(zip(labels, more, strict=True))
+    return [*carry, *ys], found
 
 
 def _scan_counts(params: dict[str, Any]) -> tuple[int, int]:
@@ -268,25 +260,15 @@ def _scan_counts(params: dict[str, Any]) -> tuple[int, int]:
 def _cond(params: dict[str, Any], values: list[Any]) -> tuple[list[Any], Found]:
     """Each branch returns what is marked in any of them."""
     which, *args = values
-    every: list[Found] = []
-    for branch in params["branches"]:
-        labels: list[str] = []
-        _, shapes = jax.eval_shape(_returning(branch, labels), *args)
-        every.append(list(zip(labels, shapes, strict=True)))
+    branches = [partial(_evaluate, branch) for branch in params["branches"]]
+    every = [jax.eval_shape(branch, *args)[1] for branch in branches]
 
-    def returning(position: int, *args: Any) -> tuple[list[Any], list[Any]]:
-        out, found = _evaluate(params["branches"][position], args)
-        here = [value for _, value in found]
-        return out, [
-            value
-            for other, found in enumerate(every)
-            for value in (here if other == position else [_missing(v) for _, v in found])
-        ]
+    def returning(position: int, *args: Any) -> tuple[list[Any], Found]:
+        out, here = branches[position](*args)
+        missing = [jax.tree.map(_missing, found) for found in every]
+        return out, _joined([*missing[:position], here, *missing[position + 1 :]])
 
-    branches = [partial(returning, position) for position in range(len(every))]
-    out, more = jax.lax.switch(which, branches, *args)
-    labels = [label for found in every for label, _ in found]
-    return out, list(zip(labels, more, strict=True))
+    return jax.lax.switch(which, [partial(returning, i) for i in range(len(every))], *args)
 
 
 def _missing(value: Any) -> jax.Array:

@@ -1,6 +1,6 @@
 """Checks of what sort of thing an argument is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -13,6 +13,17 @@ def check_kind(function: str, name: str, value: Any, kind: type, cure: str = "")
     if not isinstance(value, kind):
         wanted = WORDS.get(kind, f"a {kind.__name__}")
         raise TypeError(f"{function}: {name} must be {wanted}, got a {type(value).__name__}{cure}")
+
+
+def check_alike(function: str, name: str, structures: Sequence[Any]) -> Any:
+    """The structure of several trees, the first's; one that is another is refused."""
+    for position, other in enumerate(structures):
+        if other != structures[0]:
+            raise ValueError(
+                f"{function}: {name} {position} must have the structure of {name} 0, "
+                f"{structures[0]}, got {other}"
+            )
+    return structures[0]
 
 
 def holds_arrays(value: Any) -> bool:

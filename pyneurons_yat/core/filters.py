@@ -25,7 +25,7 @@ import jax.numpy as jnp
 from .checks import check_kind
 from .layer import Layer
 from .model import Model, branches
-from .paths import Key, covers, normalise, text
+from .paths import Keys, covers, normalise, text
 
 Filter = str | EllipsisType | Callable[..., Any]
 """A predicate is `(path, leaf) -> bool`."""
@@ -38,7 +38,7 @@ class Place(NamedTuple):
     A model's role is the one that is declared for its own place, or `None`.
     """
 
-    keys: tuple[Key, ...]
+    keys: Keys
     node: Any
     role: str | None
 
@@ -55,7 +55,7 @@ class Place(NamedTuple):
         )
 
 
-def _reads(path: str, keys: tuple[Key, ...]) -> bool:
+def _reads(path: str, keys: Keys) -> bool:
     """Whether a path or a pattern reads as the place to which some keys lead."""
     start = path if path.startswith("*") else normalise(path)
     if "*" not in path:
@@ -88,7 +88,7 @@ def leaves_by_path(tree: Any) -> list[tuple[str, Any]]:
 
 
 def _places(
-    tree: Any, keys: tuple[Key, ...], rules: tuple[tuple[int, str, str], ...], but: str
+    tree: Any, keys: Keys, rules: tuple[tuple[int, str, str], ...], but: str
 ) -> Iterator[Place]:
     """`places`. A rule is the number of keys before a path, the path, and the role of it."""
     if isinstance(tree, Model):
@@ -103,7 +103,7 @@ def _places(
             yield Place(at, node, _declared(at, rules) or _usual(node))
 
 
-def _declared(keys: tuple[Key, ...], rules: tuple[tuple[int, str, str], ...]) -> str | None:
+def _declared(keys: Keys, rules: tuple[tuple[int, str, str], ...]) -> str | None:
     return next((role for n, path, role in rules if covers(path, keys[n:])), None)
 
 

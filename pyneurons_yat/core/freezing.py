@@ -10,11 +10,10 @@ from typing import Any
 
 from .checks import check_kind
 from .filters import Filter, Place, places, takes
-from .model import Model, branches, rebuilt
-from .paths import Key, covers
+from .model import Model, map_below
+from .paths import Keys, covers
 
 FROZEN = "frozen"
-Keys = tuple[Key, ...]
 
 
 def freeze(model: Model, *filters: Filter) -> Model:
@@ -88,7 +87,7 @@ def frozen_models(tree: Any) -> set[str]:
         tree: A model or any pytree.
 
     Returns:
-        Paths as `models(tree)` yields them; the path of the tree itself is empty.
+        Their paths; the path of the tree itself is empty.
     """
     here = places(tree)
     leaves = [at for at in here if not _is_model(at)]
@@ -98,8 +97,8 @@ def frozen_models(tree: Any) -> set[str]:
     return {at.path for at in parts if at.role == FROZEN or at.keys in leafy - moving}
 
 
-def _is_model(node: Any) -> bool:
-    return isinstance(node.node if isinstance(node, Place) else node, Model)
+def _is_model(at: Place) -> bool:
+    return isinstance(at.node, Model)
 
 
 def _beginnings(many: Iterable[Keys]) -> set[Keys]:
@@ -128,21 +127,14 @@ def _with_frozen(model: Model, now: set[Keys], wanted: set[Keys]) -> Model:
     """The model in which what is wanted is frozen, and nothing else."""
     touched = _beginnings(now ^ wanted)
 
-    def changed(model: Model, keys: Keys) -> Model:
+    def changed(keys: Keys, model: Model) -> Model:
         if keys not in touched:
             return model
-
-        parts = rebuilt(
-            model,
-            [
-                changed(node, (*keys, *more)) if _is_model(node) else node
-                for more, node in branches(model)
-            ],
-        )
+        parts = map_below(changed, model, keys)
         layer = with_fields(model.layer, roles=_roles(parts, keys, wanted))
         return Model(layer, parts.params, model.static)
 
-    return changed(model, ())
+    return changed((), model)
 
 
 def _roles(model: Model, keys: Keys, wanted: set[Keys]) -> tuple[tuple[str, str], ...]:

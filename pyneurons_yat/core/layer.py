@@ -1,7 +1,7 @@
 """Layer: a value that makes models, and what is built around a layer."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from dataclasses import replace as with_fields
 from functools import cached_property
@@ -37,15 +37,6 @@ class Box(NamedTuple):
     """
 
     value: Any
-
-
-class _LayerSignature:
-    """The signature of a layer, which the class does not have."""
-
-    def __get__(self, layer: Any, owner: type) -> inspect.Signature:
-        if layer is None:
-            raise AttributeError("__signature__")
-        return layer.signature()
 
 
 @dataclass(frozen=True)
@@ -98,8 +89,6 @@ class Layer(Wrapping):
                 params = self.create(*args, **created)
         return made(self, params, static)
 
-    __signature__ = _LayerSignature()  # pyright: ignore[reportAssignmentType]
-
     def signature(self) -> inspect.Signature:
         """What making a model takes: the arguments of `create`, and the options of the call."""
         options = [p for f in _functions(self) for p in options_in(f) if p.name != "key"]
@@ -146,11 +135,16 @@ class Layer(Wrapping):
         return parameters[index]
 
 
+def layers(layer: Layer) -> Iterator[Layer]:
+    """A layer, and those that it is built around, from the outside in."""
+    yield layer
+    if isinstance(layer.apply, Around):
+        yield from layers(layer.apply.layer)
+
+
 def _functions(layer: Layer) -> list[Callable[..., Any]]:
     """The functions of a layer whose options may be static, those that it is built around too."""
-    found = [layer.apply, *([] if layer.observe is None else [layer.observe])]
-    inner = _functions(layer.apply.layer) if isinstance(layer.apply, Around) else []
-    return [*found, *inner]
+    return [f for one in layers(layer) for f in (one.apply, one.observe) if f is not None]
 
 
 class Parametrization(Layer):

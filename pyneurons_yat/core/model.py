@@ -19,7 +19,7 @@ from jax.tree_util import (
 from .contents import closed, held, keys_of, opened
 from .exporting import exportable, written
 from .leaves import describe, marked, strong
-from .paths import Key, beyond, children, has_place, spelled, text
+from .paths import Keys, beyond, children, has_place, spelled
 from .pickling import by_name
 from .signatures import (
     options_told,
@@ -244,16 +244,11 @@ jax.export.register_pytree_node_serialization(
 )
 
 
-def branches(tree: Any) -> list[tuple[tuple[Key, ...], Any]]:
+def branches(tree: Any) -> list[tuple[Keys, Any]]:
     """The leaves and the models right below a node, with the keys that lead there from it."""
     inside = isinstance(tree, Model) and tree._metadata[2] is None
     pairs = tree_flatten_with_path(tree, is_leaf=_outermost_below(tree))[0]
     return [(spelled(keys, inside), node) for keys, node in pairs]
-
-
-def rebuilt(tree: Any, nodes: Iterable[Any]) -> Any:
-    """The tree with other nodes in the place of its `branches`."""
-    return jax.tree.unflatten(jax.tree.structure(tree, is_leaf=_outermost_below(tree)), nodes)
 
 
 def _outermost_below(tree: Any) -> Callable[[Any], bool]:
@@ -264,36 +259,36 @@ def _told(tree: Any, roles: tuple[tuple[str, str], ...]) -> Any:
     """The tree with models that know of the roles which are declared for them from outside."""
     if isinstance(tree, Model):
         known = tuple(dict.fromkeys([*roles, *tree.layer.roles]))
-        layer = tree.layer if known == tree.layer.roles else with_fields(tree.layer, roles=known)
-        return tree if layer is tree.layer else Model(layer, tree.params, tree.static)
-    nodes = [
-        _told(
-            node,
-            tuple((left, role) for path, role in roles if (left := beyond(path, keys)) is not None),
-        )
-        if isinstance(node, Model)
-        else node
-        for keys, node in branches(tree)
-    ]
-    return rebuilt(tree, nodes)
+        if known == tree.layer.roles:
+            return tree
+        return Model(with_fields(tree.layer, roles=known), tree.params, tree.static)
+
+    def below(keys: Keys, model: Model) -> Model:
+        left = ((beyond(path, keys), role) for path, role in roles)
+        return _told(model, tuple((path, role) for path, role in left if path is not None))
+
+    return map_below(below, tree)
 
 
-def models(tree: Any, path: str = "") -> Iterator[tuple[str, Model]]:
-    """Every model in a tree with its path, the outer before what it holds."""
+def models(tree: Any) -> Iterator[Model]:
+    """Every model in a tree, the outer before what it holds."""
     if isinstance(tree, Model):
-        yield path, tree
-    for keys, node in branches(tree):
+        yield tree
+    for _, node in branches(tree):
         if isinstance(node, Model):
-            yield from models(node, path + text(keys))
+            yield from models(node)
 
 
-def map_below(function: Callable[[str, Model], Any], tree: Any, path: str = "") -> Any:
-    """The tree with `function(path, model)` in the place of each model right below it."""
+def map_below(function: Callable[[Keys, Model], Any], tree: Any, keys: Keys = ()) -> Any:
+    """The tree with `function(keys, model)` in the place of each model right below it.
+
+    The keys lead to the model; some may lead to the tree itself.
+    """
     nodes = [
-        function(path + text(keys), node) if isinstance(node, Model) else node
-        for keys, node in branches(tree)
+        function((*keys, *more), node) if isinstance(node, Model) else node
+        for more, node in branches(tree)
     ]
-    return rebuilt(tree, nodes)
+    return jax.tree.unflatten(jax.tree.structure(tree, is_leaf=_outermost_below(tree)), nodes)
 
 
 def signature(model: Model) -> str:

@@ -25,7 +25,11 @@ class Key(NamedTuple):
     shown: str
 
 
-def spelled(keys: Sequence[Any], inside: bool = False) -> tuple[Key, ...]:
+Keys = tuple[Key, ...]
+"""What leads from a tree to a place in it."""
+
+
+def spelled(keys: Sequence[Any], inside: bool = False) -> Keys:
     """The texts of JAX's keys. `inside` tells that the first is the `.params` of a model."""
     found = [Key("." + keystr((key,), simple=True), keystr((key,))) for key in keys]
     return tuple([found[0]._replace(shown=""), *found[1:]] if inside else found)

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 from jax.tree_util import keystr, tree_flatten_with_path
 
+from .checks import check_alike
 from .filters import Filter, Place, leaf_places, takers, takes
 
 
@@ -28,11 +29,6 @@ class Hole:
 
 
 HOLE = Hole()
-
-
-def leaves_with_roles(tree: Any) -> list[tuple[str, Any, str | None]]:
-    """Path, leaf and role of every leaf, in the order of `jax.tree.leaves`."""
-    return [(place.path, place.node, place.role) for place in leaf_places(tree)]
 
 
 def partition(tree: Any, *filters: Filter) -> tuple[Any, ...]:
@@ -99,13 +95,7 @@ def merge(*parts: Any) -> Any:
     if not parts:
         raise ValueError("merge: parts must be at least one, got none")
     flat = [tree_flatten_with_path(part, is_leaf=_is_hole) for part in parts]
-    structure = flat[0][1]
-    for position, (_, other) in enumerate(flat):
-        if other != structure:
-            raise ValueError(
-                f"merge: part {position} must have the structure of part 0, {structure}, got "
-                f"{other}"
-            )
+    structure = check_alike("merge", "part", [structure for _, structure in flat])
     return jax.tree.unflatten(structure, list(_merged(*(pairs for pairs, _ in flat))))
 
 

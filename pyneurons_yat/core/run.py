@@ -19,9 +19,9 @@ import jax.numpy as jnp
 from .calls import Missing, is_given, rests
 from .filters import leaf_places
 from .freezing import FROZEN, frozen_models
-from .layer import Around, Layer, Parametrization
+from .layer import Around, Layer, Parametrization, layers
 from .model import Model, map_below, models
-from .paths import within
+from .paths import Keys, text, within
 from .signatures import Wrapping, shown, taken_by, takes_key
 
 Function = Callable[..., Any]
@@ -54,9 +54,9 @@ class Run:
         self.frozen = frozen_models(tree)
         self.armed = mapped(self._armed, tree)
 
-    def _armed(self, path: str, model: Model) -> Model:
+    def _armed(self, keys: Keys, model: Model) -> Model:
         """The model, and those that it holds, in training."""
-        before = model.layer
+        path, before = text(keys), model.layer
         owned = isinstance(before, Parametrization) and model is not self.tree
         if path in self.frozen or rests(before) or owned:  # a transform calls what it owns
             return model
@@ -67,7 +67,7 @@ class Run:
         if layer is not before:
             layer.__dict__["before"] = self, path, before  # no field: equality does not see it
         if not _says_all(before):
-            model = map_below(self._armed, model, path)
+            model = map_below(self._armed, model, keys)
         return Model(layer, model.params, model.static)
 
     def _layer(self, path: str, layer: Layer) -> Layer:
@@ -206,9 +206,9 @@ def _restored(value: jax.Array, like: Any) -> jax.Array:
     )
 
 
-def mapped(function: Callable[[str, Model], Any], tree: Any) -> Any:
-    """The tree with `function(path, model)` in the place of each of its outermost models."""
-    return function("", tree) if isinstance(tree, Model) else map_below(function, tree)
+def mapped(function: Callable[[Keys, Model], Any], tree: Any) -> Any:
+    """The tree with `function(keys, model)` in the place of each of its outermost models."""
+    return function((), tree) if isinstance(tree, Model) else map_below(function, tree)
 
 
 def _drawing(layer: Layer) -> str:
@@ -220,8 +220,7 @@ def _drawing(layer: Layer) -> str:
 
 def _says_all(layer: Layer) -> bool:
     """Whether a layer, or one that it is built around, has an `observe`."""
-    around = isinstance(layer.apply, Around) and _says_all(layer.apply.layer)
-    return around or layer.observe is not None
+    return any(one.observe is not None for one in layers(layer))
 
 
 def _pair(name: str, result: Any) -> tuple[Any, Any]:
@@ -284,13 +283,13 @@ class Trained(Wrapping):
 
 def in_training(tree: Any) -> bool:
     """Whether a tree holds a model that draws or moves, because a `training` surrounds it."""
-    return any("before" in model.layer.__dict__ for _, model in models(tree))
+    return any("before" in model.layer.__dict__ for model in models(tree))
 
 
 def disarmed(tree: Any) -> Any:
     """The tree with its models as they are outside of training, holding what moved until now."""
 
-    def plain(_: str, model: Model) -> Model:
+    def plain(_: Keys, model: Model) -> Model:
         run, path, layer = model.layer.__dict__.get("before", (None, "", model.layer))
         model = map_below(plain, model)
         if run is not None:

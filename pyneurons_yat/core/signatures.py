@@ -23,6 +23,15 @@ Size = Annotated[int, Fixed]
 """The annotation of an option of `apply` for which the parameters were made, such as `heads`."""
 
 
+class _Told:
+    """The signature of a function object, which its class does not have."""
+
+    def __get__(self, function: Any, owner: type) -> inspect.Signature:
+        if function is None:
+            raise AttributeError("__signature__")
+        return function.signature()
+
+
 class Wrapping:
     """A function object made from other functions, which tells itself what it takes."""
 
@@ -30,10 +39,7 @@ class Wrapping:
         """What `inspect.signature` tells of this function."""
         raise NotImplementedError
 
-    @property
-    def __signature__(self) -> inspect.Signature:
-        """The signature, where `inspect` looks for it."""
-        return self.signature()
+    __signature__ = _Told()
 
     def title(self, name: str) -> str:
         """How a model that applies this function is shown, if its layer has some name."""
@@ -156,10 +162,10 @@ def options_of(
 
 
 def divided(function: Function, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Those of some options that a function names, and the others."""
-    names = taken_by(function).keywords
-    own = {name: value for name, value in options.items() if name in names}
-    return own, {name: value for name, value in options.items() if name not in names}
+    """Those of some options that a function takes, and the others."""
+    taken = taken_by(function)
+    own = {name: v for name, v in options.items() if taken.anything or name in taken.keywords}
+    return own, {name: v for name, v in options.items() if name not in own}
 
 
 def route(layer: Any, args: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[Any, Any]:

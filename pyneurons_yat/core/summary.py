@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace as with_fields
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -13,9 +14,9 @@ from .checks import check_kind
 from .description import by_role, title
 from .filters import Place, places
 from .leaves import count, describe
-from .model import Model, branches, rebuilt
+from .model import Model, branches, map_below
 from .parametrise import is_parametrised
-from .paths import Key, text
+from .paths import Keys, text
 from .signatures import options_of
 
 
@@ -34,7 +35,7 @@ class Call(NamedTuple):
     shapes: list[Any]
 
 
-Calls = dict[tuple[Key, ...], list[Call]]
+Calls = dict[Keys, list[Call]]
 
 
 def summary(model: Model, *inputs: Any, cost: bool = False, **options: Any) -> Table:
@@ -118,7 +119,7 @@ def _calls(model: Model, inputs: tuple[Any, ...], options: dict[str, Any]) -> Ca
     """The calls of every part by its keys, from one abstract run."""
     seen: Calls = {}
     running = [True]
-    watched = _watched(model, (), seen, running)
+    watched = _watched(seen, running, (), model)
     arrays, function = _of_arrays(Model.__call__, watched, inputs, options)
     jax.eval_shape(function, *arrays)
     running.clear()
@@ -138,17 +139,13 @@ def _of_arrays(function: Callable[..., Any], *args: Any) -> tuple[list[Any], Cal
     return [leaves[i] for i in places], of_arrays
 
 
-def _watched(model: Model, keys: tuple[Key, ...], seen: Calls, running: list[bool]) -> Model:
+def _watched(seen: Calls, running: list[bool], keys: Keys, model: Model) -> Model:
     """The same model, in which every call is noted while it is running.
 
     What stands in the place of an array is known by what it is, and stays.
     """
     if is_parametrised(model):
         return model
-    nodes = [
-        _watched(node, (*keys, *more), seen, running) if isinstance(node, Model) else node
-        for more, node in branches(model)
-    ]
     apply = model.layer.apply
 
     @options_of(apply)
@@ -160,8 +157,8 @@ def _watched(model: Model, keys: tuple[Key, ...], seen: Calls, running: list[boo
             seen.setdefault(keys, []).append(Call(jax.eval_shape(identity, y), function, shapes))
         return y
 
-    layer = with_fields(model.layer, apply=noted)
-    return Model(layer, rebuilt(model, nodes).params, model.static)
+    inner = map_below(partial(_watched, seen, running), model, keys)
+    return Model(with_fields(model.layer, apply=noted), inner.params, model.static)
 
 
 # ------------------------------------------------------------------------------ what a call costs
@@ -175,10 +172,8 @@ def _flops(closed: ClosedJaxpr) -> float:
     """The operations of a jaxpr. XLA counts one step of each scan; the others are added."""
     lowered = jax.jit(jaxpr_as_fun(closed)).lower(*closed.in_avals)
     found = lowered.cost_analysis() or {}
-    more = (scan["length"] - 1 for scan in _scans(closed.jaxpr))
-    return found.get("flops", 0.0) + sum(
-        n * _flops(scan["jaxpr"]) for n, scan in zip(more, _scans(closed.jaxpr), strict=True)
-    )
+    more = sum((scan["length"] - 1) * _flops(scan["jaxpr"]) for scan in _scans(closed.jaxpr))
+    return found.get("flops", 0.0) + more
 
 
 def _scans(jaxpr: Jaxpr) -> Iterator[dict[str, Any]]:

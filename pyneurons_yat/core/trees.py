@@ -6,6 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from .checks import check_alike
+
 
 def implode(function: Callable[[list[Any]], Any], trees: Sequence[Any]) -> Any:
     """Joins many trees to one: `function` gets the list of leaves that stand in the same place.
@@ -28,12 +30,7 @@ def implode(function: Callable[[list[Any]], Any], trees: Sequence[Any]) -> Any:
     trees = list(trees)
     if not trees:
         raise ValueError("implode: trees must be at least one, got none")
-    first = jax.tree.structure(trees[0])
-    for position, tree in enumerate(trees[1:], 1):
-        if (other := jax.tree.structure(tree)) != first:
-            raise ValueError(
-                f"implode: tree {position} must have the structure of tree 0, {first}, got {other}"
-            )
+    check_alike("implode", "tree", list(map(jax.tree.structure, trees)))
     return jax.tree.map(lambda *leaves: function(list(leaves)), *trees)
 
 

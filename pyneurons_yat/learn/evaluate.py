@@ -7,10 +7,11 @@ import jax
 import numpy as np
 
 from ..core import Model
+from ..core.checks import check_kind
 from .batches import Arrays, Stream, data_of
 from .epochs import Pass, Work, passes
 from .losses import mse
-from .metrics import Metric, is_mean, told
+from .metrics import Metric, is_mean
 from .objective import measured, outcome, started
 from .programs import compiled
 from .recipe import Loss, Recipe, recipe_of
@@ -59,8 +60,7 @@ def evaluate(
         >>> sorted(report)
         ['accuracy', 'loss']
     """
-    if not isinstance(model, Model):
-        raise TypeError(f"evaluate: model must be a Model, got {told(model)}; bind makes one")
+    check_kind("evaluate", "model", model, Model, "; bind makes one")
     recipe = recipe_of("evaluate", loss, metrics)
     data = data_of("evaluate", "x and y", x, y, batch_size)
     return evaluation(recipe, model, data)(model)[0]

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..core import Model, grad, merge, partition
+from ..core.checks import check_kind
 from .descent import conjugate
 from .losses import mae
 from .metrics import told
@@ -58,8 +59,7 @@ def gd(learning_rate: Any, weight: jax.Array, gradient: jax.Array) -> jax.Array:
 def one_step(learning_rate: Any, model: Model, x: Any, y: Any) -> Model:
     """The first form of `fit`: a step of gradient descent on the mean absolute error."""
     _check_rate(learning_rate)
-    if not isinstance(model, Model):
-        raise TypeError(f"fit: model must be a Model, got {told(model)}; bind makes one")
+    check_kind("fit", "model", model, Model, "; bind makes one")
     return _descend(learning_rate, model, x, y)
 
 

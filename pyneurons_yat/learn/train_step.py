@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from ..core import Model, exportable, merge, partition
+from ..core.checks import check_kind
 from .descent import conjugate, descend, start, strong
 from .gradients import Batch, gradient_of, value_of, wide
 from .loss_scale import LossScale, limits
@@ -60,8 +61,7 @@ class TrainState(NamedTuple):
         loss_scale: LossScale | None = None,
     ) -> "TrainState":
         """The state before the first step."""
-        if not isinstance(model, Model):
-            raise TypeError(f"TrainState: model must be a Model, got {told(model)}; bind makes one")
+        check_kind("TrainState", "model", model, Model, "; bind makes one")
         check_optimizer("TrainState", optimizer)
         check_key("TrainState", key)
         if not isinstance(loss_scale, LossScale | None):

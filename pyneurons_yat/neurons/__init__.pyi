@@ -16,7 +16,6 @@ from .dense import (
     answer,
     apply,
     attend,
-    balanced,
     bias,
     check_epsilon,
     check_floating,
@@ -32,7 +31,6 @@ from .dense import (
     settling,
     weight,
     yat_normal,
-    zeros,
 )
 from .parameters import (
     cast,
@@ -99,7 +97,6 @@ __all__ = [
     "apply",
     "attend",
     "attention_cache",
-    "balanced",
     "bias",
     "bind_cell",
     "cast",
@@ -129,7 +126,6 @@ __all__ = [
     "weight",
     "weight_norm",
     "yat_normal",
-    "zeros",
 ]
 
 class _AnchorFeaturesModel(Model):
@@ -146,10 +142,10 @@ class _AnchorFeatures(Layer):
         inputs: int,
         features: int = ...,
         *,
-        epsilon: float = ...,
         nodes: int = ...,
         anchors: int = ...,
         dtype: DTypeLike = ...,
+        epsilon: float = ...,
     ) -> _AnchorFeaturesModel: ...
     @overload
     def __call__(self, box: Box, /, **options: Any) -> _AnchorFeaturesModel: ...
@@ -609,10 +605,10 @@ class _MaclaurinFeatures(Layer):
         inputs: int,
         features: int = ...,
         *,
-        shift: float = ...,
-        epsilon: float = ...,
         highest: int = ...,
         dtype: DTypeLike = ...,
+        shift: float = ...,
+        epsilon: float = ...,
     ) -> _MaclaurinFeaturesModel: ...
     @overload
     def __call__(self, box: Box, /, **options: Any) -> _MaclaurinFeaturesModel: ...
@@ -767,11 +763,11 @@ class _RadialFeatures(Layer):
         inputs: int,
         features: int = ...,
         *,
-        shift: float = ...,
-        epsilon: float = ...,
         nodes: int = ...,
         products: int = ...,
         dtype: DTypeLike = ...,
+        shift: float = ...,
+        epsilon: float = ...,
     ) -> _RadialFeaturesModel: ...
     @overload
     def __call__(self, box: Box, /, **options: Any) -> _RadialFeaturesModel: ...
@@ -1026,14 +1022,14 @@ class _YatFeatures(Layer):
         inputs: int,
         features: int = ...,
         *,
-        shift: float = ...,
-        epsilon: float = ...,
-        distance: float | None = ...,
-        normalize: bool = ...,
         nodes: int | None = ...,
         degree: int | None = ...,
         tail: str = ...,
         dtype: DTypeLike = ...,
+        shift: float = ...,
+        epsilon: float = ...,
+        distance: float | None = ...,
+        normalize: bool = ...,
     ) -> _YatFeaturesModel: ...
     @overload
     def __call__(self, box: Box, /, **options: Any) -> _YatFeaturesModel: ...

@@ -160,6 +160,20 @@ def zeros_like(tree: Any) -> Any:
     return jax.tree.map(jnp.zeros_like, tree)
 
 
+def valid_steps(lengths: jax.Array, steps: int) -> jax.Array:
+    """Booleans (T, *B): which steps come before the end of their sequence."""
+    return jnp.arange(steps).reshape(steps, *(1,) * lengths.ndim) < lengths[None]
+
+
+def turned_around(y: jax.Array, lengths: jax.Array | None) -> jax.Array:
+    """The valid steps of y (T, *B, ...) from the last to the first; padding stays where it is."""
+    if lengths is None:
+        return jnp.flip(y, 0)
+    times = jnp.arange(y.shape[0]).reshape(-1, *(1,) * lengths.ndim)
+    order = jnp.where(valid_steps(lengths, y.shape[0]), lengths[None] - 1 - times, times)
+    return jnp.take_along_axis(y, order.reshape(*order.shape, *(1,) * (y.ndim - order.ndim)), 0)
+
+
 def _state(carry):
     return jax.tree.leaves(carry)[-1]
 

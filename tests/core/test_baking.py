@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import pyneurons_yat as pn
-from pyneurons_yat.core.roles import leaves_with_roles
+from pyneurons_yat.core.filters import leaf_places
 
 X = np.linspace(-1.0, 1.0, 12, dtype=np.float32).reshape(3, 4)
 
@@ -113,7 +113,7 @@ def test_ties_stay_inside_a_transform_and_are_dissolved_around_one():
 
 def test_roles_stay_and_what_comes_of_frozen_leaves_alone_is_frozen():
     def roles(model):
-        return {path: role for path, _, role in leaves_with_roles(model)}
+        return {place.path: place.role for place in leaf_places(model)}
 
     changed = pn.freeze(pn.reparam(named(), LOW_RANK), "a.bias", "norm")
     assert roles(pn.bake(changed)) == {

@@ -9,7 +9,7 @@ import pytest
 
 import pyneurons_yat as pn
 from pyneurons_yat.core import frozen_models
-from pyneurons_yat.core.roles import leaves_with_roles
+from pyneurons_yat.core.filters import leaf_places
 
 X = np.linspace(-1.0, 1.0, 12).reshape(4, 3)
 
@@ -43,7 +43,7 @@ def nested():
 
 
 def roles(tree):
-    return {path: role for path, _, role in leaves_with_roles(tree)}
+    return {place.path: place.role for place in leaf_places(tree)}
 
 
 def frozen(tree):

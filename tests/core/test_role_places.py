@@ -8,7 +8,7 @@ import pytest
 
 import pyneurons_yat as pn
 from pyneurons_yat.core import frozen_models
-from pyneurons_yat.core.roles import leaves_with_roles
+from pyneurons_yat.core.filters import leaf_places
 
 
 class Norm(NamedTuple):
@@ -25,7 +25,7 @@ def apply(params, x):
 
 
 def frozen_paths(model):
-    return [path for path, _, role in leaves_with_roles(model) if role == "frozen"]
+    return [place.path for place in leaf_places(model) if place.role == "frozen"]
 
 
 def test_a_misspelt_role_is_an_error_when_the_model_is_made():

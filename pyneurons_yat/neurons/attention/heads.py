@@ -18,6 +18,7 @@ from ...core.signatures import divided
 from ...ops import rotary as turned
 from ...ops.attention import cleared, dropped_attention, visible_parts
 from ...ops.checks import PART, check_choice, check_flag, check_key, check_numbers, check_sizes
+from ...ops.lengths import unit
 from ..dense import Linear
 from .cache import AttentionCache, check_cache, extended, or_nan
 
@@ -131,11 +132,9 @@ def check_heads(layer: str, features: int, heads: int, kv_heads: int) -> None:
         )
 
 
-def unit(x: jax.Array) -> jax.Array:
+def _unit(x: jax.Array) -> jax.Array:
     """Vectors of length 1 along the last axis; 0 stays 0."""
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-    square = jnp.sum(jnp.square(wide), -1, keepdims=True)
-    return (wide * jax.lax.rsqrt(jnp.maximum(square, 1e-24))).astype(x.dtype)
+    return unit(x, (-1,))
 
 
 def created_norms(
@@ -145,7 +144,7 @@ def created_norms(
     if normalize_qk is False:
         return None, None
     if normalize_qk is True:
-        return sequential(unit), sequential(unit)
+        return sequential(_unit), sequential(_unit)
     if not callable(normalize_qk):
         raise TypeError(
             f"{layer}: normalize_qk must be True, False, or a function that makes a model of a "

@@ -8,8 +8,7 @@ from jax.typing import ArrayLike, DTypeLike
 
 from ...core import Model, Size, bind, options_of
 from ...ops import yat_attention, yat_attention_weights
-from ...ops.checks import check_flag
-from ..dense import Initializer, check_epsilon, drawn, learned_epsilon
+from ..dense import Initializer, draw_factors, learned_epsilon
 from .heads import Kind, attended, attention_parts
 
 YAT = Kind("YatMultiHeadAttention", yat_attention, yat_attention_weights)
@@ -114,18 +113,16 @@ def create(
     Source:
         Bouhsine, "Deep Learning 2.0: Artificial Neurons That Matter", arXiv:2411.08085.
     """
-    check_epsilon(YAT.layer, epsilon)
-    flags = {"use_shift": use_shift, "use_alpha": use_alpha, "learnable_epsilon": learnable_epsilon}
-    check_flag(YAT.layer, **flags)
-    for_parts, for_shift, for_alpha = jax.random.split(key, 3)
+    for_parts, *for_factors = jax.random.split(key, 3)
     options = {"heads": heads, "dtype": dtype, **options}
     parts, size = attention_parts(YAT.layer, for_parts, inputs, outputs, **options)
     if alpha_init is None:
         alpha_init = jax.nn.initializers.constant((2 * size) ** 0.5)
-    row = (heads,), dtype
-    shift = drawn(YAT.layer, "shift_init", shift_init, for_shift, *row) if use_shift else None
-    alpha = drawn(YAT.layer, "alpha_init", alpha_init, for_alpha, *row) if use_alpha else None
-    start = jnp.zeros(heads, dtype) if learnable_epsilon else None
+    own = {"use_bias": use_shift, "use_alpha": use_alpha, "learnable_epsilon": learnable_epsilon}
+    inits = {"bias_init": shift_init, "alpha_init": alpha_init}
+    rest = {"epsilon": epsilon, "dtype": dtype}
+    factors = draw_factors(YAT.layer, for_factors, heads, "shift", **own, **inits, **rest)
+    shift, alpha, start = factors
     return YatAttentionParams(**parts, shift=shift, alpha=alpha, epsilon=start)
 
 

@@ -7,13 +7,11 @@
 from .embed import Embed, YatEmbed, attend
 from .initializers import (
     Initializer,
-    balanced,
     check_floating,
     drawn,
     lecun_normal,
     one_program,
     yat_normal,
-    zeros,
 )
 from .linear import Linear, LinearParams, draw_linear
 from .neuron import PHI, Binary, Neuron, Vector, apply, bias, create, param, weight
@@ -44,7 +42,6 @@ __all__ = [
     "answer",
     "apply",
     "attend",
-    "balanced",
     "bias",
     "check_epsilon",
     "check_floating",
@@ -60,5 +57,4 @@ __all__ = [
     "settling",
     "weight",
     "yat_normal",
-    "zeros",
 ]

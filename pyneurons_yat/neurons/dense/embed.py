@@ -10,8 +10,8 @@ from jax.typing import ArrayLike, DTypeLike
 from ...core import Model, bind, options_of
 from ...core.signatures import divided
 from ...ops import linear, yat
-from ...ops.checks import check_flag, check_index, check_sizes, dtype_of
-from ...ops.sharding import follow
+from ...ops.checks import check_flag, check_sizes
+from ...ops.dense import look_up
 from .initializers import Initializer, check_floating, drawn
 from .yat_parameters import YatParams, answer, draw
 
@@ -125,21 +125,6 @@ def look_up_only(layer: str, attend: bool, product: Any, options: dict[str, Any]
     if unknown:
         raise TypeError(f"{layer}: got an unexpected keyword argument {min(unknown)!r}")
     return not attend
-
-
-def look_up(layer: str, embedding: jax.Array, ids: ArrayLike) -> jax.Array:
-    """The rows of a table by their ids; an id out of range is an error, or NaN if it is traced."""
-    dtype = dtype_of(layer, "ids", ids)
-    if isinstance(ids, bool) or not jnp.issubdtype(dtype, jnp.integer):
-        raise TypeError(
-            f"{layer}: ids must be integers, got {dtype}; to score vectors against the rows, call "
-            "attend(model, query)"
-        )
-    size = embedding.shape[0]
-    check_index(layer, "ids", ids, 0, size - 1)
-    ids = jnp.asarray(ids)
-    sharding = follow(ids, range(ids.ndim), last=embedding)
-    return embedding.at[ids].get(mode="fill", wrap_negative_indices=False, out_sharding=sharding)
 
 
 Embed = bind("Embed", create, apply)

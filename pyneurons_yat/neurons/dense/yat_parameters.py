@@ -31,6 +31,7 @@ def draw_factors(
     layer: str,
     keys: jax.Array | Sequence[jax.Array],
     outputs: int,
+    bias: str = "bias",
     *,
     use_bias: bool = True,
     use_alpha: bool = True,
@@ -46,6 +47,7 @@ def draw_factors(
         layer: Its name, for errors.
         keys: Two PRNG keys.
         outputs: How many of each.
+        bias: What the layer calls the number inside the square.
         use_bias: Whether each neuron has a bias, inside the square.
         use_alpha: Whether each neuron has a factor.
         learnable_epsilon: Whether epsilon is learned, one per neuron. Stored is a shift r, at first
@@ -58,13 +60,14 @@ def draw_factors(
             unit mean square give outputs of unit mean square.
         dtype: The dtype of the parameters. The result has the promoted dtype of x and parameters.
     """
-    check_flag(layer, use_bias=use_bias, use_alpha=use_alpha, learnable_epsilon=learnable_epsilon)
+    check_flag(layer, **{f"use_{bias}": use_bias}, use_alpha=use_alpha)
+    check_flag(layer, learnable_epsilon=learnable_epsilon)
     check_floating(layer, dtype)
     check_epsilon(layer, epsilon)
     for_bias, for_alpha = keys
     shape = (outputs,)
     return (
-        drawn(layer, "bias_init", bias_init, for_bias, shape, dtype) if use_bias else None,
+        drawn(layer, f"{bias}_init", bias_init, for_bias, shape, dtype) if use_bias else None,
         drawn(layer, "alpha_init", alpha_init, for_alpha, shape, dtype) if use_alpha else None,
         jnp.zeros(shape, dtype) if learnable_epsilon else None,
     )

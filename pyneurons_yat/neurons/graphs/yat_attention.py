@@ -10,8 +10,8 @@ from jax.typing import ArrayLike, DTypeLike
 
 from ...core import Model, Size, bind, options_of
 from ...ops import message_passing, segment_reduce, segment_softermax, segment_softmax, yat_pairs
-from ...ops.checks import check_choice, check_sizes
-from ...ops.graphs import check_graph
+from ...ops.checks import check_choice, check_mask, check_sizes
+from ...ops.graphs import check_graph, with_loops
 from ..dense import Initializer, Linear, draw_factors, learned_epsilon, lecun_normal
 
 
@@ -130,11 +130,7 @@ def apply(
             'it out, or take normalizer="softermax"'
         )
     graph, size = check_graph("YatGraphAttention", graph)
-    if where is not None and np.shape(where) != np.shape(graph.senders):
-        raise ValueError(
-            f"YatGraphAttention: where must have shape {np.shape(graph.senders)}, one entry per "
-            f"edge, got {np.shape(where)}"
-        )
+    check_mask("YatGraphAttention", where, np.shape(graph.senders), fit="have")
     epsilon = learned_epsilon("YatGraphAttention", epsilon, params.epsilon)
 
     def score(_: Any, sent: Any, received: Any) -> Any:
@@ -148,41 +144,17 @@ def apply(
     parts = {name: project(getattr(params, name)) for name in ("query", "key", "value")}
     edges = graph._replace(nodes=parts, edges=None)
     if self_loops:
-        edges, where = _with_loops(edges, where, size)
-    attend = partial(_attended, normalizer, 1.0 if power is None else power, where)
+        edges, where = with_loops(edges, where)
+    softermax = partial(segment_softermax, n=1.0 if power is None else power)
+    weigh = segment_softmax if normalizer == "softmax" else softermax
+
+    def attend(messages: Any, receivers: jax.Array, size: int) -> jax.Array:
+        scores, values = messages
+        weights = weigh(scores, receivers, size, where=where)
+        return segment_reduce(weights[..., None] * values, receivers, size, where=where)
+
     mixed = message_passing(edges, score, reduction=attend).nodes
     return graph._replace(nodes=mixed.reshape(size, params.value.kernel.shape[1]))
-
-
-def _attended(
-    normalizer: str,
-    power: ArrayLike,
-    where: ArrayLike | None,
-    messages: Any,
-    receivers: jax.Array,
-    size: int,
-) -> jax.Array:
-    """The values that reach each node, weighted by their scores."""
-    scores, values = messages
-    if normalizer == "softmax":
-        weights = segment_softmax(scores, receivers, size, where=where)
-    else:
-        weights = segment_softermax(scores, receivers, size, n=power, where=where)
-    return segment_reduce(weights[..., None] * values, receivers, size, where=where)
-
-
-def _with_loops(graph: Any, where: ArrayLike | None, size: int) -> tuple[Any, ArrayLike | None]:
-    """The graph with a loop at every node, which no mask leaves out."""
-    loops = jnp.arange(size, dtype=jnp.int32)
-    if where is not None:
-        where = jnp.concatenate([jnp.asarray(where), jnp.ones(size, bool)])
-    return (
-        graph._replace(
-            senders=jnp.concatenate([graph.senders, loops]),
-            receivers=jnp.concatenate([graph.receivers, loops]),
-        ),
-        where,
-    )
 
 
 YatGraphAttention = bind("YatGraphAttention", create, apply)

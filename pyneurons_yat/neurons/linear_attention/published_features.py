@@ -1,18 +1,16 @@
 """The published feature maps of the Yat kernel, for unit vectors; see `YatFeatures` for ours."""
 
-import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.typing import DTypeLike
 
-from ...core import bind
+from ...core import bind, options_of
 from ...ops import anchor_features, maclaurin_features, radial_features
 from ...ops.checks import check_sizes
-from ...ops.linear_attention import quadrature as plans
-from .yat_features import buffers, check_kernel, share, turns
+from ...ops.linear_attention import draws
+from .yat_features import buffers, cast, kernel_of, share
 
 
 class AnchorFeaturesParams(NamedTuple):
@@ -24,15 +22,16 @@ class AnchorFeaturesParams(NamedTuple):
     amplitudes: jax.Array
 
 
+@options_of(kernel_of, without=["shift", "distance", "normalize"])
 def create_anchor(
     key: jax.Array,
     inputs: int,
     features: int = 256,
     *,
-    epsilon: float = 1e-5,
     nodes: int = 1,
     anchors: int = 32,
     dtype: DTypeLike = jnp.float32,
+    **options: Any,
 ) -> AnchorFeaturesParams:
     """The published anchor features of the Yat kernel without shift, on unit vectors.
 
@@ -43,7 +42,6 @@ def create_anchor(
         key: A PRNG key.
         inputs: Features of x, at least 1.
         features: How many features to make, a multiple of `nodes` times `anchors`.
-        epsilon: Above 0.
         nodes: Laplace nodes.
         anchors: Random unit vectors whose squared products with x stand for (q.k)^2.
         dtype: The dtype of the parameters.
@@ -64,19 +62,10 @@ def create_anchor(
         >>> bool(phi(q) @ phi(near) > phi(q) @ phi(across) > 0.01)  # the last should be 0
         True
     """
-    kernel = check_kernel("AnchorFeatures", inputs, features, 0.0, epsilon, None, True)
+    kernel = kernel_of("AnchorFeatures", inputs, features, normalize=True, **options)
     count = share("AnchorFeatures", features, nodes=nodes, anchors=anchors)
-    for_anchors, for_directions = jax.random.split(key)
-    drawn = jax.random.normal(for_anchors, (anchors, inputs))
-    rates, weights = plans.laplace_nodes(kernel, nodes)
-    amplitudes = np.sqrt(weights * np.exp(-rates) / (anchors * count))
-    params = AnchorFeaturesParams(
-        drawn / jnp.linalg.norm(drawn, axis=1, keepdims=True),
-        jax.random.normal(for_directions, (nodes, count, inputs)),
-        jnp.asarray(rates),
-        jnp.asarray(amplitudes),
-    )
-    return jax.tree.map(lambda leaf: leaf.astype(dtype), params)
+    drawn = draws.anchor_draws(key, kernel, nodes, anchors, count)
+    return AnchorFeaturesParams(*cast(drawn, dtype))
 
 
 def apply_anchor(params: AnchorFeaturesParams, x: jax.Array) -> jax.Array:
@@ -92,15 +81,15 @@ class MaclaurinFeaturesParams(NamedTuple):
     degrees: jax.Array
 
 
+@options_of(kernel_of, without=["distance", "normalize"])
 def create_maclaurin(
     key: jax.Array,
     inputs: int,
     features: int = 256,
     *,
-    shift: float = 0.0,
-    epsilon: float = 1e-5,
     highest: int = 40,
     dtype: DTypeLike = jnp.float32,
+    **options: Any,
 ) -> MaclaurinFeaturesParams:
     """The published random Maclaurin features of the Yat kernel on unit vectors.
 
@@ -110,7 +99,6 @@ def create_maclaurin(
         key: A PRNG key.
         inputs: Features of x, at least 1.
         features: How many features to make, at least 1.
-        shift: Not negative.
         epsilon: Above 0. The smaller it is, the more powers matter.
         highest: The highest power of q.k, at least 2.
         dtype: The dtype of the parameters.
@@ -131,19 +119,10 @@ def create_maclaurin(
         >>> bool(abs(phi(q) @ phi(k) - 1.6**2 / (0.8 + 2)) < 0.1)
         True
     """
-    kernel = check_kernel("MaclaurinFeatures", inputs, features, shift, epsilon, None, True)
+    kernel = kernel_of("MaclaurinFeatures", inputs, features, normalize=True, **options)
     check_sizes("MaclaurinFeatures", least=2, highest=highest)
-    coefficients = np.zeros(highest + 1)
-    for j, factor in enumerate(plans.shifted(kernel)):
-        n = np.arange(j, highest + 1)
-        coefficients[j:] += factor / (2 + epsilon) * (2 / (2 + epsilon)) ** (n - j)
-    total = coefficients.sum()
-    for_degrees, for_signs = jax.random.split(key)
-    chances = jnp.asarray(coefficients / total, jnp.float32)
-    degrees = jax.random.choice(for_degrees, highest + 1, (features,), p=chances)
-    signs = jax.random.rademacher(for_signs, (highest, features, inputs), dtype)
-    scales = jnp.full(features, math.sqrt(total / features), dtype)
-    return MaclaurinFeaturesParams(signs, scales, degrees)
+    drawn = draws.maclaurin_draws(key, kernel, features, highest)
+    return MaclaurinFeaturesParams(*cast(drawn, dtype))
 
 
 def apply_maclaurin(params: MaclaurinFeaturesParams, x: jax.Array) -> jax.Array:
@@ -162,16 +141,16 @@ class RadialFeaturesParams(NamedTuple):
     amplitudes: jax.Array
 
 
+@options_of(kernel_of, without=["distance", "normalize"])
 def create_radial(
     key: jax.Array,
     inputs: int,
     features: int = 256,
     *,
-    shift: float = 0.0,
-    epsilon: float = 1e-5,
     nodes: int = 2,
     products: int = 32,
     dtype: DTypeLike = jnp.float32,
+    **options: Any,
 ) -> RadialFeaturesParams:
     """The published radial features of the Yat kernel on unit vectors: products times cosines.
 
@@ -182,8 +161,6 @@ def create_radial(
         key: A PRNG key.
         inputs: Features of x, at least 1.
         features: How many features to make, a multiple of `nodes` times `products`.
-        shift: Not negative.
-        epsilon: Above 0.
         nodes: Laplace nodes.
         products: Random products that stand for (q.k + shift)^2.
         dtype: The dtype of the parameters.
@@ -205,20 +182,10 @@ def create_radial(
         >>> bool(abs(phi(q) @ phi(k) - 1.6**2 / (0.8 + 2)) < 0.2)
         True
     """
-    check_kernel("RadialFeatures", inputs, features, shift, epsilon, None, True)
+    kernel = kernel_of("RadialFeatures", inputs, features, normalize=True, **options)
     count = share("RadialFeatures", features, nodes=nodes, products=products)
-    keys = jax.random.split(key, 5)
-    x, w = np.polynomial.laguerre.laggauss(nodes)
-    spread = jnp.asarray(np.sqrt(2 * x / epsilon))[:, None, None]
-    params = RadialFeaturesParams(
-        jax.random.normal(keys[0], (products, inputs)),
-        jax.random.normal(keys[1], (products, inputs)),
-        jax.random.normal(keys[2], (2, products)) * math.sqrt(shift),
-        jax.random.normal(keys[3], (nodes, count, inputs)) * spread,
-        turns(keys[4], nodes, count),
-        jnp.asarray(np.sqrt(2 * w / epsilon / (count * products))),
-    )
-    return jax.tree.map(lambda leaf: leaf.astype(dtype), params)
+    drawn = draws.radial_draws(key, kernel, nodes, products, count)
+    return RadialFeaturesParams(*cast(drawn, dtype))
 
 
 def apply_radial(params: RadialFeaturesParams, x: jax.Array) -> jax.Array:

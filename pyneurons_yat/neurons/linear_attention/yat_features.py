@@ -14,14 +14,13 @@ layer                 phi(q).phi(k)                      signs           vectors
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.typing import DTypeLike
 
-from ...core import bind
+from ...core import bind, options_of
 from ...ops import yat_features
 from ...ops.checks import (
     NOT_NEGATIVE,
@@ -31,9 +30,49 @@ from ...ops.checks import (
     check_numbers,
     check_sizes,
 )
-from ...ops.linear_attention import quadrature as plans
+from ...ops.linear_attention import draws, quadrature
 
 TAILS = ("cosine", "positive", "none")
+
+
+def kernel_of(
+    layer: str,
+    inputs: int,
+    features: int,
+    *,
+    shift: float = 0.0,
+    epsilon: float = 1e-5,
+    distance: float | None = None,
+    normalize: bool = False,
+) -> quadrature.Kernel:
+    """The kernel of a layer's options, which are checked.
+
+    Args:
+        layer: What errors call it.
+        inputs: Features of x, at least 1.
+        features: How many features to make, at least 1.
+        shift: Not negative; stands inside the square.
+        epsilon: Above 0.
+        distance: The typical squared distance of a query and a key, above 0; by default 2 with
+            `normalize`, else 2 `inputs`, as of vectors of unit mean square.
+        normalize: Whether x is divided by its length first. All nodes share their exact features
+            then, which hold for unit vectors only: False at the call is for x that are such.
+    """
+    check_sizes(layer, inputs=inputs, features=features)
+    if distance is None:
+        distance = 2.0 if normalize else 2.0 * inputs
+    check_flag(layer, normalize=normalize)
+    check_numbers(layer, NOT_NEGATIVE, static=True, shift=shift)
+    check_numbers(layer, POSITIVE, static=True, epsilon=epsilon, distance=distance)
+    if normalize and distance != 2:
+        raise ValueError(f"{layer}: distance must be 2 for unit vectors, got {distance}")
+    return quadrature.Kernel(inputs, float(shift), float(epsilon), float(distance), normalize)
+
+
+def cast(arrays: tuple[jax.Array | None, ...], dtype: DTypeLike) -> Any:
+    """What a map draws, in the dtype of a layer; integers stay."""
+    whole = jnp.integer
+    return jax.tree.map(lambda a: a if jnp.issubdtype(a.dtype, whole) else a.astype(dtype), arrays)
 
 
 class YatFeaturesParams(NamedTuple):
@@ -48,19 +87,17 @@ class YatFeaturesParams(NamedTuple):
     phases: jax.Array | None
 
 
+@options_of(kernel_of)
 def create_yat(
     key: jax.Array,
     inputs: int,
     features: int = 256,
     *,
-    shift: float = 0.0,
-    epsilon: float = 1e-5,
-    distance: float | None = None,
-    normalize: bool = False,
     nodes: int | None = None,
     degree: int | None = None,
     tail: str = "cosine",
     dtype: DTypeLike = jnp.float32,
+    **options: Any,
 ) -> YatFeaturesParams:
     """Features of the Yat kernel: low powers of q.k exactly, the rest by random features.
 
@@ -80,12 +117,6 @@ def create_yat(
         key: A PRNG key.
         inputs: Features of x, at least 1.
         features: How many features to make, at least 1; without a tail the most to make.
-        shift: Not negative; stands inside the square.
-        epsilon: Above 0.
-        distance: The typical squared distance of a query and a key, above 0; by default 2 with
-            `normalize`, else 2 `inputs`, as of vectors of unit mean square.
-        normalize: Whether x is divided by its length first. All nodes share their exact features
-            then, which hold for unit vectors only: False at the call is for x that are such.
         nodes: R, the number of Laplace nodes; by default planned.
         degree: The highest power of q.k held exactly, at least 1; by default planned.
         tail: what stands for the powers above `degree`: "cosine" or "positive", the two random
@@ -123,42 +154,14 @@ def create_yat(
     Source:
         See `yat_features`. The published map for unit vectors is `AnchorFeatures`.
     """
-    kernel = check_kernel("YatFeatures", inputs, features, shift, epsilon, distance, normalize)
-    plan = plans.make_plan(kernel, features, *_check_plan(nodes, degree, tail))
-    for_products, for_tilts, for_times, for_phases = jax.random.split(key, 4)
-    rates, table = plans.series(kernel, plan.nodes, plan.degree)
-    times, decays, scales = _tail(for_times, kernel, plan, tail)
-    phases = None if tail == "positive" else turns(for_phases, plan.random)
-    count = (plan.degree + 1, plan.random)
-    tilts = _orthogonal(for_tilts, (1, plan.random), inputs, gaussian=True)[0]
-    params = YatFeaturesParams(
-        jnp.asarray(np.sqrt(table)),
-        jnp.asarray(rates),
-        _orthogonal(for_products, count, inputs),
-        tilts * jnp.sqrt(times)[:, None],
-        decays,
-        scales,
-        phases,
-    )
-    return jax.tree.map(lambda leaf: leaf.astype(dtype), params)
+    kernel = kernel_of("YatFeatures", inputs, features, **options)
+    plan = quadrature.make_plan(kernel, features, *_check_plan(nodes, degree, tail))
+    return YatFeaturesParams(*cast(draws.yat_draws(key, kernel, plan, tail), dtype))
 
 
 def apply_yat(params: YatFeaturesParams, x: jax.Array, *, normalize: bool = False) -> jax.Array:
     """Applies `YatFeatures` to x (*B, inputs)."""
     return yat_features(x, *params, normalize=normalize)
-
-
-def check_kernel(layer, inputs, features, shift, epsilon, distance, normalize):
-    """The kernel of a layer's options, which are checked."""
-    check_sizes(layer, inputs=inputs, features=features)
-    if distance is None:
-        distance = 2.0 if normalize else 2.0 * inputs
-    check_flag(layer, normalize=normalize)
-    check_numbers(layer, NOT_NEGATIVE, static=True, shift=shift)
-    check_numbers(layer, POSITIVE, static=True, epsilon=epsilon, distance=distance)
-    if normalize and distance != 2:
-        raise ValueError(f"{layer}: distance must be 2 for unit vectors, got {distance}")
-    return plans.Kernel(inputs, float(shift), float(epsilon), float(distance), normalize)
 
 
 def _check_plan(nodes, degree, tail):
@@ -178,69 +181,6 @@ def share(layer, features, **parts):
         told = " times ".join(f"{name} = {n}" for name, n in parts.items())
         raise ValueError(f"{layer}: features must be a multiple of {told}, got {features}")
     return features // size
-
-
-def _tail(key, kernel, plan, tail):
-    """The u_m, (l_m - u_m) / 2 or (l_m + u_m) / 2, and scale_m of the random features."""
-    if not plan.random:
-        return jnp.zeros(0), jnp.zeros(0), jnp.zeros(0)
-    rates, weights = plans.laplace_nodes(kernel, plan.nodes)
-    if kernel.normalize:
-        weights = weights * np.exp(-rates)
-    counts = plans.allocate(plans.tail_sizes(kernel, plan.nodes, plan.degree), plan.random)
-    node, part = (np.repeat(i.ravel(), counts.ravel()) for i in np.indices(counts.shape))
-    order = plan.degree + 1 - part
-    within = np.concatenate([np.arange(n) for n in counts.ravel()])
-    share = counts[node, part]
-    factorial = np.asarray([math.factorial(n) for n in order])
-    size = (
-        weights[node] * np.asarray(plans.shifted(kernel))[part] * rates[node] ** order / factorial
-    )
-    # Stratified draws of l_i times b ~ Beta(1, order); see `remainder`.
-    even = (within + jax.random.uniform(key, node.shape)) / share
-    times = rates[node] * (1 - (1 - even) ** np.where(order, 1 / np.maximum(order, 1), np.inf))
-    rate = jnp.asarray(0.0 * node if kernel.normalize else rates[node])
-    if tail == "positive":
-        return times, (rate + times) / 2, jnp.asarray(np.sqrt(size / share))
-    return times, (rate - times) / 2, jnp.asarray(np.sqrt(2 * size / share))
-
-
-def turns(key, *shape):
-    """Angles evenly spread over the circle."""
-    return jax.random.uniform(key, shape, maxval=2 * math.pi)
-
-
-def _orthogonal(key, shape, inputs, gaussian=False):
-    """Random vectors (*shape, inputs) of mean square 1, orthogonal in blocks of `inputs`.
-
-    Their length is sqrt(inputs), or, with `gaussian`, that of a normal vector.
-    """
-    stacks, count = shape
-    for_turns, for_lengths = jax.random.split(key)
-    blocks = (stacks, -(-count // inputs), inputs, inputs)
-    rows = _orthonormal(jax.random.normal(for_turns, blocks)).reshape(stacks, -1, inputs)[:, :count]
-    if not gaussian:
-        return rows * math.sqrt(inputs)
-    drawn = jax.random.normal(for_lengths, (stacks, count, inputs))
-    return rows * jnp.linalg.norm(drawn, axis=-1, keepdims=True)
-
-
-def _orthonormal(blocks):
-    """The rows of (..., I, I), made orthonormal one after another; normal ones in even directions.
-
-    By Gram and Schmidt, every projection twice: two batched QR factorisations by LAPACK in one
-    program can wait for each other for ever on a CPU of two cores (jaxlib 0.10.2).
-    """
-
-    def step(j, rows):
-        row = rows[..., j, :]
-        earlier = jnp.where(jnp.arange(rows.shape[-2])[:, None] < j, rows, 0)
-        for _ in range(2):
-            along = jnp.einsum("...ji,...i->...j", earlier, row)
-            row = row - jnp.einsum("...ji,...j->...i", earlier, along)
-        return rows.at[..., j, :].set(row / jnp.linalg.norm(row, axis=-1, keepdims=True))
-
-    return jax.lax.fori_loop(0, blocks.shape[-2], step, blocks)
 
 
 def buffers(params):

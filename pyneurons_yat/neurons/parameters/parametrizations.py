@@ -21,7 +21,7 @@ from ...core import (
 )
 from ...ops.checks import SHARE, check_numbers
 from ...ops.dtypes import accumulator
-from .transforms import extent, lengths, unit
+from ...ops.lengths import extent, lengths, unit
 
 
 class Normed(NamedTuple):
@@ -81,19 +81,21 @@ class Spectral(NamedTuple):
 
 
 def _flat(array: jax.Array) -> jax.Array:
-    """An array as a matrix, all axes but the last as one, in the accumulator's dtype."""
-    return array.reshape(-1, array.shape[-1]).astype(accumulator(array.dtype))
+    """An array as a matrix, all axes but the last as one, in the accumulator's dtype.
+
+    It is divided by its extent, so that neither a square nor its inverse leaves the range.
+    """
+    matrix = array.reshape(-1, array.shape[-1]).astype(accumulator(array.dtype))
+    return matrix / extent(matrix, (0, 1))
 
 
 def _spectral(array: jax.Array) -> Spectral:
-    matrix = _flat(array)
-    left, _, right = jnp.linalg.svd(matrix / extent(matrix), full_matrices=False)
+    left, _, right = jnp.linalg.svd(_flat(array), full_matrices=False)
     return Spectral(array, left[:, 0], right[0])
 
 
 def _from_spectral(params: Spectral) -> jax.Array:
     matrix = _flat(params.matrix)
-    matrix = matrix / extent(matrix)  # so that neither a square nor its inverse leaves the range
     value = params.left @ matrix @ params.right
     small = jnp.abs(value) < jnp.finfo(value.dtype).tiny
     normed = matrix / jnp.where(small, 1, value)
@@ -102,7 +104,6 @@ def _from_spectral(params: Spectral) -> jax.Array:
 
 def _iterated(params: Spectral) -> tuple[jax.Array, Spectral]:
     matrix = jax.lax.stop_gradient(_flat(params.matrix))
-    matrix = matrix / extent(matrix)
     right = _direction(params.left @ matrix, params.right)
     left = _direction(matrix @ right, params.left)
     params = Spectral(params.matrix, left, right)

@@ -12,9 +12,10 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from ...core import Filter, OnLeaves, Selective, matching
-from ...ops import dropout, vjp
+from ...ops import dropout
 from ...ops.checks import SHARE, check_numbers, is_known, told
-from ...ops.dtypes import accumulator
+from ...ops.lengths import unit
+from ...ops.quantization import in_steps, in_three
 
 
 def cast(dtype: DTypeLike, pattern: Filter = "*") -> OnLeaves:
@@ -107,7 +108,7 @@ def unit_norm(pattern: Filter = "*kernel") -> OnLeaves:
         stay so.
 
     Gradient:
-        That of w / |w|; 0 where the weights are all 0.
+        That of w / |w|; that of w itself where the weights are all 0.
 
     Example:
         >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
@@ -116,39 +117,6 @@ def unit_norm(pattern: Filter = "*kernel") -> OnLeaves:
         [1.0, 1.0]
     """
     return OnLeaves(unit, pattern)
-
-
-def extent(array: jax.Array, axes: tuple[int, ...] | None = None) -> jax.Array:
-    """The largest magnitude along some axes, and 1 where it is 0 or too small to divide by.
-
-    What is divided by it can be squared. It has no gradient: that of a length is right without it.
-    """
-    largest = jax.lax.stop_gradient(jnp.max(jnp.abs(array), axes, keepdims=True, initial=0))
-    return jnp.where(largest < jnp.finfo(array.dtype).tiny, 1, largest)
-
-
-def _scaled(array: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The weights of each output divided by their extent, and that, in the accumulator's dtype."""
-    array = array.astype(accumulator(array.dtype))
-    scale = extent(array, tuple(range(array.ndim - 1)))
-    return array / scale, scale
-
-
-def _length(array: jax.Array) -> jax.Array:
-    square = jnp.sum(jnp.square(array), tuple(range(array.ndim - 1)), keepdims=True)
-    return jnp.sqrt(jnp.where(square == 0, 1, square))
-
-
-def lengths(array: jax.Array) -> jax.Array:
-    """The length of the weights of each output, and 1 where they are all 0."""
-    scaled, scale = _scaled(array)
-    return (_length(scaled) * scale).astype(array.dtype)
-
-
-def unit(array: jax.Array) -> jax.Array:
-    """The weights of each output divided by their length."""
-    scaled, _ = _scaled(array)
-    return (scaled / _length(scaled)).astype(array.dtype)
 
 
 def ternary(pattern: Filter = "*kernel") -> OnLeaves:
@@ -174,17 +142,7 @@ def ternary(pattern: Filter = "*kernel") -> OnLeaves:
     Source:
         Li, Zhang, Liu, "Ternary Weight Networks", arXiv:1605.04711.
     """
-    return OnLeaves(_ternary, pattern)
-
-
-@vjp.identity
-def _ternary(array: jax.Array) -> jax.Array:
-    axes = tuple(range(array.ndim - 1))
-    size = jnp.abs(array)
-    kept = size > 0.7 * jnp.mean(size, axes, keepdims=True)
-    count = jnp.maximum(jnp.sum(kept, axes, keepdims=True), 1)
-    scale = jnp.sum(jnp.where(kept, size, 0), axes, keepdims=True) / count.astype(array.dtype)
-    return jnp.where(kept, jnp.sign(array) * scale, 0)
+    return OnLeaves(in_three, pattern)
 
 
 def quantize(bits: int = 8, pattern: Filter = "*kernel") -> OnLeaves:
@@ -218,18 +176,7 @@ def quantize(bits: int = 8, pattern: Filter = "*kernel") -> OnLeaves:
     """
     if not is_known(bits) or isinstance(bits, bool) or not 2 <= bits <= 16:
         raise ValueError(f"quantize: bits must be an integer from 2 to 16, got {told(bits)}")
-    return OnLeaves(_rounded, pattern, (bits,))
-
-
-def _rounded(array: jax.Array, bits: int) -> jax.Array:
-    @vjp.identity
-    def round_all(array: jax.Array) -> jax.Array:
-        axes = tuple(range(array.ndim - 1))
-        step = jnp.max(jnp.abs(array), axes, keepdims=True, initial=0) / (2 ** (bits - 1) - 1)
-        step = jnp.where(step == 0, 1, step)
-        return jnp.round(array / step) * step
-
-    return round_all(array)
+    return OnLeaves(in_steps, pattern, (bits,))
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from ...core.docstrings import documented
 from ...core.layer import Around
 from ...core.reparam import Reparametrized
 from ...core.run import Trained, disarmed
-from ...core.signatures import Wrapping, options_in, taken_by, with_options
+from ...core.signatures import Wrapping, divided, options_in, taken_by, with_options
 from ...ops import recurrence
 from ...ops.recurrence import total
 
@@ -81,8 +81,8 @@ class Hoisted(Wrapping):
         **options: Any,
     ) -> tuple[Any, Any]:
         """One step, as plain operations; with `steps` all steps of x (T, *B, I)."""
-        for_update = _named(self.update, options)
-        for_project = _named(self.project, {**options, "precision": precision})
+        for_update, _ = divided(self.update, options)
+        for_project, _ = divided(self.project, {**options, "precision": precision})
         for name in options.keys() - for_update.keys() - for_project.keys():
             raise TypeError(f"{self.name} got an unexpected keyword argument {name!r}")
         if steps is None:
@@ -110,11 +110,6 @@ class Configured:
 
     def __call__(self, *args: Any) -> Any:
         return self.function(*args, **dict(self.options))
-
-
-def _named(function: Function, options: dict[str, Any]) -> dict[str, Any]:
-    taken = taken_by(function)
-    return {k: value for k, value in options.items() if taken.anything or k in taken.keywords}
 
 
 def bind_cell(

@@ -13,7 +13,7 @@ from ...core import Model
 from ...core.run import disarmed, in_training
 from ...ops.checks import check_flag, check_index, check_sizes, told
 from ...ops.dtypes import as_index
-from ...ops.recurrence import held, zeros_like
+from ...ops.recurrence import held, turned_around, valid_steps, zeros_like
 from ...ops.sharding import placed_like
 from .cell import Steps, check_carry, declared_carry, initial_carry, is_hoisted, parameter_dtype
 
@@ -96,11 +96,11 @@ def scan_cell(
     where, batch = None, x.shape[1:-1]
     if lengths is not None:
         lengths = _checked_lengths(lengths, x.shape, time_major)
-        where, batch = _valid_steps(lengths, len(x)), lengths.shape
+        where, batch = valid_steps(lengths, len(x)), lengths.shape
         x = held(where, x, jnp.zeros_like(x))  # what stands in the padding reaches nothing
     carry, y = _run(cell, _first(cell, carry, x, batch), x, Steps(where, reverse, unroll))
     if reverse and not keep_order:
-        y = jax.tree.map(partial(flip, lengths=lengths), y)
+        y = jax.tree.map(partial(turned_around, lengths=lengths), y)
     if not time_major:
         y = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, len(batch)), y)
     return (carry, y) if return_carry else y
@@ -131,21 +131,6 @@ def _checked_lengths(lengths: Any, shape: tuple[int, ...], time_major: bool) -> 
         )
     check_index("scan_cell", "lengths", lengths, 0, steps)
     return lengths
-
-
-def _valid_steps(lengths: jax.Array, steps: int) -> jax.Array:
-    """Booleans (T, *B): which steps come before the end of their sequence."""
-    return jnp.arange(steps).reshape(steps, *(1,) * lengths.ndim) < lengths[None]
-
-
-def flip(y: jax.Array, lengths: jax.Array | None) -> jax.Array:
-    """Turns the valid steps of y (T, *B, ...) around in time; padding stays where it is."""
-    if lengths is None:
-        return jnp.flip(y, 0)
-    times = jnp.arange(y.shape[0]).reshape(-1, *(1,) * lengths.ndim)
-    ends = lengths[None]
-    order = jnp.where(times < ends, ends - 1 - times, times)
-    return jnp.take_along_axis(y, order.reshape(*order.shape, *(1,) * (y.ndim - order.ndim)), 0)
 
 
 def _first(cell: Any, carry: Any, x: jax.Array, batch: tuple[int, ...]) -> Any:

@@ -2,11 +2,12 @@
 
 Data meets `distance` first: the dot products and squared distances of rows and columns. `response`
 makes the answer of the neurons from them. `yat` and `linear` are the ops over all pairs of rows and
-columns; `pairs` compares vectors row by row.
+columns; `pairs` compares vectors row by row; `lookup` takes rows by their numbers.
 """
 
 from .distance import DISTANCES, direct_distance, product
 from .linear import linear
+from .lookup import look_up
 from .pairs import yat_pairs
 from .response import Product, respond
 from .yat import yat, yat_scores
@@ -16,6 +17,7 @@ __all__ = [
     "Product",
     "direct_distance",
     "linear",
+    "look_up",
     "product",
     "respond",
     "yat",

@@ -14,7 +14,7 @@ from .batches import (
     padding_masks,
     unbatch_graphs,
 )
-from .graphs import GraphsTuple, check_graph, make_graph, message_passing
+from .graphs import GraphsTuple, check_graph, make_graph, message_passing, with_loops
 from .propagate import degree_weights, propagate
 from .segment_softmax import segment_softermax, segment_softmax
 from .segments import segment_reduce
@@ -36,4 +36,5 @@ __all__ = [
     "segment_softermax",
     "segment_softmax",
     "unbatch_graphs",
+    "with_loops",
 ]

@@ -196,6 +196,19 @@ def _reduce_leaves(reduction: str, messages: Any, receivers: jax.Array, size: in
     )
 
 
+def with_loops(graph: Any, where: ArrayLike | None = None) -> tuple[Any, ArrayLike | None]:
+    """A graph without edge features, with a loop at every node behind its edges.
+
+    `where` says which edges count, (E,); the loops all do.
+    """
+    size = np.shape(jax.tree.leaves(graph.nodes)[0])[0]
+    loops = jnp.arange(size, dtype=jnp.int32)
+    ends = {name: jnp.concatenate([getattr(graph, name), loops]) for name in ENDS}
+    if where is not None:
+        where = jnp.concatenate([jnp.asarray(where), jnp.ones(size, bool)])
+    return graph._replace(**ends), where
+
+
 def take(nodes: Any, index: jax.Array) -> Any:
     """The features of the nodes at one end of each edge; an index outside [0, N) gives NaN."""
 

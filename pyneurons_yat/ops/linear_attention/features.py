@@ -17,6 +17,7 @@ from jax.typing import ArrayLike
 
 from ..checks import check_flag, check_whole
 from ..dtypes import accumulator, narrow, result_dtype
+from ..lengths import unit
 
 
 def yat_features(
@@ -317,11 +318,8 @@ def _untouched(array):
 
 
 def _unit(x):
-    """Rows of length 1, or of zeros; scaled first, so that no square over- or underflows."""
-    largest = jax.lax.stop_gradient(jnp.max(jnp.abs(x), axis=-1, keepdims=True, initial=0))
-    x = x / jnp.where(largest > 0, largest, 1)
-    square = jnp.sum(jnp.square(x), axis=-1, keepdims=True)
-    return jnp.where(square > 0, x * jax.lax.rsqrt(jnp.where(square > 0, square, 1)), 0)
+    """Rows of length 1, or of zeros, where the gradient is 0."""
+    return jnp.where(jnp.any(x != 0, -1, keepdims=True), unit(x, (-1,)), 0)
 
 
 def _yat_features(x, amplitudes, rates, directions, tilts, decays, scales, phases):
