@@ -1,5 +1,6 @@
 """Normalisation and dropout: against torch, at large offsets, over mapped axes, in training."""
 
+import functools
 import inspect
 
 import jax
@@ -295,6 +296,17 @@ def test_dropout_takes_its_key_as_everything_does_and_without_one_drops_nothing(
         pn.dropout(x, 0.5, key=0)
     with pytest.raises(TypeError, match="dropout: x must be real, got dtype key"):
         pn.dropout(jax.random.key(0), 0.5)
+
+
+def test_dropout_stands_in_a_chain_as_the_function_it_is():
+    """It takes x first and the key by name, as `sequential` and `training` call everything."""
+    model = pn.sequential(jnp.negative, functools.partial(pn.dropout, rate=0.5), jnp.sin)
+    x = jnp.arange(1.0, 65.0)
+    np.testing.assert_array_equal(model(x), jnp.sin(-x))
+    y, _ = pn.observe(model, x, key=jax.random.key(0))
+    kept = np.asarray(y) != 0
+    assert 0 < kept.sum() < 64
+    np.testing.assert_allclose(y, np.where(kept, np.sin(-2 * np.asarray(x)), 0), rtol=1e-12)
 
 
 def test_the_gate_takes_bias_before_alpha_as_the_family_does():
