@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import numpy as np
 
 WORDS = {str: "text", Mapping: "a mapping"}
 
@@ -13,6 +14,13 @@ def check_kind(function: str, name: str, value: Any, kind: type, cure: str = "")
     if not isinstance(value, kind):
         wanted = WORDS.get(kind, f"a {kind.__name__}")
         raise TypeError(f"{function}: {name} must be {wanted}, got a {type(value).__name__}{cure}")
+
+
+def check_flag(function: str, name: str, value: Any, other: str = "") -> None:
+    """Refuses what is neither True nor False; `other` says what else may stand there."""
+    if not isinstance(value, bool | np.bool_):
+        came = repr(value) if isinstance(value, str | int | None) else f"a {type(value).__name__}"
+        raise TypeError(f"{function}: {name} must be True or False{other}, got {came}")
 
 
 def holds_arrays(value: Any) -> bool:
