@@ -60,6 +60,15 @@ def test_dot_product_attention_has_all_digits_of_float64_and_the_same_in_trainin
     np.testing.assert_allclose(y, wanted, rtol=1e-13, atol=1e-14)
 
 
+@pytest.mark.parametrize("layer", [YAT, pn.YatSelfAttention], ids=lambda one: one.name)
+def test_forward_mode_names_the_layer_and_what_to_do(layer):
+    model = made(layer)
+    words = rf"in {layer.name}: .* got forward mode .*`with pn\.forward_mode\(True\):`"
+    for call in (model, jax.jit(lambda x: model(x))):
+        with pytest.raises(TypeError, match=words):
+            jax.jvp(call, (X,), (X,))
+
+
 @both
 def test_cross_attention_with_mask_and_bias(layer):
     model = made(layer, kv_inputs=6, kv_heads=2)

@@ -105,6 +105,17 @@ def test_a_large_offset_costs_no_digits(name):
         close(after(x), (wide - wide.mean(0)) / np.sqrt(wide.var(0, ddof=1) + 1e-5), 0, 2e-3)
 
 
+@pytest.mark.parametrize("name", ["layer_norm", "rms_norm", "group_norm"])
+def test_rows_are_right_as_long_as_the_sum_of_their_squares_is_finite(name):
+    call = functools.partial(pn.group_norm, groups=1) if name == "group_norm" else getattr(pn, name)
+    x = np.array([[1, -1, 2, 0, 0, -2]], np.float32)
+    y = call(x * np.float32(0.5 * 1.8e19 / 6**0.5))  # the largest is within the bound, and just so
+    close(y, np.asarray(x, float) / np.sqrt(10 / 6), 1e-6, 1e-6)
+    gradient = jax.grad(lambda x: jnp.sum(jnp.sin(call(x))))(1e20 * x)
+    assert not np.any(call(1e20 * x))
+    assert np.isfinite(gradient).all()
+
+
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
 def test_low_precision_is_accumulated_in_float32(dtype):
     x = jnp.asarray(RNG.normal(5.0, 1.0, (512, 6)), dtype)
