@@ -7,6 +7,7 @@ their kind and nothing else: a word for a flag, True for an integer, infinity fo
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import pyneurons_yat as pn
@@ -211,9 +212,32 @@ CASES = {
         {"self_loops": FLAG, "weighted": FLAG, "steps": COUNT, "teleport": SHARE},
     ),
     "YatGraphAttention": (draws(pn.YatGraphAttention, 4, 4), {**YAT, "heads": SIZE}),
+    "YatGraphConv": (
+        calls(draws(pn.YatGraphConv, 4, 2), GRAPH),
+        {"self_loops": FLAG, "weighted": FLAG, "steps": COUNT},
+    ),
+    "attended": (calls(draws(pn.YatGraphAttention, 4, 4), GRAPH), {"self_loops": FLAG}),
     "quantize": (lambda bits=8: pn.quantize(bits), {"bits": (1, 17, 1.5, True)}),
     "drop_connect": (lambda rate=0.5: pn.drop_connect(rate), {"rate": SHARE}),
+    # models as trees, and their training
+    "repeat": (
+        lambda n=2, **o: pn.repeat(pn.Linear, n, **o),
+        {"n": SIZE, "remat": FLAG},
+    ),
+    "grad": (lambda **o: pn.grad(jnp.sum, **o), {"has_aux": FLAG}),
+    "value_and_grad": (lambda **o: pn.value_and_grad(jnp.sum, **o), {"has_aux": FLAG}),
+    "replace": (lambda **o: pn.replace({"a": 1.0}, "a", 2.0, **o), {"reshape": FLAG}),
+    "summary": (lambda **o: pn.summary(pn.LayerNorm(4), ROWS, **o), {"cost": FLAG}),
+    "evaluate": (lambda **o: pn.evaluate(pn.LayerNorm(4), ROWS, ROWS, **o), {"batch_size": SIZE}),
+    "train_step": (
+        lambda **o: pn.train_step(pn.mse, optax.sgd(0.1), **o),
+        {"accumulate": SIZE, "per_example": FLAG},
+    ),
     # whole models
+    "Transformer": (
+        draws(zoo.Transformer, 4, 8, blocks=1, heads=2),
+        {"tied": FLAG, "remat": FLAG, "heads": SIZE, "kv_heads": SIZE},
+    ),
     "sample": (
         lambda **o: zoo.sample(key(), ROWS, **o),
         {"temperature": NOT_NEGATIVE, "top_k": SIZE, "top_p": (0.0, 1.1, np.nan, True)},

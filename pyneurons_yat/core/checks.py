@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 
 WORDS = {str: "text", Mapping: "a mapping"}
 
@@ -24,6 +25,13 @@ def check_alike(function: str, name: str, structures: Sequence[Any]) -> Any:
                 f"{structures[0]}, got {other}"
             )
     return structures[0]
+
+
+def check_flag(function: str, name: str, value: Any, other: str = "") -> None:
+    """Refuses what is neither True nor False; `other` says what else may stand there."""
+    if not isinstance(value, bool | np.bool_):
+        came = repr(value) if isinstance(value, str | int | None) else f"a {type(value).__name__}"
+        raise TypeError(f"{function}: {name} must be True or False{other}, got {came}")
 
 
 def holds_arrays(value: Any) -> bool:

@@ -14,6 +14,7 @@ import jax
 import numpy as np
 from jax.tree_util import keystr, tree_flatten_with_path
 
+from .checks import check_flag
 from .contents import INSIDE
 from .leaves import strong
 
@@ -146,6 +147,7 @@ def replace(tree: Any, path: str | Sequence[Any], value: Any, *, reshape: bool =
     Raises:
         ValueError: If there is no such place; the message lists the places beside it. If an array
             would take the place of one of another shape, without `reshape`.
+        TypeError: If `reshape` is neither True nor False.
 
     Example:
         >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
@@ -153,6 +155,7 @@ def replace(tree: Any, path: str | Sequence[Any], value: Any, *, reshape: bool =
         >>> pn.replace(model, "bias", jnp.ones(2)).params.bias.tolist()
         [1.0, 1.0]
     """
+    check_flag("replace", "reshape", reshape)
     place = normalise(path)
     way = [step[0] for step in _steps("replace", tree, place)]
     return _replaced(tree, way, strong(value), None if reshape else place)

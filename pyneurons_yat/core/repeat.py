@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from .calls import is_given
-from .checks import check_kind
+from .checks import check_flag, check_kind
 from .layer import Layer, takes_first_key
 from .model import Model
 from .signatures import Wrapping
@@ -156,8 +156,8 @@ def repeat(layer: Layer, n: int, *, remat: bool | Policy = False) -> Layer:
         Autodiff through the scan.
 
     Raises:
-        TypeError: If `layer` is not a layer, or n is not an integer; or, when it is called, if a
-            copy changes the shape or the dtype of x.
+        TypeError: If `layer` is not a layer, n not an integer, or remat no flag and no function;
+            or, when it is called, if a copy changes the shape or the dtype of x.
         ValueError: If n is below 1.
 
     Example:
@@ -177,6 +177,8 @@ def repeat(layer: Layer, n: int, *, remat: bool | Policy = False) -> Layer:
         raise TypeError(f"repeat: n must be an integer, got a {type(n).__name__}")
     if n < 1:
         raise ValueError(f"repeat: n must be at least 1, got {n}")
+    if not callable(remat):
+        check_flag("repeat", "remat", remat, " or a policy of jax.checkpoint")
     apply = ApplyRepeated(remat)
     create, observe = CreateRepeated(layer, int(n)), TrainRepeated(apply)
     return Repeat(f"{n} {layer.name}", create, apply, observe, doc=layer.doc)

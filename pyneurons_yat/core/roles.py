@@ -11,7 +11,7 @@ from typing import Any
 import jax
 from jax.tree_util import keystr, tree_flatten_with_path
 
-from .checks import check_alike
+from .checks import check_alike, check_flag
 from .filters import Filter, Place, leaf_places, takers, takes
 
 
@@ -166,6 +166,7 @@ def value_and_grad(
 
     Raises:
         ValueError: If the filter takes no leaf; the message lists what there is.
+        TypeError: If `has_aux` is neither True nor False.
 
     Example:
         >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
@@ -174,6 +175,7 @@ def value_and_grad(
         >>> gradient.bias.tolist()
         [1.0]
     """
+    check_flag("value_and_grad", "has_aux", has_aux)
 
     def wrapped(model: Any, *args: Any, **keywords: Any) -> Any:
         chosen, rest = _divided("value_and_grad", model, (wrt, ...))
@@ -205,6 +207,7 @@ def grad(
         >>> pn.grad(lambda m, x: m(x).sum())(model, jnp.ones(3)).kernel.tolist()
         [[1.0], [1.0], [1.0]]
     """
+    check_flag("grad", "has_aux", has_aux)
     both = value_and_grad(f, wrt, has_aux)
 
     def wrapped(model: Any, *args: Any, **keywords: Any) -> Any:

@@ -10,7 +10,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
 
 from .bind import identity
 from .capture import inner_jaxprs
-from .checks import check_kind
+from .checks import check_flag, check_kind
 from .description import by_role, title
 from .filters import Place, places
 from .leaves import count, describe
@@ -72,6 +72,7 @@ def summary(model: Model, *inputs: Any, cost: bool = False, **options: Any) -> T
         2,410 params, 9,640 bytes
     """
     check_kind("summary", "model", model, Model)
+    check_flag("summary", "cost", cost)
     called = bool(inputs or options)
     if cost and not called:
         raise ValueError("summary: cost must come with inputs, got none; give the call's inputs")

@@ -16,6 +16,7 @@ from ..neurons import (
     attend,
     attention_cache,
 )
+from ..ops.checks import check_flag
 from .feed_forward import YatFeedForward
 
 
@@ -85,7 +86,9 @@ def create_block(
         None if norm is None else norm(features, dtype=dtype),
         attention(one, features, features, heads=heads, kv_heads=kv_heads, **options),
         None if norm is None else norm(features, dtype=dtype),
-        feed(two, features, features, hidden=hidden or 4 * features, dtype=dtype),
+        feed(
+            two, features, features, hidden=4 * features if hidden is None else hidden, dtype=dtype
+        ),
         Dropout(dropout),
     )
 
@@ -158,6 +161,7 @@ def create(
         >>> model(tokens)[0, -1].argmax().tolist()
         1
     """
+    check_flag("Transformer", tied=tied)
     one, two, three = jax.random.split(key, 3)
     layer = repeat(Block, blocks, remat=remat)
     output = None if tied else Linear(three, features, vocabulary, use_bias=False, dtype=dtype)

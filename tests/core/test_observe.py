@@ -150,6 +150,24 @@ def test_the_key_is_split_among_parts():
     np.testing.assert_array_equal(model(X), X)
 
 
+def test_any_number_of_inputs():
+    """As a network of images and times has them, and one of queries and memory."""
+
+    def apply(params, x, t, *more, key=None, gain=1.0):
+        y = params * x + gain * t + sum(more)
+        return y if key is None else y + jax.random.normal(key, y.shape)
+
+    model, t = pn.bind(np.ones(3), apply), 2 * X
+    whole = pn.compose(model, jnp.negative)
+    noise = -np.asarray(pn.observe(whole, 0 * X, 0 * X, key=jax.random.key(1))[0])
+    assert len(np.unique(noise)) == noise.size
+    y, after = pn.observe(whole, X, t, key=jax.random.key(1))
+    np.testing.assert_allclose(y, -(3 * X + noise), rtol=1e-12)
+    y, _ = pn.observe(whole, X, t, X, X, key=jax.random.key(1), gain=2.0)
+    np.testing.assert_allclose(y, -(7 * X + noise), rtol=1e-12)
+    assert jax.tree.structure(after) == jax.tree.structure(whole)
+
+
 class Holder(NamedTuple):
     part: pn.Model
 

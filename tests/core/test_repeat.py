@@ -141,6 +141,27 @@ def test_copies_of_copies_are_drawn_one_by_one():
     assert by_name.each.kernel.shape == (2, 4, 4)
 
 
+def called(linear, x):
+    return linear(x)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        pn.bind("Block", pn.Linear, called),
+        pn.bind("Block", pn.bind("Inner", pn.Linear, called), called),
+        pn.compose("Block", pn.bind("Inner", pn.Linear, called), jnp.tanh),
+        pn.reparam(pn.bind("Block", pn.Linear, called), pn.cast(jnp.float32)),
+    ],
+    ids=["bound", "bound twice", "composed", "transformed"],
+)
+def test_copies_of_a_layer_that_is_created_by_a_layer_are_drawn_one_by_one(layer):
+    model = pn.repeat(layer, 3)(jax.random.key(0), 4, 4)
+    (kernels,) = jax.tree.leaves(pn.select(model, lambda path, leaf: path.endswith("kernel")))
+    assert kernels.shape == (3, 4, 4)
+    assert np.unique(kernels).size == kernels.size
+
+
 def seconds(n):
     """The time to trace and compile the gradient, the smaller of two."""
     times = []

@@ -1,6 +1,7 @@
 """What `fit` does with its data: last batches, exact metrics, loops, what is compiled and freed."""
 
 import gc
+import time
 import weakref
 
 import jax
@@ -177,6 +178,36 @@ def test_on_a_cpu_a_convolution_stays_out_of_the_compiled_loop():
         convolving(), image
     )
     assert convolutions.slow_in_loops(stacked) == (jax.default_backend() == "cpu")
+
+
+def average(x):
+    return x.mean((1, 2))
+
+
+def test_a_fit_of_a_convolution_takes_about_as_long_as_a_loop_over_its_steps():
+    """On a CPU XLA runs the gradient of a convolution many times slower inside of a loop."""
+    keys, optimizer, size = jax.random.split(jax.random.key(0), 2), optax.sgd(0.1), 16
+    model = pn.sequential(pn.Conv(keys[0], 8, 8, (3, 3)), average, pn.Linear(keys[1], 8, 1))
+    x = np.random.default_rng(0).normal(size=(4 * size, 12, 12, 8)).astype(np.float32)
+    y = x[:, 0, 0, :1]
+    step = jax.jit(pn.train_step(pn.mse, optimizer))
+
+    def looped():
+        state = pn.TrainState.create(model, optimizer)
+        for at in range(0, len(x), size):
+            state, _ = step(state, (x[at : at + size], y[at : at + size]))
+        return state
+
+    def fitted():
+        return pn.fit(optimizer, model, x, y, batch_size=size, **QUIET)[0]
+
+    def seconds(call):
+        start = time.perf_counter()
+        jax.block_until_ready(call())
+        return time.perf_counter() - start
+
+    times = [(seconds(fitted), seconds(looped)) for _ in range(4)][1:]  # the first compiles
+    assert min(fit for fit, _ in times) < 20 * min(loop for _, loop in times)
 
 
 def test_the_loop_outside_takes_the_same_steps(monkeypatch):

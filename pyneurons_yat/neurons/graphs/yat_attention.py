@@ -10,7 +10,7 @@ from jax.typing import ArrayLike, DTypeLike
 
 from ...core import Model, Size, bind, options_of
 from ...ops import message_passing, segment_reduce, segment_softermax, segment_softmax, yat_pairs
-from ...ops.checks import check_choice, check_mask, check_sizes
+from ...ops.checks import check_choice, check_flag, check_mask, check_sizes
 from ...ops.graphs import check_graph, with_loops
 from ..dense import Initializer, Linear, draw_factors, learned_epsilon, lecun_normal
 
@@ -129,6 +129,7 @@ def apply(
             f"YatGraphAttention: power is the softermax's n, got {power} with the softmax; leave "
             'it out, or take normalizer="softermax"'
         )
+    check_flag("YatGraphAttention", self_loops=self_loops)
     graph, size = check_graph("YatGraphAttention", graph)
     check_mask("YatGraphAttention", where, np.shape(graph.senders), fit="have")
     epsilon = learned_epsilon("YatGraphAttention", epsilon, params.epsilon)

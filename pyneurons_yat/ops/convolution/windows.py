@@ -174,7 +174,17 @@ def _extended(windows, x):
     )
     behind = [(0, size - ((n - 1) * step + 1), step - 1) for n, size, step in sizes]
     x = lax.pad(x, np.zeros((), x.dtype), [(0, 0, 0), *behind, (0, 0, 0)])
+    if windows.border_mode == "wrap" and not all(isinstance(n, int) for n in x.shape[1:-1]):
+        return _wrapped(windows, x)
     return jnp.pad(x, ((0, 0), *windows.border, (0, 0)), mode=windows.border_mode)
+
+
+def _wrapped(windows, x):
+    """The input that goes round, where an exported program leaves its sizes free."""
+    for axis, (low, high) in enumerate(windows.border, 1):
+        size = x.shape[axis]
+        x = jnp.take(x, jnp.arange(-low, size + high) % size, axis)
+    return x
 
 
 def _left_to_dilate(windows):

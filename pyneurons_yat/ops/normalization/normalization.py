@@ -28,8 +28,9 @@ def layer_norm(
         y = (x - mean) / sqrt(variance + epsilon) * scale + bias
 
     Mean and variance are those of the numbers along `axis`; the variance divides by their count.
-    Its squares must be finite, as those of every norm here: numbers below 1e19 in float32 and
-    bfloat16, below 1e154 in float64. Rows of larger ones come out as 0.
+    The sum of the squares must be finite, as for every norm here: n numbers of up to
+    1.8e19 / sqrt(n) in float32 and bfloat16, 1.3e154 / sqrt(n) in float64. Rows of larger ones
+    come out as 0.
 
     Letters: F the sizes of the axes that are normalised.
 
@@ -81,7 +82,7 @@ def rms_norm(
 
         y = x / sqrt(mean(x^2) + epsilon) * scale
 
-    Numbers must be below 1e19, as for `layer_norm`.
+    The sum of the squares must be finite, as for `layer_norm`.
 
     Letters: F the sizes of the axes that are normalised.
 
@@ -128,8 +129,8 @@ def group_norm(
 ) -> jax.Array:
     """Normalises groups of channels, each over its channels and the spatial axes.
 
-    `groups=1` is a layer norm of whole images; `groups=C` is instance norm. Numbers must be below
-    1e19, as for `layer_norm`.
+    `groups=1` is a layer norm of whole images; `groups=C` is instance norm. The sum of
+    the squares must be finite, as for `layer_norm`.
 
     Letters: C channels, the last axis.
 
@@ -191,7 +192,7 @@ def batch_norm(
 
         y = (x - mean) / sqrt(variance + epsilon) * scale + bias
 
-    Numbers must be below 1e19, as for `layer_norm`.
+    The sum of the squares must be finite, as for `layer_norm`.
 
     Letters: C channels, the last axis.
 
@@ -254,7 +255,7 @@ def moments(
 ) -> tuple[jax.Array, jax.Array]:
     """Mean and variance of each channel, as batch normalisation uses them.
 
-    Numbers must be below 1e19, as for `layer_norm`.
+    The sum of the squares must be finite, as for `layer_norm`.
 
     Letters: C channels, the last axis.
 

@@ -51,6 +51,24 @@ def test_self_attention(layer, kv_heads, is_causal):
     close(run(model, X), known(layer, model, X, heads=4, is_causal=is_causal))
 
 
+def test_dot_product_attention_has_all_digits_of_float64_and_the_same_in_training():
+    model = made(pn.MultiHeadAttention)
+    wanted = known(pn.MultiHeadAttention, model, X, heads=4)
+    np.testing.assert_allclose(run(model, X), wanted, rtol=1e-13, atol=1e-14)
+    dropping = made(pn.MultiHeadAttention, dropout=1e-30)  # computed with dropout, which drops none
+    y, _ = jax.jit(pn.observe)(dropping, X, key=jax.random.key(1))
+    np.testing.assert_allclose(y, wanted, rtol=1e-13, atol=1e-14)
+
+
+@pytest.mark.parametrize("layer", [YAT, pn.YatSelfAttention], ids=lambda one: one.name)
+def test_forward_mode_names_the_layer_and_what_to_do(layer):
+    model = made(layer)
+    words = rf"in {layer.name}: .* got forward mode .*`with pn\.forward_mode\(True\):`"
+    for call in (model, jax.jit(lambda x: model(x))):
+        with pytest.raises(TypeError, match=words):
+            jax.jvp(call, (X,), (X,))
+
+
 @both
 def test_cross_attention_with_mask_and_bias(layer):
     model = made(layer, kv_inputs=6, kv_heads=2)

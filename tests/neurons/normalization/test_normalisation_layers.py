@@ -1,5 +1,6 @@
 """Normalisation and dropout: against torch, at large offsets, over mapped axes, in training."""
 
+import functools
 import inspect
 
 import jax
@@ -102,6 +103,17 @@ def test_a_large_offset_costs_no_digits(name):
         close(after.variance, wide.var(0, ddof=1), 1e-5)
         close(after.mean, wide.mean(0), 1e-7)
         close(after(x), (wide - wide.mean(0)) / np.sqrt(wide.var(0, ddof=1) + 1e-5), 0, 2e-3)
+
+
+@pytest.mark.parametrize("name", ["layer_norm", "rms_norm", "group_norm"])
+def test_rows_are_right_as_long_as_the_sum_of_their_squares_is_finite(name):
+    call = functools.partial(pn.group_norm, groups=1) if name == "group_norm" else getattr(pn, name)
+    x = np.array([[1, -1, 2, 0, 0, -2]], np.float32)
+    y = call(x * np.float32(0.5 * 1.8e19 / 6**0.5))  # the largest is within the bound, and just so
+    close(y, np.asarray(x, float) / np.sqrt(10 / 6), 1e-6, 1e-6)
+    gradient = jax.grad(lambda x: jnp.sum(jnp.sin(call(x))))(1e20 * x)
+    assert not np.any(call(1e20 * x))
+    assert np.isfinite(gradient).all()
 
 
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
@@ -295,6 +307,17 @@ def test_dropout_takes_its_key_as_everything_does_and_without_one_drops_nothing(
         pn.dropout(x, 0.5, key=0)
     with pytest.raises(TypeError, match="dropout: x must be real, got dtype key"):
         pn.dropout(jax.random.key(0), 0.5)
+
+
+def test_dropout_stands_in_a_chain_as_the_function_it_is():
+    """It takes x first and the key by name, as `sequential` and `training` call everything."""
+    model = pn.sequential(jnp.negative, functools.partial(pn.dropout, rate=0.5), jnp.sin)
+    x = jnp.arange(1.0, 65.0)
+    np.testing.assert_array_equal(model(x), jnp.sin(-x))
+    y, _ = pn.observe(model, x, key=jax.random.key(0))
+    kept = np.asarray(y) != 0
+    assert 0 < kept.sum() < 64
+    np.testing.assert_allclose(y, np.where(kept, np.sin(-2 * np.asarray(x)), 0), rtol=1e-12)
 
 
 def test_the_gate_takes_bias_before_alpha_as_the_family_does():

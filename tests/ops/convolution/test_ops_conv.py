@@ -184,6 +184,27 @@ def test_low_precision_is_within_two_percent(dtype, distance, apart):
     assert all(jnp.isfinite(g).all() for g in pull(jnp.ones_like(y)))
 
 
+@pytest.mark.parametrize("options", [{}, {"padding": "CIRCULAR", "strides": 2}])
+def test_sums_over_positions_are_of_float32_to_the_end(options):
+    """The gradients of bias, alpha and epsilon in bfloat16, whose parts nearly cancel."""
+    arrays = draw((2, 6, 6, 3), (3, 3, 3, 4), (4,), (4,), seed=6)
+    arrays = [jnp.asarray(a, jnp.bfloat16) for a in arrays]
+
+    def gradients(x, kernel, bias, alpha):
+        def call(bias, alpha, epsilon):
+            return ops.yat_conv(x, kernel, bias, alpha, epsilon=epsilon, **options)
+
+        y, pull = jax.vjp(call, bias, alpha, jnp.full(4, 0.5, x.dtype))
+        return pull(
+            jnp.cos(jnp.arange(y.size)).reshape(y.shape).astype(jnp.bfloat16).astype(y.dtype)
+        )
+
+    wanted = jax.jit(gradients)(*(a.astype(float) for a in arrays))
+    for got, known in zip(jax.jit(gradients)(*arrays), wanted, strict=True):
+        assert got.dtype == jnp.bfloat16
+        np.testing.assert_allclose(got.astype(float), known, rtol=0.02)
+
+
 def test_only_the_direct_distance_is_accurate_near_the_filter():
     kernel, step = (np.float32(a) for a in draw((3, 3, 8, 6), (3, 3, 8, 6)))
     x = np.moveaxis(kernel + 1e-4 * step, -1, 0)
