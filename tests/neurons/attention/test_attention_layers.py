@@ -21,6 +21,7 @@ both = pytest.mark.parametrize("layer", LAYERS, ids=lambda one: one.name)
 every = pytest.mark.parametrize("layer", [*LAYERS, pn.YatSelfAttention], ids=lambda one: one.name)
 
 
+@functools.cache
 def made(layer, seed=0, inputs=8, outputs=3, **options):
     options = {"heads": 4, "dtype": float, **options}
     if layer is YAT:
@@ -36,6 +37,12 @@ def known(layer, model, *inputs, **options):
 def run(model, *inputs, **arrays):
     """One program instead of many small ones: quicker here."""
     return model(*inputs, **arrays)
+
+
+@jax.jit
+def run_each(model, x, options):
+    """What comes of x with each of some options."""
+    return [model(x, **one) for one in options]
 
 
 def close(got, wanted):
@@ -88,9 +95,12 @@ def test_rotary_positions(layer, rotary, offset):
     options = {"heads": 4, "rotary": rotary, "offset": offset}
     close(run(model, X, MEMORY, offset=offset), known(layer, model, X, MEMORY, **options))
     model = made(layer, qkv_features=24, rotary=rotary)
-    close(run(model, X, offset=offset), known(layer, model, X, **options))
-    np.testing.assert_allclose(run(model, X), model(X, offset=offset), atol=1e-6)  # relative
-    close(run(model, X), model(X, positions=offset + np.arange(5)))
+    traced = {"offset": offset}, {}, {"positions": offset + np.arange(5)}
+    at_offset, plain, at_positions = run_each(model, X, traced)
+    close(at_offset, known(layer, model, X, **options))
+    static = jax.jit(functools.partial(model, offset=offset))(X)
+    np.testing.assert_allclose(plain, static, atol=1e-6)  # relative
+    close(plain, at_positions)
 
 
 @both
@@ -114,7 +124,7 @@ def test_a_layer_normalises_queries_and_keys():
     Scale = pn.bind("Scale", create_gain, apply_gain)
     model = made(pn.MultiHeadAttention, normalize_qk=Scale)
     plain = made(pn.MultiHeadAttention)
-    close(run(model, X), plain(X, scale=4 * 2**-0.5))
+    close(run(model, X), run(plain, X, scale=4 * 2**-0.5))
     assert pn.count(model) == pn.count(plain) + 2 * 2
     gradient = jax.jit(pn.grad(lambda m: m(X).sum()))(model)
     assert np.abs(gradient.query_norm.params).max() > 0
@@ -125,9 +135,10 @@ def test_a_layer_normalises_queries_and_keys():
 def test_batch_axes_of_inputs_and_masks(layer, batch):
     model = made(layer)
     x = DRAW.normal(size=(*batch, 5, 8))
-    for lead in {(1,) * len(batch), batch, ()}:
-        mask = DRAW.random((*lead, 1, 5, 5)) < 0.7
-        y = run(model, x, mask=mask)
+    leads = {(1,) * len(batch), batch, ()}
+    masks = [DRAW.random((*lead, 1, 5, 5)) < 0.7 for lead in leads]
+    results = run_each(model, x, [{"mask": mask} for mask in masks])
+    for y, mask in zip(results, masks, strict=True):
         full = np.broadcast_to(mask, (*batch, 1, 5, 5))
         for place in np.ndindex(*batch):
             close(y[place], known(layer, model, x[place], heads=4, mask=full[place][0]))
@@ -172,10 +183,10 @@ def test_scores_of_independent_queries_and_keys_have_unit_variance_at_first():
 def test_projections_of_yat_neurons():
     model = made(YAT, projection=functools.partial(pn.YatDense, epsilon=0.1))
     assert model.query.layer is pn.YatDense
-    assert model(X).shape == (5, 3)
-    assert (np.asarray(model.query(X)) >= 0).all()
+    assert run(model, X).shape == (5, 3)
+    assert (np.asarray(run(model.query, X)) >= 0).all()
     changed = pn.replace(model, "output.alpha", np.zeros(3))
-    np.testing.assert_array_equal(changed(X), np.zeros((5, 3)))
+    np.testing.assert_array_equal(run(changed, X), np.zeros((5, 3)))
 
 
 def self_truth(model, x, heads, epsilon=1.0, **options):
@@ -197,11 +208,10 @@ def test_yat_self_attention(is_causal, normalizer, rotary):
     model = pn.replace(model, "epsilon", DRAW.normal(size=4))
     mask = DRAW.random((5, 5)) < 0.7
     others = ~np.eye(5, dtype=bool)
-    wanted = self_truth(model, X, 4, mask=others, **options)
-    close(run(model, X), wanted)
-    wanted = self_truth(model, X, 4, mask=mask & others, **options)
-    close(run(model, X, mask=mask), wanted)
-    with_self = model(X, mask_self=False)
+    calls = jax.jit(lambda m, x, mask: (m(x), m(x, mask=mask), m(x, mask_self=False)))
+    plain, masked, with_self = calls(model, X, mask)
+    close(plain, self_truth(model, X, 4, mask=others, **options))
+    close(masked, self_truth(model, X, 4, mask=mask & others, **options))
     close(with_self, self_truth(model, X, 4, **options))
 
 
@@ -216,15 +226,19 @@ def test_yat_self_attention_at_the_start_of_a_causal_pass():
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
 def test_low_precision_is_finite_and_near(layer, dtype):
     model = made(layer, rotary="half", is_causal=True, dtype=jnp.float32)
-    low = jax.tree.map(lambda leaf: leaf.astype(dtype), model)
-    x = jnp.asarray(np.concatenate([X, X[:2], 1.001 * X[:1]]), dtype)  # duplicates among them
-    y = run(low, x)
+    low = jax.tree.map(lambda leaf: np.asarray(leaf).astype(dtype), model)
+    x = np.concatenate([X, X[:2], 1.001 * X[:1]]).astype(dtype)  # duplicates among them
+
+    def total(model, x):
+        y = model(x)
+        return y.astype(float).sum(), y
+
+    gradient, y = jax.jit(jax.grad(total, (0, 1), has_aux=True))(low, x)
     assert y.dtype == dtype
-    wide = jax.tree.map(lambda leaf: leaf.astype(float), low)(x.astype(float))
+    wide = run(jax.tree.map(lambda leaf: leaf.astype(float), low), x.astype(float))
     error = np.abs(np.asarray(y, float) - wide).max()
     assert error < 0.02 * np.abs(wide).max()
-    gradient = jax.jit(jax.grad(lambda m, x: m(x).astype(float).sum(), (0, 1)))(low, x)
-    assert all(np.isfinite(leaf.astype(float)).all() for leaf in jax.tree.leaves(gradient))
+    assert all(np.isfinite(np.asarray(leaf, float)).all() for leaf in jax.tree.leaves(gradient))
 
 
 @every
@@ -264,9 +278,14 @@ def test_torch():
     x = torch.tensor(X[None], requires_grad=True)
     causal = torch.triu(torch.ones(5, 5, dtype=torch.bool), 1)
     y, _ = peer(x, x, x, attn_mask=causal)
-    close(model(X, is_causal=True), y.detach().numpy()[0])
     y.square().sum().backward()
-    gradient = jax.grad(lambda x: jnp.square(model(x, is_causal=True)).sum())(X)
+
+    def total(x):
+        y = model(x, is_causal=True)
+        return jnp.square(y).sum(), y
+
+    gradient, ours = jax.jit(jax.grad(total, has_aux=True))(X)
+    close(ours, y.detach().numpy()[0])
     np.testing.assert_allclose(gradient, x.grad.numpy()[0], rtol=2e-5, atol=1e-5)
 
 
@@ -291,8 +310,12 @@ def test_wrong_options(layer, options, message):
         pytest.skip("it has no epsilon")
     if layer is pn.YatSelfAttention and "kv_heads" in options:
         pytest.skip("it has no key heads of its own")
+
+    def call(one, two):
+        return pn.observe(layer(one, 8, 3, **options), X, key=two)
+
     with pytest.raises(ValueError, match=message):
-        pn.observe(layer(jax.random.key(0), 8, 3, **options), X, key=jax.random.key(1))
+        jax.eval_shape(call, jax.random.key(0), jax.random.key(1))
 
 
 @both
@@ -309,11 +332,12 @@ def test_a_bias_of_minus_infinity_hides_like_a_mask(layer):
     found, y = gradient(model, bias, None)
     wanted, masked = gradient(model, np.full((5, 5), 0.5), bias > -np.inf)
     close(y, masked)
-    assert not y[1].any()
+    assert not np.asarray(y)[1].any()
     jax.tree.map(close, found, wanted)
-    drawn = pn.observe(model, X, bias=bias, key=jax.random.key(1), dropout=0.5)[0]
+    trained = jax.jit(functools.partial(pn.observe, dropout=0.5))
+    drawn = trained(model, X, bias=bias, key=jax.random.key(1))[0]
     assert np.isfinite(drawn).all()
-    assert not drawn[1].any()
+    assert not np.asarray(drawn)[1].any()
 
 
 def test_one_scale_for_all_heads_and_a_real_bias():
@@ -328,18 +352,20 @@ def test_one_scale_for_all_heads_and_a_real_bias():
 
 @every
 def test_an_empty_sequence_in_training(layer):
-    model = made(layer)
-    y, _ = pn.observe(model, jnp.zeros((2, 0, 8)), key=jax.random.key(1), dropout=0.1)
-    assert y.shape == model(jnp.zeros((2, 0, 8))).shape == (2, 0, 3)
+    def both(model, x, key):
+        return pn.observe(model, x, key=key, dropout=0.1)[0], model(x)
+
+    y, plain = jax.jit(both)(made(layer), np.zeros((2, 0, 8)), jax.random.key(1))
+    assert y.shape == plain.shape == (2, 0, 3)
 
 
 @pytest.mark.parametrize("layer", [YAT, pn.YatSelfAttention], ids=lambda one: one.name)
 def test_a_learned_epsilon_decides_no_dtype_and_stays_above_0(layer):
     options = {"learnable_epsilon": True} if layer is YAT else {}
     model = made(layer, dtype=jnp.float16, **options)
-    assert model(X.astype(np.float16)).dtype == jnp.float16
+    assert jax.eval_shape(run, model, X.astype(np.float16)).dtype == jnp.float16
     with pytest.raises(ValueError, match=r"epsilon must be above 0 and finite, got -1.0"):
-        model(X, epsilon=-1.0)
+        jax.eval_shape(functools.partial(model, epsilon=-1.0), X)
 
 
 def test_a_block_size_that_is_none_is_refused_in_training_too():

@@ -5,6 +5,7 @@ Every array is compared to 2e-5 of its largest entry, or of 1.
 """
 
 import contextlib
+import functools
 import warnings
 
 import attention_truth as truth
@@ -55,6 +56,7 @@ def scrambled(layer):
 
 def flat(kernel):
     """A kernel with head axes as (inputs, outputs) or (inputs,) for a bias."""
+    kernel = np.asarray(kernel)
     return kernel.reshape(-1, kernel.shape[-1]) if kernel.ndim == 3 else kernel
 
 
@@ -70,11 +72,11 @@ def with_weights(model, layer, parts):
         if part.bias is not None:
             model = pn.replace(model, f"{mine}.bias", part.bias[...])
     if model.alpha is not None:
-        model = pn.replace(model, "alpha", jnp.broadcast_to(layer.alpha[...], (4,)))
+        model = pn.replace(model, "alpha", np.broadcast_to(layer.alpha[...], (4,)))
     if model.epsilon is not None:
         epsilon = dict(model.static)["epsilon"]
-        shift = layer.epsilon_param[...] - np.log(np.expm1(epsilon))
-        model = pn.replace(model, "epsilon", jnp.broadcast_to(shift, (4,)))
+        shift = np.asarray(layer.epsilon_param[...]) - np.log(np.expm1(epsilon))
+        model = pn.replace(model, "epsilon", np.broadcast_to(shift, (4,)))
     return model
 
 
@@ -84,25 +86,49 @@ def near(got, wanted, name=""):
     np.testing.assert_allclose(got, wanted, rtol=0, atol=2e-5 * scale, err_msg=name)
 
 
-def compare(model, layer, parts, inputs, ours, theirs):
+@functools.partial(jax.jit, static_argnames="is_causal")
+def results(model, x, others, g, **options):
+    """Gradients of `sum(y g)` in the model and x, and y."""
+
+    def total(model, x):
+        y = model(x, *others, **options)
+        return (y * g).sum(), y
+
+    return jax.grad(total, (0, 1), has_aux=True)(model, x)
+
+
+def their_results(layer, **options):
+    """A function of x, other inputs, mask and g that gives the same of a peer: one program."""
+    graph, params, rest = nnx.split(layer, nnx.Param, ...)
+
+    def total(params, x, others, mask, g):
+        y = nnx.merge(graph, params, rest)(x, *others, mask=mask, **options)
+        return (y * g).sum(), y
+
+    return functools.partial(jax.jit(jax.grad(total, (0, 1), has_aux=True)), params)
+
+
+def both(model, theirs, inputs, call, **options):
+    """Our results and the peer's for inputs and one of the CALLS; the peer always has a mask."""
+    x, *others = inputs
+    g = np.random.default_rng(2).normal(size=(*x.shape[:2], model.output.kernel.shape[-1]))
+    mask = call.get("mask", CAUSAL if call.get("is_causal") else True)
+    mask = np.broadcast_to(mask, (2, 4, x.shape[1], inputs[-1].shape[1]))
+    return results(model, x, others, g, **call, **options), theirs(x, others, mask, g)
+
+
+def compare(model, theirs, parts, inputs, call, **options):
     """Values; gradients in the inputs, the kernels, alpha and epsilon."""
-    y, other = model(*inputs, **ours), layer(*inputs, **theirs)
+    ours, others = both(model, theirs, inputs, call, **options)
+    ((mine, dx), y), ((got, dx_other), other) = ours, others
     near(y, other, "y")
-    g = np.random.default_rng(2).normal(size=y.shape)
-    loss = jax.jit(
-        jax.grad(lambda m, *i, **o: (m(*i, **o) * g).sum(), (0, 1)), static_argnames="is_causal"
-    )
-    mine, dx = loss(model, *inputs, **ours)
-    got, dx_other = nnx.grad(lambda m, *i: (m(*i, **theirs) * g).sum(), argnums=(0, 1))(
-        layer, *inputs
-    )
     near(dx, dx_other, "dx")
     for name, part in parts.items():
         near(getattr(mine, name).kernel, flat(got[part]["kernel"][...]), name)
     if model.alpha is not None and dict(model.static)["normalizer"] == "softmax":  # else it is 0
-        near(mine.alpha.sum(), got["alpha"][...].sum(), "alpha")
+        near(np.sum(mine.alpha), np.sum(got["alpha"][...]), "alpha")
     if model.epsilon is not None:
-        near(mine.epsilon.sum(), got["epsilon_param"][...], "epsilon")
+        near(np.sum(mine.epsilon), got["epsilon_param"][...], "epsilon")
 
 
 CONFIGURATIONS = {
@@ -121,10 +147,10 @@ CONFIGURATIONS = {
             "epsilon": 0.2, "use_softermax": True, "power": 1.5},
 }  # fmt: skip
 CALLS = {
-    "self": ((X,), {}, {}),
-    "cross": ((X, MEMORY), {}, {}),
-    "causal": ((X,), {"is_causal": True}, {"mask": CAUSAL}),
-    "masked": ((X,), {"mask": SOME}, {"mask": SOME}),
+    "self": ((X,), {}),
+    "cross": ((X, MEMORY), {}),
+    "causal": ((X,), {"is_causal": True}),
+    "masked": ((X,), {"mask": SOME}),
 }
 GRID = [(c, "self") for c in CONFIGURATIONS] + [
     (c, call)
@@ -141,8 +167,9 @@ def ours_from(options):
     return options, options.pop("out_features", 8)
 
 
-@pytest.mark.parametrize(("configuration", "call"), GRID)
-def test_nmn_multi_head_attention(configuration, call):
+@functools.cache
+def nmn_pair(configuration):
+    """Our model with the weights of nmn's, and the results of nmn's."""
     options = CONFIGURATIONS[configuration]
     layer = scrambled(
         NmnAttention(4, 8, rngs=nnx.Rngs(0), decode=False, param_dtype=float, **options)
@@ -151,8 +178,12 @@ def test_nmn_multi_head_attention(configuration, call):
     model = pn.YatMultiHeadAttention(
         jax.random.key(0), 8, outputs, heads=4, use_shift=False, dtype=float, **mine
     )
-    inputs, ours, theirs = CALLS[call]
-    compare(with_weights(model, layer, NMN_PARTS), layer, NMN_PARTS, inputs, ours, theirs)
+    return with_weights(model, layer, NMN_PARTS), their_results(layer)
+
+
+@pytest.mark.parametrize(("configuration", "call"), GRID)
+def test_nmn_multi_head_attention(configuration, call):
+    compare(*nmn_pair(configuration), NMN_PARTS, *CALLS[call])
 
 
 def create_norm(size):
@@ -168,14 +199,19 @@ def apply_norm(scale, x):
 Norm = pn.bind("Norm", create_norm, apply_norm)
 
 
-@pytest.mark.parametrize("call", ["self", "masked", "causal"])
-@pytest.mark.parametrize(
-    "options",
-    [{}, {"use_bias": True, "epsilon": 0.1}, {"use_softermax": True, "power": 2.0},
-     {"normalize_qk": True, "theta": 100.0}, {"use_alpha": False, "position_offset": 5}],
-)  # fmt: skip
-def test_nmn_rotary_attention(options, call):
-    options = dict(options)
+ROTARY = {
+    "options0": {},
+    "options1": {"use_bias": True, "epsilon": 0.1},
+    "options2": {"use_softermax": True, "power": 2.0},
+    "options3": {"normalize_qk": True, "theta": 100.0},
+    "options4": {"use_alpha": False, "position_offset": 5},
+}
+
+
+@functools.cache
+def rotary_pair(name):
+    """Our model with the weights of nmn's, the results of nmn's, and the offset."""
+    options = dict(ROTARY[name])
     offset = options.pop("position_offset", 0)
     layer = scrambled(
         NmnRotary(16, 4, max_seq_len=32, rngs=nnx.Rngs(0), param_dtype=float, **options)
@@ -197,10 +233,15 @@ def test_nmn_rotary_attention(options, call):
     if model.query_norm is not None:
         for name, norm in (("query_norm", layer.query_ln), ("key_norm", layer.key_ln)):
             model = pn.replace(model, name, Norm(pn.Box(norm.scale[...])))
+    return model, their_results(layer, position_offset=offset), offset
+
+
+@pytest.mark.parametrize("call", ["self", "masked", "causal"])
+@pytest.mark.parametrize("options", ROTARY)
+def test_nmn_rotary_attention(options, call):
+    model, theirs, offset = rotary_pair(options)
     x = np.concatenate([X, X[::-1]], -1)
-    _, ours, theirs = CALLS[call]
-    ours, theirs = ours | {"offset": offset}, theirs | {"position_offset": offset}
-    compare(model, layer, ROTARY_PARTS, (x,), ours, theirs)
+    compare(model, theirs, ROTARY_PARTS, (x,), CALLS[call][1], offset=offset)
 
 
 def test_our_causal_rotary_attention_lets_no_future_through_where_nmn_does():
@@ -222,16 +263,16 @@ def test_our_causal_rotary_attention_lets_no_future_through_where_nmn_does():
     x = np.concatenate([X, X[::-1]], -1)
     changed = x.copy()
     changed[:, -1] += 1
-    assert np.abs(layer(x) - layer(changed))[:, 0].max() > 1e-3
+    assert np.abs(np.asarray(layer(x) - layer(changed)))[:, 0].max() > 1e-3
     y = model(x, is_causal=True)
     np.testing.assert_array_equal(y[:, :-1], model(changed, is_causal=True)[:, :-1])
     options = {"heads": 4, "rotary": "interleaved", "is_causal": True, "epsilon": 1e-5}
     near(y, np.stack([truth.layer(model, one, **options) for one in x]))
 
 
-@pytest.mark.parametrize("normalize_qk", [False, True])
-@pytest.mark.parametrize("call", ["self", "cross", "causal", "masked"])
-def test_flax_multi_head_attention(normalize_qk, call):
+@functools.cache
+def flax_pair(normalize_qk):
+    """Our model with the weights of flax's, and the results of flax's."""
     layer = scrambled(
         nnx.MultiHeadAttention(
             4,
@@ -251,13 +292,18 @@ def test_flax_multi_head_attention(normalize_qk, call):
     for mine, theirs in NMN_PARTS.items():
         part = getattr(layer, theirs)
         shape = getattr(model, mine).kernel.shape
-        model = pn.replace(model, f"{mine}.kernel", part.kernel[...].reshape(shape))
-        model = pn.replace(model, f"{mine}.bias", part.bias[...].reshape(-1))
+        model = pn.replace(model, f"{mine}.kernel", np.asarray(part.kernel[...]).reshape(shape))
+        model = pn.replace(model, f"{mine}.bias", np.asarray(part.bias[...]).reshape(-1))
     if normalize_qk:
         for name, one in (("query_norm", layer.query_ln), ("key_norm", layer.key_ln)):
             model = pn.replace(model, name, Norm(pn.Box(one.scale[...])))
-    inputs, ours, theirs = CALLS[call]
-    near(model(*inputs, **ours), layer(*inputs, **theirs))
-    dx = jax.grad(lambda x: (model(x, *inputs[1:], **ours) ** 2).sum())(inputs[0])
-    other = jax.grad(lambda x: (layer(x, *inputs[1:], **theirs) ** 2).sum())(inputs[0])
-    near(dx, other)
+    return model, their_results(layer)
+
+
+@pytest.mark.parametrize("normalize_qk", [False, True])
+@pytest.mark.parametrize("call", ["self", "cross", "causal", "masked"])
+def test_flax_multi_head_attention(normalize_qk, call):
+    ours, theirs = both(*flax_pair(normalize_qk), *CALLS[call])
+    ((_, dx), y), ((_, dx_other), other) = ours, theirs
+    near(y, other)
+    near(dx, dx_other)
