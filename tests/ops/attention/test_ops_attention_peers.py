@@ -1,7 +1,5 @@
 """Attention against the functions of nmn 0.3.5."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,7 +19,7 @@ def peers_promote_ranks():
 
 def draw(*shapes):
     rng = np.random.default_rng(0)
-    return tuple(jnp.asarray(rng.normal(size=shape), np.float32) for shape in shapes)
+    return tuple(rng.normal(size=shape).astype(np.float32) for shape in shapes)
 
 
 def assert_same(ours, theirs, arguments, weights):
@@ -36,7 +34,7 @@ def assert_same(ours, theirs, arguments, weights):
         gradient = jax.grad(loss, range(len(arguments)), has_aux=True)
         found.append(jax.tree.leaves(jax.jit(gradient)(*arguments)))
     for got, wanted in zip(*found, strict=True):
-        np.testing.assert_allclose(got, wanted, 0, 2e-5 * float(jnp.max(jnp.abs(wanted))))
+        np.testing.assert_allclose(got, wanted, 0, 2e-5 * float(np.max(np.abs(wanted))))
 
 
 LENGTHS = [(6, 6, ()), (5, 9, (2,)), (9, 4, (1, 2))]
@@ -48,8 +46,8 @@ LENGTHS = [(6, 6, ()), (5, 9, (2,)), (9, 4, (1, 2))]
 def test_the_fused_path(queries, keys, batch, masked, shifted):
     fused = pytest.importorskip("nmn.nnx.layers.attention.fused_yat_attention")
     shapes = (*batch, queries, 2, 4), (*batch, keys, 2, 4), (*batch, keys, 2, 3)
-    arguments = (*draw(*shapes), jnp.float32(0.5), *(draw((2,)) if shifted else ()))
-    mask = jnp.tril(jnp.ones((queries, keys), bool)) if masked else None
+    arguments = (*draw(*shapes), np.float32(0.5), *(draw((2,)) if shifted else ()))
+    mask = np.tril(np.ones((queries, keys), bool)) if masked else None
 
     def ours(query, key, value, epsilon, shift=None):
         options = {"shift": shift, "epsilon": epsilon, "is_causal": masked}
@@ -79,8 +77,8 @@ def test_the_plain_path(queries, keys, batch, options, theirs, masked):
     peer = pytest.importorskip("nmn.nnx.layers.attention.yat_attention")
     shapes = (*batch, queries, 2, 4), (*batch, keys, 2, 4), (*batch, keys, 2, 3)
     query, key, value, bias = draw(*shapes, (2, queries, keys))
-    bias, alpha = jnp.abs(bias), jnp.float32(1.3)
-    mask = jnp.tril(jnp.ones((queries, keys), bool)) if masked else None
+    bias, alpha = np.abs(bias), np.float32(1.3)
+    mask = np.tril(np.ones((queries, keys), bool)) if masked else None
     assert_same(
         lambda q, k, v, b, a: ops.yat_attention(
             q, k, v, b, mask, alpha=a, epsilon=0.5, block_size=(4, 3), **options
@@ -98,10 +96,15 @@ def test_the_plain_path(queries, keys, batch, options, theirs, masked):
 def test_masks_are_those_of_jax(window, causal):
     # With scores of 0 both are the mean of the values a query sees.
     query, key, value = draw((2, 7, 2, 4), (2, 7, 2, 4), (2, 7, 2, 4))
-    lengths = jnp.array([7, 3], jnp.int32)
+    lengths = np.array([7, 3], np.int32)
     options = {"is_causal": causal, "local_window_size": window, "key_value_seq_lengths": lengths}
-    attend = functools.partial(jax.nn.dot_product_attention, **options)
-    wanted = attend(query * 0, key, value)
-    got = ops.yat_attention(query * 0, key, value, **options)
-    seen = np.any(ops.yat_attention_weights(query * 0, key, **options), -1).swapaxes(1, 2)
+
+    @jax.jit
+    def attend(query, key, value):
+        wanted = jax.nn.dot_product_attention(query, key, value, **options)
+        weights = ops.yat_attention_weights(query, key, **options)
+        return ops.yat_attention(query, key, value, **options), wanted, weights
+
+    got, wanted, weights = map(np.asarray, attend(query * 0, key, value))
+    seen = np.any(weights, -1).swapaxes(1, 2)
     np.testing.assert_allclose(got[seen], wanted[seen], 1e-5, 1e-6)
