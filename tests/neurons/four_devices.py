@@ -27,7 +27,7 @@ def made(layer, *sizes, **options):
     """A layer with parameters of NumPy: drawing them is not what is tested, and compiles a lot."""
     shapes = jax.eval_shape(lambda key: layer(key, *sizes, **options), KEY)
     return jax.tree.map(
-        lambda leaf: jnp.asarray(RNG.uniform(0.1, 0.9, leaf.shape), leaf.dtype), shapes
+        lambda leaf: jnp.asarray(RNG.uniform(0.1, 0.9, leaf.shape).astype(leaf.dtype)), shapes
     )
 
 
