@@ -50,25 +50,37 @@ def test_stacks(cell, bidirectional, lengths):
 def test_merge_and_layouts():
     model = pn.LSTM(key(0), 2, 3, layers=2, bidirectional=True, merge=jnp.add, dtype=float)
     carry, y = truth(model, X, LENGTHS, merge=np.add)
-    close(model(X, lengths=LENGTHS), y)
-    major = model(X.swapaxes(0, 1), lengths=LENGTHS, time_major=True)
-    close(major, y.swapaxes(0, 1))
+
+    @jax.jit
+    def layouts(model, x):
+        major = model(x.swapaxes(0, 1), lengths=LENGTHS, time_major=True)
+        return model(x, lengths=LENGTHS), major
+
+    close(layouts(model, X), (y, y.swapaxes(0, 1)))
 
 
 def test_reversed_stacks():
     model = pn.GRU(key(0), 2, 3, layers=2, reverse=True, dtype=float)
     assert dict(model.static) == {"reverse": True}
     wanted = truth(model, X, LENGTHS, reverse=True, keep_order=True)[1]
-    close(model(X, lengths=LENGTHS, keep_order=True), wanted)
     turned = [np.concatenate([y[:n][::-1], y[n:]]) for y, n in zip(wanted, LENGTHS, strict=True)]
-    close(model(X, lengths=LENGTHS), np.stack(turned))
+
+    @jax.jit
+    def orders(model, x):
+        return model(x, lengths=LENGTHS, keep_order=True), model(x, lengths=LENGTHS)
+
+    close(orders(model, X), (wanted, np.stack(turned)))
 
 
 def test_a_carry_goes_in_and_out():
     model = pn.LSTM(key(0), 2, 3, layers=2, dtype=float)
-    carry, first = model(X[:, :2], return_carry=True)
-    second = model(X[:, 2:], carry=carry)
-    close(np.concatenate([first, second], 1), np.asarray(model(X)))
+
+    @jax.jit
+    def halves(model, x):
+        carry, first = model(x[:, :2], return_carry=True)
+        return jnp.concatenate([first, model(x[:, 2:], carry=carry)], 1)
+
+    close(halves(model, X), truth(model, X, [5] * 3)[1])
 
 
 def test_torch_agrees():
@@ -81,7 +93,7 @@ def test_torch_agrees():
             hidden = np.zeros(12)
             for value in (cell.kernel, cell.recurrent_kernel, cell.bias, hidden):
                 next(places).copy_(torch.tensor(np.asarray(value).T.copy()))
-        close(model(X), peer(torch.tensor(X))[0].numpy())
+        close(jax.jit(model.__call__)(X), peer(torch.tensor(X))[0].numpy())
 
 
 def test_layers_are_values():
@@ -99,14 +111,15 @@ def test_layers_are_values():
 
 def test_dropout_is_between_layers_and_only_in_observe():
     model = pn.GRU(key(0), 2, 8, layers=2, dropout=0.5, dtype=float)
-    seen, after = pn.observe(model, X, key=key(1))
-    again, _ = pn.observe(model, X, key=key(1))
-    other, _ = pn.observe(model, X, key=key(2))
+    observe, plain = jax.jit(pn.observe), np.asarray(model(X))
+    seen, after = observe(model, X, key=key(1))
+    again, _ = observe(model, X, key=key(1))
+    other, _ = observe(model, X, key=key(2))
     close(np.asarray(seen), np.asarray(again))
     assert not np.allclose(seen, other)
-    assert not np.allclose(seen, model(X))
+    assert not np.allclose(seen, plain)
     close(after, model)
-    close(pn.observe(model, X, dropout=0.0)[0], np.asarray(model(X)))
+    close(pn.observe(model, X, dropout=0.0)[0], plain)
     with pytest.raises(TypeError, match="GRU: in training key must be a PRNG key, got None"):
         pn.observe(model, X)
     narrow = X.astype(np.float32)
@@ -120,9 +133,13 @@ def test_dropout_keeps_the_mean():
     model = pn.RNN(pn.Box(type(pn.RNN(key(0), 2, 4).params)((first, sums()))))
     carry = (pn.initial_carry(first, (3,)), jnp.zeros((3, 1)))
     keys = jax.random.split(key(0), 4000)
-    drop = jax.vmap(lambda key: pn.observe(model, X, key=key, dropout=0.3, carry=carry)[0])
-    wanted = model(X, carry=carry)
-    np.testing.assert_allclose(drop(keys).mean(0), wanted, atol=0.1)
+
+    @jax.jit
+    def mean(keys):
+        drop = jax.vmap(lambda key: pn.observe(model, X, key=key, dropout=0.3, carry=carry)[0])
+        return drop(keys).mean(0)
+
+    np.testing.assert_allclose(mean(keys), model(X, carry=carry), atol=0.1)
 
 
 class Noisy(NamedTuple):
@@ -296,8 +313,9 @@ def test_the_carry_of_two_directions_is_a_pair(carry):
 
 def test_a_cell_does_not_move_in_the_padding():
     model = pn.RNN(key(0), 2, 2, cell=NoisyCell)
+    observe = jax.jit(pn.observe)
     for lengths, steps in ((LENGTHS, 5), ([2, 1, 3], 3), ([0, 0, 0], 0)):
-        _, moved = pn.observe(model, X, key=key(1), lengths=lengths)
+        _, moved = observe(model, X, key=key(1), lengths=np.array(lengths))
         assert float(moved.cells[0].count) == steps
 
 

@@ -1,5 +1,7 @@
 """What the recurrent cells should compute: float64 NumPy loops, one step and one gate at a time."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 
@@ -21,6 +23,21 @@ def parameters(cell):
         name: None if value is None else np.asarray(value, np.float64)
         for name, value in cell.params._asdict().items()
     }
+
+
+def drawn(layer, *sizes, **options):
+    """A cell whose parameters NumPy draws: JAX would compile for every shape and dtype."""
+    rng = np.random.default_rng(1)
+    # Gates of Yat cells with such a bias are neither shut nor open.
+    middle = 2.0 if layer.name.startswith("Yat") else 0.0
+
+    def numbers(leaf):
+        vector = len(leaf.shape) == 1
+        place, spread = (middle, 0.5) if vector else (0.0, leaf.shape[0] ** -0.5)
+        return jnp.asarray(rng.normal(place, spread, leaf.shape).astype(leaf.dtype))
+
+    shapes = jax.eval_shape(lambda key: layer(key, *sizes, **options), jax.random.key(1))
+    return jax.tree.map(numbers, shapes)
 
 
 def block(array, gate, size):
