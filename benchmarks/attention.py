@@ -190,7 +190,7 @@ def torch_attention(causal: bool) -> Callable[..., Any]:
 
 def torch_heads_first(arrays: Arrays) -> list[Any]:
     """Copies as PyTorch tensors of the shape (1, N, T, H)."""
-    return torch_arrays([jnp.swapaxes(array, 1, 2) for array in arrays])
+    return torch_arrays([np.swapaxes(array, 1, 2) for array in arrays])
 
 
 def torch_forward(arrays: Arrays, causal: bool) -> list[Contender]:

@@ -158,9 +158,13 @@ def test_three_ways_to_train_take_the_same_steps(monkeypatch):
         monkeypatch.setattr(loops, name, value)
     groups = assert_same_numbers(next(loops.cases()))
     assert groups == {loops.WORK: [loops.FIT, loops.LOOP, loops.SCAN]}
-    for network in loops.networks(jax.random.key(1)):
-        x, y = network.inputs(images[:2]), network.targets(images[:2], labels[:2])
-        scores = jax.eval_shape(network.model, x)
+
+    def scores_and_targets(key):
+        for network in loops.networks(key):
+            x, y = network.inputs(images[:2]), network.targets(images[:2], labels[:2])
+            yield network.model(x), y
+
+    for scores, y in jax.eval_shape(lambda key: [*scores_and_targets(key)], jax.random.key(1)):
         assert scores.shape[:-1] == y.shape
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import pyneurons_yat as pn
 
-X = jnp.arange(1.0, 4.0)
+X = np.arange(1.0, 4.0)
 
 
 def same(one, other):

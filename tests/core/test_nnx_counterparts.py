@@ -20,8 +20,8 @@ with warnings.catch_warnings():
     nnx = pytest.importorskip("flax.nnx")
 
 DRAW = np.random.default_rng(0)
-X = jnp.asarray(DRAW.normal(size=(16, 3)))
-Y = jnp.sin(X[:, :1])
+X = DRAW.normal(size=(16, 3))
+Y = np.sin(X[:, :1])
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "02_coming_from_nnx.ipynb"
 
 
@@ -34,6 +34,16 @@ def as_nnx_wants():
 
 def near(one, other):
     np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9)
+
+
+@nnx.jit
+def their_call(model, x):
+    return model(x)
+
+
+@jax.jit
+def our_call(model, x):
+    return model(x)
 
 
 class Net(nnx.Module):
@@ -177,16 +187,17 @@ def same_shapes(one, other):
 
 def test_observe_is_train_and_a_call_is_eval():
     theirs, ours = pair()
+    observe = jax.jit(lambda model, x: pn.observe(model, x, key=jax.random.key(0)))
     for _ in range(3):
         theirs.train()
-        y, ours = pn.observe(ours, X, key=jax.random.key(0))
-        near(y, theirs(X))
+        y, ours = observe(ours, X)
+        near(y, their_call(theirs, X))
         near(ours["norm"].mean, theirs.norm.mean[...])
     # nnx moves by the variance that divides by n, this library and torch by that of n - 1.
     biased = 0.9**3 + (ours["norm"].variance - 0.9**3) * (len(X) - 1) / len(X)
     near(biased, theirs.norm.var[...])
     theirs.eval()
-    near(pn.replace(ours, "['norm'].variance", biased)(X), theirs(X))
+    near(our_call(pn.replace(ours, "['norm'].variance", biased), X), their_call(theirs, X))
 
 
 def test_dropout_drops_in_training_only_and_as_much():
@@ -213,8 +224,9 @@ def test_dropout_drops_in_training_only_and_as_much():
     ids=["layer", "rms", "group"],
 )
 def test_norms(ours, theirs):
-    x = jnp.asarray(DRAW.normal(size=(4, 5, 8)))
-    np.testing.assert_allclose(ours(x), theirs(nnx.Rngs(0))(x), rtol=1e-5, atol=1e-6)
+    x = DRAW.normal(size=(4, 5, 8))
+    y = their_call(theirs(nnx.Rngs(0)), x)
+    np.testing.assert_allclose(our_call(ours, x), y, rtol=1e-5, atol=1e-6)
 
 
 def test_named_streams():
@@ -285,11 +297,12 @@ def test_decoding_with_a_cache():
             shape = getattr(getattr(ours, mine), field).shape
             value = getattr(getattr(theirs, part), field)[...].reshape(shape)
             ours = pn.replace(ours, f"{mine}.{field}", value)
-    tokens = jnp.asarray(DRAW.normal(size=(1, 6, 8)))
-    cache = pn.attention_cache(ours, (1,), 6)
+    tokens = DRAW.normal(size=(1, 6, 8))
+    cache, decode = pn.attention_cache(ours, (1,), 6), jax.jit(pn.decode)
     for i in range(6):
-        y, cache = pn.decode(ours, tokens[:, i : i + 1], cache)
-        np.testing.assert_allclose(y, theirs(tokens[:, i : i + 1]), rtol=1e-5, atol=1e-6)
+        token = tokens[:, i : i + 1]
+        y, cache = decode(ours, token, cache)
+        np.testing.assert_allclose(y, their_call(theirs, token), rtol=1e-5, atol=1e-6)
 
 
 def test_a_checkpoint_of_the_whole_training_state_goes_on_to_the_bit(tmp_path):

@@ -1,13 +1,25 @@
 """load puts arrays where those of `like` are: on several devices, and in several processes."""
 
+import importlib.util
 import os
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 HERE = Path(__file__).parent
 FOUR = {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+
+
+KINDS = [".npz", *([".safetensors"] if importlib.util.find_spec("safetensors") else [])]
+
+
+@pytest.fixture
+def paths(tmp_path):
+    """A path of each kind: a process tries all, as most of its time is its start."""
+    return [tmp_path / f"model{suffix}" for suffix in KINDS]
 
 
 def start(script, *args, **environment):
@@ -17,12 +29,12 @@ def start(script, *args, **environment):
     return subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True)
 
 
-def test_every_shard_goes_to_its_device_alone(path):
-    out, err = start("sharded_files.py", str(path), **FOUR).communicate()
-    assert out == "done\n", err
+def test_every_shard_goes_to_its_device_alone(paths):
+    out, err = start("sharded_files.py", *map(str, paths), **FOUR).communicate()
+    assert out == "done\n" * len(paths), err
 
 
-def test_an_array_that_spans_processes_is_refused_in_one_line(path):
+def test_an_array_that_spans_processes_is_refused_in_one_line(paths):
     with socket.socket() as free:
         free.bind(("localhost", 0))
         address = f"localhost:{free.getsockname()[1]}"
@@ -31,7 +43,7 @@ def test_an_array_that_spans_processes_is_refused_in_one_line(path):
             "two_processes.py",
             address,
             str(i),
-            f"{path.parent}/{i}{path.suffix}",
+            *(f"{path.parent}/{i}{path.suffix}" for path in paths),
             JAX_PLATFORMS="cpu",
         )
         for i in range(2)
@@ -43,4 +55,4 @@ def test_an_array_that_spans_processes_is_refused_in_one_line(path):
             "save: ['a']['b'] must be on the devices of this process, got an array that spans "
             "processes; gather it first (jax.experimental.multihost_utils.process_allgather), or "
             "save with Orbax\n"
-        )
+        ) * len(paths)

@@ -17,8 +17,7 @@ def put(*spec):
     return jax.make_array_from_callback((4,), NamedSharding(mesh, P(*spec)), lambda i: TABLE[i])
 
 
-def main(address, process, path):
-    jax.distributed.initialize(address, num_processes=2, process_id=int(process))
+def check(path):
     try:
         pn.save(path, {"a": {"b": put("x")}})
     except ValueError as error:
@@ -33,4 +32,7 @@ def main(address, process, path):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    address, process, *paths = sys.argv[1:]
+    jax.distributed.initialize(address, num_processes=2, process_id=int(process))
+    for path in paths:
+        check(path)

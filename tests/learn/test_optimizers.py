@@ -9,8 +9,8 @@ import pytest
 import pyneurons_yat as pn
 
 RNG = np.random.default_rng(0)
-X = jnp.asarray(RNG.normal(size=(12, 3)), jnp.float32)
-Y = X @ jnp.asarray([[1.0], [-2.0], [0.5]]) + 0.3
+X = RNG.normal(size=(12, 3)).astype(np.float32)
+Y = X @ np.array([[1.0], [-2.0], [0.5]]) + 0.3
 
 
 def line():

@@ -7,14 +7,14 @@ import select
 import sys
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 import optax
 import pytest
 
 import pyneurons_yat as pn
 
 SGD = optax.sgd(0.1)
-X = jnp.linspace(-1, 1, 10)[:, None]
+X = np.linspace(-1, 1, 10)[:, None]
 
 
 class Terminal(io.StringIO):
