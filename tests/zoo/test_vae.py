@@ -15,45 +15,57 @@ X = np.random.default_rng(0).normal(size=(3, 8, 8, 1)).astype(np.float32)
 
 @pytest.fixture(scope="module")
 def model():
-    return VAE(jax.random.key(0), 2, channels=4)
+    return jax.jit(lambda key: VAE(key, 2, channels=4))(jax.random.key(0))
+
+
+@jax.jit
+def run(model, x):
+    """The result, what is captured on the way, and the mean and log variance of the code."""
+    y, seen = pn.capture(model)(x)
+    return y, seen["kl"], jnp.split(model.encoder(x), 2, axis=-1)
+
+
+observe = jax.jit(pn.observe)
 
 
 def test_inference_decodes_the_mean_and_training_a_sample(model):
-    mean = jnp.split(model.encoder(X), 2, axis=-1)[0]
-    np.testing.assert_array_equal(model(X), model.decoder(mean))
-    drawn = [pn.observe(model, X, key=jax.random.key(seed))[0] for seed in (1, 1, 2)]
+    decoded = jax.jit(lambda m: (m(X), m.decoder(jnp.split(m.encoder(X), 2, axis=-1)[0])))(model)
+    np.testing.assert_array_equal(*decoded)
+    drawn = [observe(model, X, key=jax.random.key(seed))[0] for seed in (1, 1, 2)]
     np.testing.assert_array_equal(drawn[0], drawn[1])
     assert not np.allclose(drawn[0], drawn[2])
-    assert not np.allclose(drawn[0], model(X))
+    assert not np.allclose(drawn[0], decoded[0])
     with pytest.raises(TypeError, match="VAE: in training key must be a PRNG key, got None"):
         pn.observe(model, X)
 
 
 def test_the_captured_divergence_is_that_of_monte_carlo(model):
-    y, seen = jax.jit(pn.capture(model))(X)
+    y, divergence, code = run(model, X)
     np.testing.assert_allclose(y, model(X), rtol=1e-5, atol=1e-6)
-    mean, log_variance = np.split(np.asarray(model.encoder(X), np.float64), 2, axis=-1)
+    mean, log_variance = np.asarray(code, np.float64)
     noise = np.random.default_rng(1).normal(size=(200_000, *mean.shape))
     code = mean + np.exp(log_variance / 2) * noise
     difference = (code**2 - noise**2 - log_variance) / 2  # log q(code) - log p(code)
-    np.testing.assert_allclose(seen["kl"], difference.sum(-1).mean(0), atol=0.02)
+    np.testing.assert_allclose(divergence, difference.sum(-1).mean(0), atol=0.02)
 
 
 def test_the_loss_is_the_bound_of_one_draw(model):
     key = jax.random.key(3)
     again = jax.random.clone(key)
-    trained, moved = pn.training(vae_loss)(model, X, X, key=again)
+    trained, moved = jax.jit(pn.training(vae_loss))(model, X, X, key=again)
+    y, divergence, _ = run(model, X)
     for value, predictions in (
-        (vae_loss(model, X, X), model(X)),
-        (trained, pn.observe(moved, X, key=key)[0]),
+        (jax.jit(vae_loss)(model, X, X), y),
+        (trained, observe(moved, X, key=key)[0]),
     ):
         error = ((np.asarray(predictions) - X) ** 2).sum((1, 2, 3)) / (2 * NOISE**2)
-        expected = np.mean(error + pn.capture(model)(X)[1]["kl"])
+        expected = np.mean(error + np.asarray(divergence))
         np.testing.assert_allclose(value, expected, rtol=1e-5)
 
 
 def test_the_divergence_pulls_at_the_encoder_only(model):
-    gradient = jax.grad(lambda m: pn.capture(m)(X)[1]["kl"].sum())(model)
+    gradient = jax.jit(jax.grad(lambda m: pn.capture(m)(X)[1]["kl"].sum()))(model)
+    gradient = jax.tree.map(np.asarray, gradient)
     assert all(np.any(leaf) for leaf in jax.tree.leaves(gradient.encoder))
     assert not any(np.any(leaf) for leaf in jax.tree.leaves(gradient.decoder))
 
@@ -61,7 +73,7 @@ def test_the_divergence_pulls_at_the_encoder_only(model):
 def test_parts_with_a_training_time_behaviour_are_reached(model):
     encoder = pn.sequential(model.encoder[:3], pn.BatchNorm(8), *model.encoder[3:])
     changed = pn.bind(model.params._replace(encoder=encoder), model.layer.apply)
-    _, moved = pn.observe(changed, X, key=jax.random.key(0))
+    _, moved = observe(changed, X, key=jax.random.key(0))
     assert not np.array_equal(moved.encoder[1].mean, encoder[1].mean)
 
 
@@ -69,10 +81,15 @@ def test_images_are_drawn_through_the_transforms_of_the_model(model):
     def silence(params):
         return jax.tree.map(jnp.zeros_like, params)
 
-    one, two = jax.random.split(jax.random.key(0))
-    assert not draw_images(pn.reparam(model, silence), one, 2).any()
-    images = draw_images(pn.reparam(model, pn.weight_norm("*kernel")), two, 2)
-    np.testing.assert_allclose(images, draw_images(model, jax.random.clone(two), 2), atol=1e-5)
+    @jax.jit
+    def drawn(model, one, two):
+        images = draw_images(pn.reparam(model, pn.weight_norm("*kernel")), two, 2)
+        plain = draw_images(model, jax.random.clone(two), 2)
+        return draw_images(pn.reparam(model, silence), one, 2), images, plain
+
+    nothing, images, plain = drawn(model, *jax.random.split(jax.random.key(0)))
+    assert not np.any(nothing)
+    np.testing.assert_allclose(images, plain, atol=1e-5)
 
 
 def nearest(images, others):

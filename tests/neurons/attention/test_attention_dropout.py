@@ -1,5 +1,7 @@
 """Dropout of attention weights: its definition, its statistics, and where its keys come from."""
 
+import functools
+
 import attention_truth as truth
 import jax
 import jax.numpy as jnp
@@ -21,23 +23,32 @@ def fresh():
     return jax.random.key(5)
 
 
+@functools.cache
 def made(layer, **options):
     return layer(jax.random.key(0), 8, 3, **{"heads": 2, "dtype": float, "dropout": 0.4, **options})
+
+
+@jax.jit
+def run(model, x):
+    return model(x)
+
+
+observe = jax.jit(pn.observe)
 
 
 @every
 def test_inference_is_deterministic_and_drops_nothing(layer):
     model = made(layer)
-    np.testing.assert_array_equal(model(X), model(X))
-    np.testing.assert_array_equal(model(X), made(layer, dropout=0.0)(X))
+    np.testing.assert_array_equal(run(model, X), run(model, X))
+    np.testing.assert_array_equal(run(model, X), run(made(layer, dropout=0.0), X))
 
 
 @every
 def test_training_without_a_key_says_so(layer):
     with pytest.raises(TypeError, match=f"{layer.name}: in training key must be a PRNG key, got"):
         pn.observe(made(layer), X)
-    y, after = pn.observe(made(layer), X, dropout=0.0)
-    np.testing.assert_allclose(y, made(layer)(X), rtol=1e-6, atol=1e-9)
+    y, after = jax.jit(functools.partial(pn.observe, dropout=0.0))(made(layer), X)
+    np.testing.assert_allclose(y, run(made(layer), X), rtol=1e-6, atol=1e-9)
     assert jax.tree.structure(after) == jax.tree.structure(made(layer))
 
 
@@ -45,9 +56,9 @@ def test_training_without_a_key_says_so(layer):
 def test_the_mean_over_keys_is_the_result_without_dropout(layer):
     model = made(layer)
     keys = jax.random.split(fresh(), 4000)
-    y = jax.jit(jax.vmap(lambda key: pn.observe(model, X, key=key)[0]))(keys)
+    y = np.asarray(jax.jit(jax.vmap(lambda key: pn.observe(model, X, key=key)[0]))(keys))
     error = y.std(0) / 4000**0.5
-    assert (np.abs(y.mean(0) - model(X)) < 6 * error + 1e-9).all()
+    assert (np.abs(y.mean(0) - run(model, X)) < 6 * error + 1e-9).all()
     assert y.std(0).min() > 0
 
 
@@ -56,23 +67,29 @@ def test_weights_are_dropped_after_normalisation(weigh):
     """With unit vectors as values, the output shows the weights themselves."""
     q, k = DRAW.normal(size=(2, 1, 40, 3, 4))
     value = np.broadcast_to(np.eye(40)[:, None], (1, 40, 3, 40))
-    w = dropped_attention(fresh(), 0.25, weigh, q, k, value, is_causal=True)
-    plain = dropped_attention(fresh(), 0.0, weigh, q, k, value, is_causal=True)
+
+    @jax.jit
+    def both(key):
+        return [
+            dropped_attention(key, rate, weigh, q, k, value, is_causal=True) for rate in (0.25, 0.0)
+        ]
+
+    w, plain = (np.asarray(weights) for weights in both(fresh()))
     kept = w != 0
     np.testing.assert_allclose(w[kept], plain[kept] / 0.75, rtol=1e-12)
     np.testing.assert_allclose(plain.sum(-1), 1.0, rtol=1e-12)
     seen = np.broadcast_to(np.tril(np.ones((40, 40), bool))[:, None], (40, 3, 40))
-    rate = 1 - np.asarray(kept)[0][seen].mean()
+    rate = 1 - kept[0][seen].mean()
     assert abs(rate - 0.25) < 4 * (0.25 * 0.75 / seen.sum()) ** 0.5
-    one, two = np.asarray(kept)[0, 30:, 0, :30], np.asarray(kept)[0, 30:, 1, :30]
+    one, two = kept[0, 30:, 0, :30], kept[0, 30:, 1, :30]
     assert 0.2 < (one != two).mean() < 0.55  # heads draw apart: 2 * 0.25 * 0.75
 
 
 @pytest.mark.parametrize("weigh", [dot_weights, yat_weights])
 def test_blocks_change_nothing(weigh):
-    q = jnp.asarray(DRAW.normal(size=(2, 11, 4, 6)))
-    k, v = jnp.asarray(DRAW.normal(size=(2, 2, 9, 2, 6)))
-    bias, mask = jnp.asarray(DRAW.normal(size=(4, 11, 9))), DRAW.random((2, 1, 1, 9)) < 0.8
+    q = DRAW.normal(size=(2, 11, 4, 6))
+    k, v = DRAW.normal(size=(2, 2, 9, 2, 6))
+    bias, mask = DRAW.normal(size=(4, 11, 9)), DRAW.random((2, 1, 1, 9)) < 0.8
 
     def run(size):
         def total(q, k, v, bias):
@@ -122,10 +139,11 @@ def test_memory_grows_with_the_length_not_its_square():
 @every
 def test_observe_passes_through_sequential(layer):
     model = pn.sequential(pn.Linear(jax.random.key(1), 8, 8, dtype=float), made(layer))
-    y, after = pn.observe(model, X, key=fresh())
-    assert (y != model(X)).any()
-    np.testing.assert_array_equal(after(X), model(X))
-    np.testing.assert_array_equal(pn.observe(model, X, key=fresh())[0], y)
+    y, after = observe(model, X, key=fresh())
+    plain = np.asarray(run(model, X))
+    assert (y != plain).any()
+    np.testing.assert_array_equal(run(after, X), plain)
+    np.testing.assert_array_equal(observe(model, X, key=fresh())[0], y)
 
 
 def create_counting(key, inputs, outputs, **options):
@@ -146,7 +164,7 @@ Counting = pn.bind("Counting", create_counting, apply_counting, observe_counting
 @every
 def test_projections_are_observed_too(layer):
     model = made(layer, projection=Counting)
-    _, after = pn.observe(model, X, key=fresh())
+    _, after = observe(model, X, key=fresh())
     calls = [int(p.params["calls"]) for p in after.params[:4] if p is not None]
     assert calls == [1] * (2 if layer is pn.YatSelfAttention else 4)
     assert not any(int(p.params["calls"]) for p in model.params[:4] if p is not None)
@@ -154,7 +172,7 @@ def test_projections_are_observed_too(layer):
 
 @every
 def test_old_keys(layer):
-    y, _ = pn.observe(made(layer), X, key=jax.random.PRNGKey(5))
+    y, _ = observe(made(layer), X, key=jax.random.PRNGKey(5))
     assert np.isfinite(y).all()
 
 

@@ -1,5 +1,6 @@
 """The options of attention layers: told to a reader, refused where wrong, fixed where they are."""
 
+import functools
 import inspect
 import re
 
@@ -17,8 +18,14 @@ every = pytest.mark.parametrize("layer", LAYERS, ids=lambda one: one.name)
 both = pytest.mark.parametrize("layer", LAYERS[:2], ids=lambda one: one.name)
 
 
+@functools.cache
 def made(layer, **options):
     return layer(jax.random.key(0), 8, 3, **{"heads": 2, "dtype": float, **options})
+
+
+@functools.partial(jax.jit, static_argnames="heads")
+def run(model, *inputs, **options):
+    return model(*inputs, **options)
 
 
 @every
@@ -38,42 +45,49 @@ def test_heads_are_fixed_when_a_model_is_made(layer):
         model(X, heads=1)
     with pytest.raises(ValueError, match="heads must be 2"):
         pn.observe(pn.compose(model, jax.nn.relu), X, heads=4)
-    np.testing.assert_array_equal(model(X, heads=2), model(X))
+    np.testing.assert_array_equal(run(model, X, heads=2), run(model, X))
 
 
 @both
 def test_a_model_of_two_inputs_is_observed(layer):
     model = made(layer, kv_inputs=6)
-    y, moved = pn.observe(model, X, MEMORY)
-    np.testing.assert_array_equal(y, model(X, MEMORY))
-    y, _ = pn.observe(model, X, MEMORY, key=jax.random.key(1), dropout=0.5)
+    y, moved = jax.jit(pn.observe)(model, X, MEMORY)
+    np.testing.assert_array_equal(y, run(model, X, MEMORY))
+    trained = jax.jit(functools.partial(pn.observe, dropout=0.5))
+    y, _ = trained(model, X, MEMORY, key=jax.random.key(1))
     assert y.shape == (2, 5, 3)
-    assert not np.allclose(y, model(X, MEMORY))
+    assert not np.allclose(y, run(model, X, MEMORY))
     assert jax.tree.structure(moved) == jax.tree.structure(model)
 
 
 @every
 @pytest.mark.parametrize("is_causal", [False, True])
 def test_lengths_hide_what_lies_beyond_them(layer, is_causal):
-    model, lengths = made(layer), jnp.array([5, 3])
+    model, lengths = made(layer), np.array([5, 3])
     x = X.copy()
     x[1, 3:] = np.nan
     limits = {"query_seq_lengths": lengths, "key_value_seq_lengths": lengths}
-    y = model(x, is_causal=is_causal, **limits)
-    np.testing.assert_allclose(y[0], model(X[0], is_causal=is_causal), rtol=1e-6, atol=1e-7)
-    np.testing.assert_allclose(y[1, :3], model(X[1, :3], is_causal=is_causal), rtol=1e-6, atol=1e-7)
-    np.testing.assert_array_equal(y[1, 3:], np.broadcast_to(model.output(jnp.zeros(8)), (2, 3)))
+
+    @jax.jit
+    def together_and_alone(model):
+        call = functools.partial(model, is_causal=is_causal)
+        return call(x, **limits), call(X[0]), call(X[1, :3])
+
+    y, first, second = (np.asarray(y) for y in together_and_alone(model))
+    np.testing.assert_allclose(y[0], first, rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(y[1, :3], second, rtol=1e-6, atol=1e-7)
+    np.testing.assert_array_equal(y[1, 3:], np.broadcast_to(model.output(np.zeros(8)), (2, 3)))
 
 
 @every
 @pytest.mark.parametrize("by", ["mask", "bias", "lengths"])
 def test_what_a_hidden_token_holds_reaches_no_gradient(layer, by):
     model = made(layer)
-    seen = jnp.arange(5) != 3
-    seen, lengths = seen[:, None] & seen[None, :], jnp.array([5, 3])
+    seen = np.arange(5) != 3
+    seen, lengths = seen[:, None] & seen[None, :], np.array([5, 3])
     limits = {
         "mask": {"mask": seen},
-        "bias": {"bias": jnp.where(seen, 0.0, -jnp.inf)},
+        "bias": {"bias": np.where(seen, 0.0, -np.inf)},
         "lengths": {"query_seq_lengths": lengths, "key_value_seq_lengths": lengths},
     }[by]
     hidden = (1, slice(3, None)) if by == "lengths" else (slice(None), 3)
@@ -95,11 +109,11 @@ def test_what_a_hidden_token_holds_reaches_no_gradient(layer, by):
 
 @every
 def test_lengths_and_dropout_go_together(layer):
-    lengths = jnp.array([5, 3])
+    lengths = np.array([5, 3])
     x = X.copy()
     x[1, 3:] = np.nan
     limits = {"query_seq_lengths": lengths, "key_value_seq_lengths": lengths}
-    y, _ = pn.observe(made(layer, dropout=0.5), x, key=jax.random.key(1), **limits)
+    y, _ = jax.jit(pn.observe)(made(layer, dropout=0.5), x, key=jax.random.key(1), **limits)
     assert np.isfinite(y).all()
 
 
