@@ -5,11 +5,14 @@ traced and differentiable; what is static or masked is bound into the op.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import truth
+from derivatives import reverse
 
 UNITS = {"bfloat16": 2**-8, "float16": 2**-11, "float32": 2**-24, "float64": 2**-53}
 
@@ -33,7 +36,7 @@ class Case:
         """Arguments drawn evenly, the same for every dtype up to rounding."""
         rng = np.random.default_rng(seed)
         drawn = [rng.uniform(self.low, self.high, s) for s in shapes or self.shapes]
-        return tuple(jnp.asarray(a, dtype) for a in drawn)
+        return tuple(jax.device_put(np.asarray(a, jnp.dtype(dtype))) for a in drawn)
 
     def weights(self, y):
         """Fixed weights that make a scalar of y, so that its gradient tells all entries apart."""
@@ -43,6 +46,21 @@ class Case:
         """The weighted sum of the op's result, in the result's own dtype."""
         y = self.op(*arguments)
         return jnp.sum(y * jnp.asarray(self.weights(y), y.dtype))
+
+    @functools.cached_property
+    def value(self):
+        """The op as one program, compiled once for all tests of the case."""
+        return jax.jit(self.op)
+
+    @functools.cached_property
+    def reverse(self):
+        """`reverse(arguments, cotangent)`, one program: the value and the gradients."""
+        return reverse(self.op)
+
+    def value_and_gradients(self, arguments):
+        """The value, and the gradients of the loss."""
+        cotangent = self.weights(self.known(arguments)).astype(arguments[0].dtype)
+        return self.reverse(arguments, cotangent)
 
     @property
     def positions(self):

@@ -2,11 +2,12 @@
 
 from functools import partial
 
+import derivatives
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.test_util import check_grads
+from jax.test_util import check_grads, check_jvp
 
 from pyneurons_yat import ops
 
@@ -63,9 +64,11 @@ def test_value_and_gradient(reverse, where):
     op = partial(ops.recurrence, update, where=where, reverse=reverse, unroll=2)
     arguments = (CARRY, KERNEL, OFFSETS, INPUTS, SHARED)
     order = range(T)[::-1] if reverse else range(T)
-    close(jax.jit(op)(*arguments), loop(*arguments, where, order))
-    check_grads(jax.jit(op), arguments, 2, ("rev",), atol=1e-5, rtol=1e-5)
-    check_grads(jax.jit(op), arguments, 1, ("fwd",), atol=1e-5, rtol=1e-5)
+    value, gradients, tangents = jax.jit(op), derivatives.reverse(op), jax.jit(partial(jax.jvp, op))
+    close(value(*arguments), loop(*arguments, where, order))
+    derivatives.check_reverse(value, gradients, arguments)
+    derivatives.check_second_reverse(op, value, gradients, arguments)
+    check_jvp(value, tangents, arguments, atol=1e-5, rtol=1e-5)
 
 
 def test_vmap():
@@ -73,15 +76,16 @@ def test_vmap():
     many = jax.tree.map(
         lambda leaf: np.stack([leaf, 2 * leaf]), (CARRY, KERNEL, OFFSETS, INPUTS, SHARED)
     )
-    _, y = jax.vmap(op)(*many)
-    close(jax.tree.map(lambda leaf: leaf[0], y), op(CARRY, KERNEL, OFFSETS, INPUTS, SHARED)[1])
+    _, y = jax.jit(jax.vmap(op))(*many)
+    wanted = jax.jit(op)(CARRY, KERNEL, OFFSETS, INPUTS, SHARED)[1]
+    close(jax.tree.map(lambda leaf: np.asarray(leaf)[0], y), wanted)
 
 
 def test_the_kernels_gradient_is_one_product():
     def loss(kernel):
         return ops.recurrence(update, CARRY, kernel, OFFSETS, INPUTS, SHARED)[1]["y"].sum()
 
-    text = str(jax.make_jaxpr(jax.grad(loss))(jax.tree.map(jnp.asarray, KERNEL)))
+    text = str(jax.make_jaxpr(jax.grad(loss))(KERNEL))
     assert f"f64[{T * B},{H}]" in text
 
 
@@ -151,9 +155,10 @@ def test_the_gradient_of_an_offset_has_its_dtype(dtype):
         return op(CARRY, (kernel, KERNEL[1]), (offsets, None), INPUTS, SHARED)[1]["y"].sum()
 
     with jax.numpy_dtype_promotion("standard"):
-        arguments = jnp.asarray(OFFSETS[0], dtype), jnp.asarray(KERNEL[0], np.float32)
-        got = jax.grad(partial(loss, partial(ops.recurrence, update)), (0, 1))(*arguments)
-        wanted = jax.grad(partial(loss, scanned), (0, 1))(*arguments)
+        arguments = OFFSETS[0].astype(jnp.dtype(dtype)), KERNEL[0].astype(np.float32)
+        rule = jax.grad(partial(loss, partial(ops.recurrence, update)), (0, 1))
+        plain = jax.grad(partial(loss, scanned), (0, 1))
+        got, wanted = jax.jit(lambda *a: (rule(*a), plain(*a)))(*arguments)
     assert got[0].dtype == dtype
     close(got, wanted, rtol=1e-2 if dtype in ("bfloat16", "float16") else 1e-5)
 
@@ -178,7 +183,7 @@ def test_a_carry_may_hold_integers_and_keys():
 
     with jax.debug_key_reuse(False):  # a key that stays where a step is left out counts as reused
         assert last(KERNEL[0], WHERE)[0].tolist() == WHERE.sum(0).tolist()
-        check_grads(loss, (KERNEL[0],), 1, ("fwd", "rev"), atol=1e-5, rtol=1e-5)
+        check_grads(jax.jit(loss), (KERNEL[0],), 1, ("fwd", "rev"), atol=1e-5, rtol=1e-5)
 
 
 def test_with_where_all_arrays_begin_with_the_batch():

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import truth
-from case import reverse
+from derivatives import reverse
 from devices import run_on_devices
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import truth_linear_attention as truth
-from case import reverse
+from derivatives import reverse
 
 from pyneurons_yat import ops
 

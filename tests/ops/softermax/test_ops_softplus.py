@@ -1,7 +1,6 @@
 """inverse_softplus where log(exp(y) - 1), written down as it stands, overflows or cancels."""
 
 import jax
-import jax.numpy as jnp
 import mpmath
 import numpy as np
 import pytest
@@ -23,11 +22,11 @@ def test_it_equals_fifty_digits_everywhere(dtype, tolerance):
 
 
 def test_it_undoes_softplus_and_its_gradient_too():
-    y = jnp.asarray([1e-5, 0.3, 2.0, 40.0])
-    np.testing.assert_allclose(jax.nn.softplus(inverse_softplus(y)), y, 1e-12)
-    slopes = jax.vmap(jax.grad(inverse_softplus))(y)
-    np.testing.assert_allclose(slopes, 1 / -np.expm1(-np.asarray(y)), 1e-12)
-    check_grads(inverse_softplus, (jnp.asarray([0.3, 2.0]),), order=2)
+    y = np.array([1e-5, 0.3, 2.0, 40.0])
+    np.testing.assert_allclose(np.logaddexp(0, inverse_softplus(y)), y, 1e-12)
+    slopes = jax.jit(jax.vmap(jax.grad(inverse_softplus)))(y)
+    np.testing.assert_allclose(slopes, 1 / -np.expm1(-y), 1e-12)
+    check_grads(jax.jit(inverse_softplus), (np.array([0.3, 2.0]),), order=2)
 
 
 def test_the_ends_of_its_range():
