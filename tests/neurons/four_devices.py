@@ -25,10 +25,15 @@ def draw(*shape):
 
 def made(layer, *sizes, **options):
     """A layer with parameters of NumPy: drawing them is not what is tested, and compiles a lot."""
-    shapes = jax.eval_shape(lambda key: layer(key, *sizes, **options), KEY)
-    return jax.tree.map(
-        lambda leaf: jnp.asarray(RNG.uniform(0.1, 0.9, leaf.shape).astype(leaf.dtype)), shapes
-    )
+
+    def numbers(leaf):
+        if len(leaf.shape) > 1:
+            values = RNG.normal(0, np.prod(leaf.shape[:-1]) ** -0.5, leaf.shape)
+        else:
+            values = RNG.uniform(0.1, 0.9, leaf.shape)
+        return jnp.asarray(values.astype(leaf.dtype))
+
+    return jax.tree.map(numbers, jax.eval_shape(lambda key: layer(key, *sizes, **options), KEY))
 
 
 def scan(cell, x, **options):

@@ -21,12 +21,17 @@ def normed(name, kernel, dtype):
     return pn.reparam(linear, NORMS[name]())
 
 
+@jax.jit
 def all_of(model):
     """The weights, their gradient in what is stored, and what a training-time call stores."""
     eye = jnp.eye(5, dtype=model(jnp.zeros((1, 5), jnp.float16)).dtype)
     y, moved = pn.observe(model, eye)
     gradient = pn.grad(lambda model: jnp.sum(jnp.sin(model(eye)).astype(float)))(model)
-    return np.asarray(model(eye), np.float64), np.asarray(y, np.float64), gradient, moved
+    return model(eye).astype(float), y.astype(float), gradient, moved
+
+
+def finite(tree):
+    return all(np.isfinite(np.asarray(leaf, float)).all() for leaf in jax.tree.leaves(tree))
 
 
 def expected(name, kernel):
@@ -43,7 +48,7 @@ def test_weights_of_nothing_are_nothing_with_a_finite_gradient(name, size):
     y, trained, gradient, moved = all_of(normed(name, size * W, jnp.float32))
     np.testing.assert_allclose(y, 0, atol=1e-38)
     np.testing.assert_allclose(trained, 0, atol=1e-38)
-    assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves((gradient, moved)))
+    assert finite((gradient, moved))
 
 
 @pytest.mark.parametrize("name", NORMS)
@@ -55,11 +60,11 @@ def test_weights_of_nothing_are_nothing_with_a_finite_gradient(name, size):
     ],
 )  # fmt: skip
 def test_weights_of_any_size_and_dtype_are_normalized(name, size, dtype, digits):
-    kernel = np.asarray(jnp.asarray(size * W, dtype), np.float64)
+    kernel = (size * W).astype(dtype).astype(float)
     y, trained, gradient, moved = all_of(normed(name, size * W, dtype))
     np.testing.assert_allclose(y, expected(name, kernel), digits, digits * np.abs(y).max())
     np.testing.assert_allclose(trained, y, digits, digits * np.abs(y).max())
-    assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves((gradient, moved)))
+    assert finite((gradient, moved))
     assert gradient.kernel is not None
 
 
