@@ -5,10 +5,8 @@ import sys
 from pathlib import Path
 
 import jax
-import matplotlib.image
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
 import pyneurons_yat as pn
 from pyneurons_yat.__main__ import DEFAULTS, doctor, main, parsed, version
@@ -17,6 +15,13 @@ from pyneurons_yat.plot import comparison
 from pyneurons_yat.zoo import relu_classifier, yat_classifier
 
 ROOT = Path(__file__).parent.parent
+
+
+def read_picture(path):
+    """The pixels of a picture; matplotlib is imported where it is used, as that takes a second."""
+    import matplotlib.image
+
+    return matplotlib.image.imread(path)
 
 
 def test_the_main_job_reaches_its_accuracy_and_leaves_its_files(tmp_path):
@@ -37,7 +42,7 @@ def test_the_main_job_reaches_its_accuracy_and_leaves_its_files(tmp_path):
     _, test = digits(seed=0)
     right = np.argmax(np.asarray(model(test.x)), -1) == test.y
     assert round(float(right.mean()), 4) == float(yat[1])
-    picture = matplotlib.image.imread(tmp_path / "digits.png")
+    picture = read_picture(tmp_path / "digits.png")
     assert picture.shape[0] > 500
     assert picture.shape[1] > 1000
     assert picture.std() > 0.05
@@ -152,6 +157,8 @@ def test_doctor_tells_versions_devices_and_what_is_missing(capsys, monkeypatch):
 
 
 def test_digits_are_scikit_learns_and_none_is_lost():
+    from sklearn.datasets import load_digits
+
     train, test = digits(test_share=0.25, seed=3)
     images, labels = load_digits(return_X_y=True)
     x, y = np.concatenate([train.x, test.x]), np.concatenate([train.y, test.y])
@@ -180,7 +187,7 @@ def test_the_picture_shows_the_prototypes_that_vote_most(tmp_path):
     history = pn.History(history.columns | accuracy)
     kernel = np.zeros((64, 20))
     path = comparison(tmp_path / "p.png", {"one": history}, kernel + 1, np.eye(20, 10))
-    blank = matplotlib.image.imread(path)
+    blank = read_picture(path)
     kernel[:, 3] = 5
     path = comparison(tmp_path / "p.png", {"one": history}, kernel + 1, np.eye(20, 10))
-    assert (matplotlib.image.imread(path) != blank).any()
+    assert (read_picture(path) != blank).any()
