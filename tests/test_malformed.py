@@ -5,6 +5,7 @@ their kind and nothing else: a word for a flag, True for an integer, infinity fo
 """
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest

@@ -18,7 +18,7 @@ from jax.typing import ArrayLike, DTypeLike
 
 from pyneurons_yat import neurons
 from pyneurons_yat.core import Layer, Model
-from pyneurons_yat.core.signatures import fixed_by, taken_by
+from pyneurons_yat.core.signatures import taken_by
 
 STUB = Path(neurons.__file__).with_suffix(".pyi")
 ALIASES = {"ArrayLike": ArrayLike, "DTypeLike": DTypeLike}
@@ -88,7 +88,7 @@ def parameters(given: Iterable[inspect.Parameter], *, of_model: bool = False) ->
 def classes(layer: Layer) -> str:
     """The class of a layer and that of its models."""
     name, call = layer.name, taken_by(layer.apply).signature
-    fixed = fixed_by(layer.apply)
+    fixed = layer.fixed
     inputs = [p for p in list(call.parameters.values())[1:] if p.name not in fixed]
     made = layer.signature().parameters.values()
     return f"""

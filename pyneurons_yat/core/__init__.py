@@ -17,7 +17,7 @@ from .reparam import reparam
 from .repeat import repeat
 from .roles import grad, merge, partition, select, value_and_grad
 from .sequential import sequential
-from .signatures import Size, options_of
+from .signatures import Form, Size, options_of
 from .streams import streams
 from .summary import summary
 from .tie import tie
@@ -27,6 +27,7 @@ from .trees import concat, explode, implode, split, stack, unstack
 __all__ = [
     "Box",
     "Filter",
+    "Form",
     "Layer",
     "Model",
     "OnLeaves",

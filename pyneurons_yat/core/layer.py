@@ -110,9 +110,9 @@ class Layer(Wrapping):
         return taken.keywords, taken.anything
 
     @cached_property
-    def fixed(self) -> frozenset[str]:
-        """The options of `apply` that are settled when a model is made."""
-        return fixed_by(self.apply)
+    def fixed(self) -> dict[str, Any]:
+        """The options of `apply` that are settled when a model is made, with their defaults."""
+        return fixed_by(self.create, self.apply)
 
     def __getstate__(self) -> dict[str, Any]:
         """The fields: what is computed from them is computed again."""

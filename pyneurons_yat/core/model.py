@@ -22,6 +22,7 @@ from .leaves import describe, marked, strong
 from .paths import Keys, beyond, children, has_place, spelled
 from .pickling import by_name
 from .signatures import (
+    Parameter,
     options_told,
 )
 
@@ -210,10 +211,11 @@ class Model:
 
 def _refuse_changed(layer: Any, static: dict[str, Any], options: dict[str, Any]) -> None:
     """Refuses, at a call, another value of an option that is settled when a model is made."""
-    for name in layer.fixed & options.keys() & static.keys():
-        if options[name] != static[name]:
+    for name in layer.fixed.keys() & options.keys():
+        made = static.get(name, layer.fixed[name])
+        if made is not Parameter.empty and options[name] != made:
             raise ValueError(
-                f"{layer.name}: {name} must be {static[name]} as when the model was made, got "
+                f"{layer.name}: {name} must be {made} as when the model was made, got "
                 f"{options[name]!r}; make another model"
             )
 

@@ -20,6 +20,7 @@ class Fixed:
 
 
 Size = Annotated[int, Fixed]
+Form = Annotated[bool, Fixed]
 """The annotation of an option of `apply` for which the parameters were made, such as `heads`."""
 
 
@@ -112,10 +113,14 @@ def with_options(signature: inspect.Signature, more: Iterable[Parameter]) -> ins
     return signature.replace(parameters=[*own, *named, *rest])
 
 
-def fixed_by(function: Function | None) -> frozenset[str]:
-    """The options of a function that are settled when a model is made."""
-    marked = ((p.name, getattr(p.annotation, "__metadata__", ())) for p in options_in(function))
-    return frozenset(name for name, marks in marked if Fixed in marks)
+def fixed_by(create: Function, apply: Function) -> dict[str, Any]:
+    """The options of `apply` that are settled when a model is made, with their defaults.
+
+    One that `create` does not name has none: the parameters may be made for any value of it.
+    """
+    fixed = (p for p in options_in(apply) if Fixed in getattr(p.annotation, "__metadata__", ()))
+    known = taken_by(create).keywords
+    return {p.name: p.default if p.name in known else Parameter.empty for p in fixed}
 
 
 def options_in(function: Function | None) -> list[Parameter]:

@@ -17,8 +17,6 @@ from .dense import (
     apply,
     attend,
     bias,
-    check_epsilon,
-    check_floating,
     create,
     draw,
     draw_factors,
@@ -100,8 +98,6 @@ __all__ = [
     "bias",
     "bind_cell",
     "cast",
-    "check_epsilon",
-    "check_floating",
     "create",
     "decode",
     "draw",
@@ -238,7 +234,6 @@ class _ConvTransposeModel(Model):
         output_padding: int | Sequence[int] = ...,
         kernel_dilation: int | Sequence[int] = ...,
         feature_group_count: int = ...,
-        transpose_kernel: bool = ...,
         precision: Any = ...,
     ) -> jax.Array: ...
 
@@ -901,7 +896,6 @@ class _YatConvTransposeModel(Model):
         output_padding: int | Sequence[int] = ...,
         kernel_dilation: int | Sequence[int] = ...,
         feature_group_count: int = ...,
-        transpose_kernel: bool = ...,
         epsilon: ArrayLike = ...,
         distance: str = ...,
         precision: Any = ...,

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jax.typing import ArrayLike
+from jax.typing import ArrayLike, DTypeLike
 
 Shape = tuple[int, ...]
 
@@ -72,6 +72,12 @@ def check_real(function: str, **arguments: Any) -> None:
         dtype = dtype_of(function, name, value)
         if not any(jnp.issubdtype(dtype, kind) for kind in (jnp.floating, jnp.integer, jnp.bool_)):
             raise TypeError(f"{function}: {name} must be real, got dtype {dtype}")
+
+
+def check_floating(layer: str, dtype: DTypeLike) -> None:
+    """Refuses a dtype of parameters that is not floating."""
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise TypeError(f"{layer}: dtype must be floating, such as float32, got {dtype!r}")
 
 
 def check_numbers(function: str, wanted: str, *, static: bool = False, **arguments: Any) -> None:

@@ -10,8 +10,8 @@ from jax.typing import ArrayLike, DTypeLike
 from ...core import Size, bind, options_of
 from ...ops import yat_attention, yat_attention_weights
 from ...ops.attention import in_rank
-from ...ops.checks import check_flag, check_mask
-from ..dense import check_epsilon, learned_epsilon
+from ...ops.checks import POSITIVE, check_flag, check_mask, check_numbers
+from ..dense import learned_epsilon
 from .heads import Kind, attended, attention_parts, check_heads, three
 from .yat_multi_head import YatAttentionParams
 
@@ -86,7 +86,7 @@ def create(
         Bouhsine, "Deep Learning 2.0: Artificial Neurons That Matter", arXiv:2411.08085, for the
         product; Nadaraya, "On Estimating Regression", 1964, for the smoother.
     """
-    check_epsilon(NAME, epsilon)
+    check_numbers(NAME, POSITIVE, epsilon=epsilon)
     options = {"heads": heads, "dtype": dtype, **options}
     parts, _ = attention_parts(NAME, key, inputs, outputs, ("value", "output"), **options)
     check_heads(NAME, inputs, heads, heads)

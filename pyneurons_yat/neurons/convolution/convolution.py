@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import jax
 
-from ...core import bind, options_of
+from ...core import Form, bind, options_of
 from ...ops import conv, conv_transpose
 from ...ops.checks import check_flag, check_sizes, is_several, told
 from ...ops.convolution import exchanged
@@ -151,9 +151,11 @@ def create_transpose(
 
 
 @options_of(conv_transpose)
-def apply_transpose(params: LinearParams, x: jax.Array, **options: Any) -> jax.Array:
+def apply_transpose(
+    params: LinearParams, x: jax.Array, *, transpose_kernel: Form = False, **options: Any
+) -> jax.Array:
     """Applies `ConvTranspose` to x (*B, spatial..., inputs)."""
-    return conv_transpose(x, *params, **options)
+    return conv_transpose(x, *params, transpose_kernel=transpose_kernel, **options)
 
 
 Conv = bind("Conv", create, apply)

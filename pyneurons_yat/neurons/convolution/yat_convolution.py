@@ -20,7 +20,7 @@ from typing import Any
 
 import jax
 
-from ...core import bind, options_of
+from ...core import Form, bind, options_of
 from ...ops import yat_conv, yat_conv_transpose
 from ..dense import YatParams, answer, draw
 from .convolution import Size, draw_filters, draw_transposed
@@ -116,8 +116,11 @@ def create_transpose(
 
 
 @options_of(yat_conv_transpose)
-def apply_transpose(params: YatParams, x: jax.Array, **options: Any) -> jax.Array:
+def apply_transpose(
+    params: YatParams, x: jax.Array, *, transpose_kernel: Form = False, **options: Any
+) -> jax.Array:
     """Applies `YatConvTranspose` to x (*B, spatial..., inputs)."""
+    options["transpose_kernel"] = transpose_kernel
     return answer("YatConvTranspose", yat_conv_transpose, x, params, **options)
 
 

@@ -7,7 +7,6 @@
 from .embed import Embed, YatEmbed, attend
 from .initializers import (
     Initializer,
-    check_floating,
     drawn,
     lecun_normal,
     one_program,
@@ -19,7 +18,6 @@ from .yat_dense import YatDense, YatNMN
 from .yat_parameters import (
     YatParams,
     answer,
-    check_epsilon,
     draw,
     draw_factors,
     learned_epsilon,
@@ -43,8 +41,6 @@ __all__ = [
     "apply",
     "attend",
     "bias",
-    "check_epsilon",
-    "check_floating",
     "create",
     "draw",
     "draw_factors",

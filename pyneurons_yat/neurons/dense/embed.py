@@ -10,9 +10,9 @@ from jax.typing import ArrayLike, DTypeLike
 from ...core import Model, bind, options_of
 from ...core.signatures import divided
 from ...ops import linear, yat
-from ...ops.checks import check_flag, check_sizes
+from ...ops.checks import check_flag, check_floating, check_sizes
 from ...ops.dense import look_up
-from .initializers import Initializer, check_floating, drawn
+from .initializers import Initializer, drawn
 from .yat_parameters import YatParams, answer, draw
 
 rows_of_unit_length = jax.nn.initializers.variance_scaling(1.0, "fan_in", "normal", out_axis=0)

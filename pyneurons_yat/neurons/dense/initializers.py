@@ -38,7 +38,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
 
-from ...ops.checks import FINITE, NOT_NEGATIVE, check_numbers, check_real, told
+from ...ops.checks import FINITE, NOT_NEGATIVE, check_floating, check_numbers, check_real, told
 
 Initializer = Callable[..., jax.Array]
 """`init(key, shape, dtype)`, an array of the shape."""
@@ -78,12 +78,6 @@ def drawn(
             f"{layer}: {option} must return shape {tuple(shape)}, got shape {jnp.shape(array)}"
         )
     return jnp.asarray(array, dtype)
-
-
-def check_floating(layer: str, dtype: DTypeLike) -> None:
-    """Refuses a dtype of parameters that is not floating."""
-    if not jnp.issubdtype(dtype, jnp.floating):
-        raise TypeError(f"{layer}: dtype must be floating, such as float32, got {dtype!r}")
 
 
 def yat_normal(

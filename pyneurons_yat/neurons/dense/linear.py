@@ -8,8 +8,8 @@ from jax.typing import DTypeLike
 
 from ...core import bind, options_of
 from ...ops import linear
-from ...ops.checks import check_flag, check_sizes
-from .initializers import Initializer, check_floating, drawn, lecun_normal, zeros
+from ...ops.checks import check_flag, check_floating, check_sizes
+from .initializers import Initializer, drawn, lecun_normal, zeros
 
 
 class LinearParams(NamedTuple):

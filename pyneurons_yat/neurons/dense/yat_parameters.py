@@ -10,9 +10,9 @@ from jax.typing import ArrayLike, DTypeLike
 
 from ...core import options_of
 from ...ops import inverse_softplus
-from ...ops.checks import POSITIVE, check_flag, check_numbers, check_positive
+from ...ops.checks import POSITIVE, check_flag, check_floating, check_numbers, check_positive
 from ...ops.dtypes import accumulator
-from .initializers import Initializer, balanced, check_floating, drawn, yat_normal, zeros
+from .initializers import Initializer, balanced, drawn, yat_normal, zeros
 
 
 class YatParams(NamedTuple):
@@ -63,7 +63,7 @@ def draw_factors(
     check_flag(layer, **{f"use_{bias}": use_bias}, use_alpha=use_alpha)
     check_flag(layer, learnable_epsilon=learnable_epsilon)
     check_floating(layer, dtype)
-    check_epsilon(layer, epsilon)
+    check_numbers(layer, POSITIVE, epsilon=epsilon)
     for_bias, for_alpha = keys
     shape = (outputs,)
     return (
@@ -117,11 +117,6 @@ def answer(
     kernel, bias, alpha, shift = params
     epsilon = learned_epsilon(layer, epsilon, shift)
     return product(x, kernel, bias, alpha, epsilon=epsilon, **options)
-
-
-def check_epsilon(layer: str, epsilon: float) -> None:
-    """Refuses an epsilon that is not above 0 and finite."""
-    check_numbers(layer, POSITIVE, epsilon=epsilon)
 
 
 def learned_epsilon(layer: str, epsilon: ArrayLike, shift: jax.Array | None) -> ArrayLike:

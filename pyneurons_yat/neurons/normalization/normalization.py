@@ -13,6 +13,7 @@ from ...core import Size, bind, options_of
 from ...ops import batch_norm, group_norm, layer_norm, moments, rms_norm
 from ...ops.checks import (
     check_flag,
+    check_floating,
     check_mask,
     check_positive,
     check_shapes,
@@ -20,7 +21,6 @@ from ...ops.checks import (
     check_sizes,
     is_known,
 )
-from ..dense import check_floating
 
 
 class NormParams(NamedTuple):

@@ -1,4 +1,4 @@
-"""The attention layers against float64 loops, torch and flax; their options and errors."""
+"""The attention layers against float64 loops; their options and errors."""
 
 import functools
 import pickle
@@ -264,29 +264,6 @@ def test_equal_layers_make_equal_structures(layer):
     one, two = (jax.tree.structure(made(layer, seed, **options)) for seed in (0, 1))
     assert one == two
     assert hash(one) == hash(two)
-
-
-def test_torch():
-    torch = pytest.importorskip("torch")
-    peer = torch.nn.MultiheadAttention(8, 4, batch_first=True, dtype=torch.float64)
-    model = made(pn.MultiHeadAttention, outputs=8)
-    weight, bias = peer.in_proj_weight.detach().numpy(), peer.in_proj_bias.detach().numpy()
-    parts = zip(np.split(weight, 3), np.split(bias, 3), ("query", "key", "value"), strict=True)
-    for kernel, one, name in parts:
-        model = pn.replace(pn.replace(model, f"{name}.kernel", kernel.T), f"{name}.bias", one)
-    model = pn.replace(model, "output.kernel", peer.out_proj.weight.detach().numpy().T)
-    x = torch.tensor(X[None], requires_grad=True)
-    causal = torch.triu(torch.ones(5, 5, dtype=torch.bool), 1)
-    y, _ = peer(x, x, x, attn_mask=causal)
-    y.square().sum().backward()
-
-    def total(x):
-        y = model(x, is_causal=True)
-        return jnp.square(y).sum(), y
-
-    gradient, ours = jax.jit(jax.grad(total, has_aux=True))(X)
-    close(ours, y.detach().numpy()[0])
-    np.testing.assert_allclose(gradient, x.grad.numpy()[0], rtol=2e-5, atol=1e-5)
 
 
 @every

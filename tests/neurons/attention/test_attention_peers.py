@@ -1,6 +1,6 @@
-"""The attention layers against nmn's and flax's, with the same weights: values and gradients.
+"""The attention layers against nmn's, flax's and torch's, with the same weights.
 
-In float64, where a query near a key costs no digits; the peers keep some constants in float32.
+Values and gradients, in float64, where a query near a key costs no digits; the peers keep some constants in float32.
 Every array is compared to 2e-5 of its largest entry, or of 1.
 """
 
@@ -307,3 +307,27 @@ def test_flax_multi_head_attention(normalize_qk, call):
     ((_, dx), y), ((_, dx_other), other) = ours, theirs
     near(y, other)
     near(dx, dx_other)
+
+
+def test_attention_is_that_of_torch():
+    torch = pytest.importorskip("torch")
+    peer = torch.nn.MultiheadAttention(8, 4, batch_first=True, dtype=torch.float64)
+    model = pn.MultiHeadAttention(jax.random.key(0), 8, 8, heads=4, dtype=float)
+    x = np.random.default_rng(0).normal(size=(5, 8))
+    weight, bias = peer.in_proj_weight.detach().numpy(), peer.in_proj_bias.detach().numpy()
+    parts = zip(np.split(weight, 3), np.split(bias, 3), ("query", "key", "value"), strict=True)
+    for kernel, one, name in parts:
+        model = pn.replace(pn.replace(model, f"{name}.kernel", kernel.T), f"{name}.bias", one)
+    model = pn.replace(model, "output.kernel", peer.out_proj.weight.detach().numpy().T)
+    theirs = torch.tensor(x[None], requires_grad=True)
+    causal = torch.triu(torch.ones(5, 5, dtype=torch.bool), 1)
+    y, _ = peer(theirs, theirs, theirs, attn_mask=causal)
+    y.square().sum().backward()
+
+    def total(x):
+        y = model(x, is_causal=True)
+        return jnp.square(y).sum(), y
+
+    gradient, ours = jax.jit(jax.grad(total, has_aux=True))(x)
+    np.testing.assert_allclose(ours, y.detach().numpy()[0], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(gradient, theirs.grad.numpy()[0], rtol=2e-5, atol=1e-5)

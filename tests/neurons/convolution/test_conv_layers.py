@@ -208,3 +208,16 @@ def test_models_of_one_configuration_compile_once():
         model = pn.YatConv(jax.random.key(seed), 2, 3, (3, 3), strides=(2, 2), padding="CIRCULAR")
         call(model, jnp.ones((1, 4, 4, 2)))
     assert len(traced) == 1
+
+
+@pytest.mark.parametrize("layer", [pn.ConvTranspose, pn.YatConvTranspose])
+def test_the_form_of_a_kernel_is_fixed_when_a_model_is_made(layer):
+    """Told at the call alone, it would turn the kernel and compute something else."""
+    x = np.ones((1, 4, 2))
+    for given, options in ((True, {"transpose_kernel": True}), (False, {})):
+        model = layer(key(), 2, 2, 3, **options)
+        with pytest.raises(ValueError, match=f"transpose_kernel must be {given} as when the model"):
+            model(x, transpose_kernel=not given)
+        np.testing.assert_array_equal(model(x, transpose_kernel=given), model(x))
+    turned = pn.bind(model.params, layer.apply)
+    assert turned(x, transpose_kernel=True).shape == turned(x).shape
