@@ -111,7 +111,7 @@ def test_tangents_to_second_order(case):
     def second(arguments, tangents):
         return jax.jvp(first, arguments, tangents)
 
-    arguments, one = case.arguments(), jax.jit(first)
+    arguments, one = tuple(map(np.asarray, case.arguments())), jax.jit(first)
     with ops.forward_mode(case.rule):
         check_jvp(case.value, one, arguments, atol=1e-5, rtol=1e-5)
         check_jvp(one, jax.jit(second), (arguments, arguments), atol=1e-5, rtol=1e-5)
