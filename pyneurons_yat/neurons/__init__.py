@@ -9,14 +9,7 @@ from .normalization import *
 from .parameters import *
 from .recurrent import *
 
-FAMILIES = (  # each import above binds its module as well
-    attention,
-    convolution,
-    dense,
-    graphs,
-    linear_attention,
-    normalization,
-    parameters,
-    recurrent,
-)
+# Each import above binds its module as well.
+FAMILIES = attention, convolution, dense, graphs
+FAMILIES += linear_attention, normalization, parameters, recurrent
 __all__ = sorted(name for family in FAMILIES for name in family.__all__)

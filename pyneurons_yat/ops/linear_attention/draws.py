@@ -1,10 +1,11 @@
 """What the feature maps draw: matrices and numbers in the order in which a map takes them.
 
-Each function takes a key, the kernel as `quadrature` has it, and sizes. A map is drawn once; what
-it does with the draws stands in `features`.
+Each function takes a key, the kernel as `quadrature` has it, and sizes, and is one program. A map
+is drawn once; what it does with the draws stands in `features`.
 """
 
 import math
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ from . import quadrature
 from .quadrature import Kernel, Plan
 
 
+@partial(jax.jit, static_argnums=(1, 2, 3))
 def yat_draws(
     key: jax.Array, kernel: Kernel, plan: Plan, tail: str
 ) -> tuple[jax.Array | None, ...]:
@@ -61,6 +63,7 @@ def _tail(key, kernel, plan, tail):
     return times, (rate - times) / 2, jnp.asarray(np.sqrt(2 * size / share))
 
 
+@partial(jax.jit, static_argnums=(1, 2, 3, 4))
 def anchor_draws(
     key: jax.Array, kernel: Kernel, nodes: int, anchors: int, count: int
 ) -> tuple[jax.Array, ...]:
@@ -76,6 +79,7 @@ def anchor_draws(
     )
 
 
+@partial(jax.jit, static_argnums=(1, 2, 3))
 def maclaurin_draws(
     key: jax.Array, kernel: Kernel, features: int, highest: int
 ) -> tuple[jax.Array, ...]:
@@ -92,6 +96,7 @@ def maclaurin_draws(
     return signs, scales, jax.random.choice(for_degrees, highest + 1, (features,), p=chances)
 
 
+@partial(jax.jit, static_argnums=(1, 2, 3, 4))
 def radial_draws(
     key: jax.Array, kernel: Kernel, nodes: int, products: int, count: int
 ) -> tuple[jax.Array, ...]:

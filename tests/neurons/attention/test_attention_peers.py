@@ -1,7 +1,7 @@
 """The attention layers against nmn's, flax's and torch's, with the same weights.
 
-Values and gradients, in float64, where a query near a key costs no digits; the peers keep some constants in float32.
-Every array is compared to 2e-5 of its largest entry, or of 1.
+Values and gradients, in float64, where a query near a key costs no digits; the peers keep some
+constants in float32. Every array is compared to 2e-5 of its largest entry, or of 1.
 """
 
 import contextlib
