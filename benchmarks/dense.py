@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 import pyneurons_yat as pn
 
@@ -194,7 +195,7 @@ def torch_functions() -> list[tuple[str, str, Callable[..., Any]]]:
     return [(TORCH[0], RELU, relu), (TORCH[1], YAT, yat)]
 
 
-def torch_arrays(arrays: Sequence[jax.Array]) -> list[Any]:
+def torch_arrays(arrays: Sequence[ArrayLike]) -> list[Any]:
     """Copies as PyTorch tensors."""
     import torch
 
