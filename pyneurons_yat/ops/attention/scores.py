@@ -104,9 +104,13 @@ def highest(options: Options, arrays: Arrays, like: jax.Array) -> float:
 
 
 def bounded(parts: Score) -> Score:
-    """The parts with a ratio whose square is finite; where it is not, the score is held anyway."""
+    """The parts with a ratio whose square is finite; where it is not, the score is held anyway.
+
+    By `where`: for `jnp.clip`, XLA keeps one array of a block more on a CPU.
+    """
     largest = float(jnp.finfo(parts.ratio.dtype).max)
-    ratio = jnp.clip(parts.ratio, -(largest**0.5), largest**0.5)
+    edge = largest**0.5 * jnp.sign(parts.ratio)
+    ratio = jnp.where(jnp.abs(parts.ratio) > largest**0.5, edge, parts.ratio)
     return parts._replace(ratio=ratio, square=jnp.minimum(parts.square, largest))
 
 
