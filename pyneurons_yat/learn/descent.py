@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from ..core.leaves import strong as firm
+
 
 class WithSlow(NamedTuple):
     """The state of `optax.lookahead`, which pairs what trains with slow parameters.
@@ -82,14 +84,9 @@ def conjugate(gradient: Any) -> Any:
 
 
 def strong(tree: Any) -> Any:
-    """The tree with leaves whose dtype is their own: a weak one may change in the first step."""
-    return jax.tree.map(_strong, tree)
+    """The tree with arrays whose dtype is their own: a weak one may change in the first step."""
+    return firm(jax.tree.map(_array, tree))
 
 
-def _strong(leaf: Any) -> Any:
-    if isinstance(leaf, jax.Array) and not jax.typeof(leaf).weak_type:
-        return leaf
-    dtype = jnp.result_type(leaf)
-    if jnp.issubdtype(dtype, jax.dtypes.extended):
-        return leaf
-    return jnp.asarray(leaf, dtype)
+def _array(leaf: Any) -> jax.Array:
+    return leaf if isinstance(leaf, jax.Array) else jnp.asarray(leaf)

@@ -11,19 +11,18 @@ from .dtypes import accumulator
 Axes = tuple[int, ...] | None
 
 
-def extent(array: jax.Array, axes: Axes = None) -> jax.Array:
+def extent(array: jax.Array, axes: tuple[int, ...]) -> jax.Array:
     """The largest magnitude of each vector, and 1 where it is 0 or too small to divide by.
 
     What is divided by it can be squared. It has no gradient: that of a length is right without it.
     """
-    axes = tuple(range(array.ndim - 1)) if axes is None else axes
     largest = jax.lax.stop_gradient(jnp.max(jnp.abs(array), axes, keepdims=True, initial=0))
     return jnp.where(largest < jnp.finfo(array.dtype).tiny, 1, largest)
 
 
 def lengths(array: jax.Array, axes: Axes = None) -> jax.Array:
     """The length of each vector, and 1 where it is 0."""
-    scaled, length, scale = _taken_apart(array, axes)
+    _, length, scale = _taken_apart(array, axes)
     return (length * scale).astype(array.dtype)
 
 

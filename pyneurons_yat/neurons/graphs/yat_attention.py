@@ -138,11 +138,8 @@ def apply(
         query, key = received["query"], sent["key"]
         return yat_pairs(query, key, params.bias, params.alpha, epsilon=epsilon), sent["value"]
 
-    def project(model: Model) -> jax.Array:
-        outputs = model.kernel.shape[1]
-        return model(graph.nodes).reshape(size, heads, outputs // heads)
-
-    parts = {name: project(getattr(params, name)) for name in ("query", "key", "value")}
+    projections = {name: getattr(params, name) for name in ("query", "key", "value")}
+    parts = {name: _heads(model, graph.nodes, heads) for name, model in projections.items()}
     edges = graph._replace(nodes=parts, edges=None)
     if self_loops:
         edges, where = with_loops(edges, where)
@@ -156,6 +153,11 @@ def apply(
 
     mixed = message_passing(edges, score, reduction=attend).nodes
     return graph._replace(nodes=mixed.reshape(size, params.value.kernel.shape[1]))
+
+
+def _heads(model: Model, nodes: jax.Array, heads: int) -> jax.Array:
+    """What a projection makes of the nodes (N, F), by heads: (N, heads, outputs / heads)."""
+    return model(nodes).reshape(nodes.shape[0], heads, model.kernel.shape[1] // heads)
 
 
 YatGraphAttention = bind("YatGraphAttention", create, apply)
