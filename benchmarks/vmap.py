@@ -52,6 +52,7 @@ def subjects() -> Iterator[Subject]:
     yield from graph_subjects()
     yield from recurrent_subjects()
     yield from normalization_subjects()
+    yield from activation_subjects()
 
 
 def dense_subjects() -> Iterator[Subject]:
@@ -152,6 +153,12 @@ def normalization_subjects() -> Iterator[Subject]:
         yield Subject(layer.name, partial(layer, features=512, groups=8), (512,))
     whole = partial(in_a_batch, 3)
     yield Subject("GroupNorm", lambda key: pn.GroupNorm(64, groups=8), (4, 4, 64), whole)
+
+
+def activation_subjects() -> Iterator[Subject]:
+    """Activations that learn, with numbers of their own for each feature."""
+    for layer in (pn.PReLU, pn.SReLU):
+        yield Subject(layer.name, lambda key, layer=layer: layer(512), (512,))
 
 
 # --------------------------------------------------------------------- a layer, in and out of vmap

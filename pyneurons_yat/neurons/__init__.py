@@ -1,5 +1,6 @@
 """Layers: create/apply pairs, bound. What there is in a family, its own face says."""
 
+from .activations import *
 from .attention import *
 from .convolution import *
 from .dense import *
@@ -10,6 +11,6 @@ from .parameters import *
 from .recurrent import *
 
 # Each import above binds its module as well.
-FAMILIES = attention, convolution, dense, graphs
+FAMILIES = activations, attention, convolution, dense, graphs
 FAMILIES += linear_attention, normalization, parameters, recurrent
 __all__ = sorted(name for family in FAMILIES for name in family.__all__)

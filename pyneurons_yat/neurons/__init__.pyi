@@ -67,9 +67,11 @@ __all__ = [
     "MultiHeadAttention",
     "Neuron",
     "PHI",
+    "PReLU",
     "RMSNorm",
     "RNN",
     "RadialFeatures",
+    "SReLU",
     "SimpleCell",
     "Vector",
     "YatBatchNorm",
@@ -678,6 +680,24 @@ class _Neuron(Layer):
     @overload
     def __call__(self, box: Box, /, **options: Any) -> _NeuronModel: ...
 
+class _PReLUModel(Model):
+    def __call__(
+        self,
+        x: ArrayLike,
+    ) -> jax.Array: ...
+
+class _PReLU(Layer):
+    @overload
+    def __call__(
+        self,
+        features: int = ...,
+        *,
+        alpha: float = ...,
+        dtype: DTypeLike = ...,
+    ) -> _PReLUModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _PReLUModel: ...
+
 class _RMSNormModel(Model):
     def __call__(
         self,
@@ -766,6 +786,27 @@ class _RadialFeatures(Layer):
     ) -> _RadialFeaturesModel: ...
     @overload
     def __call__(self, box: Box, /, **options: Any) -> _RadialFeaturesModel: ...
+
+class _SReLUModel(Model):
+    def __call__(
+        self,
+        x: ArrayLike,
+    ) -> jax.Array: ...
+
+class _SReLU(Layer):
+    @overload
+    def __call__(
+        self,
+        features: int = ...,
+        *,
+        al: float = ...,
+        tl: float = ...,
+        ar: float = ...,
+        tr: float = ...,
+        dtype: DTypeLike = ...,
+    ) -> _SReLUModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _SReLUModel: ...
 
 class _SimpleCellModel(Model):
     def __call__(
@@ -1560,9 +1601,11 @@ Linear: _Linear
 MaclaurinFeatures: _MaclaurinFeatures
 MultiHeadAttention: _MultiHeadAttention
 Neuron: _Neuron
+PReLU: _PReLU
 RMSNorm: _RMSNorm
 RNN: _RNN
 RadialFeatures: _RadialFeatures
+SReLU: _SReLU
 SimpleCell: _SimpleCell
 Vector: _Vector
 YatBatchNorm: _YatBatchNorm

@@ -1,6 +1,7 @@
 """What numbers do: arrays in, arrays out."""
 
 from . import vjp
+from .activations import all_relu, prelu, srelu, trelu
 from .attention import rotary, yat_attention, yat_attention_weights
 from .convolution import conv, conv_transpose, yat_conv, yat_conv_transpose
 from .dense import linear, yat, yat_pairs, yat_scores
@@ -44,6 +45,7 @@ __all__ = [
     "PaddingMasks",
     "abs",
     "add_self_loops",
+    "all_relu",
     "anchor_features",
     "batch_graphs",
     "batch_norm",
@@ -67,6 +69,7 @@ __all__ = [
     "node_graphs",
     "pad_graph",
     "padding_masks",
+    "prelu",
     "propagate",
     "radial_features",
     "recurrence",
@@ -82,6 +85,8 @@ __all__ = [
     "soft_tanh",
     "softer_sigmoid",
     "softermax",
+    "srelu",
+    "trelu",
     "unbatch_graphs",
     "vector",
     "vjp",

@@ -1,5 +1,6 @@
 """The battery every op runs through: the cases of all families, by name."""
 
+import cases_activations
 import cases_attention
 import cases_conv
 import cases_graphs
@@ -10,6 +11,7 @@ import cases_squash
 import cases_yat
 
 FAMILIES = (
+    cases_activations,
     cases_attention,
     cases_conv,
     cases_graphs,
