@@ -1,6 +1,6 @@
 """What numbers do: arrays in, arrays out."""
 
-from . import vjp
+from . import vjp as vjp
 from .activations import all_relu, prelu, srelu, trelu
 from .attention import rotary, yat_attention, yat_attention_weights
 from .convolution import conv, conv_transpose, yat_conv, yat_conv_transpose
@@ -89,7 +89,6 @@ __all__ = [
     "trelu",
     "unbatch_graphs",
     "vector",
-    "vjp",
     "yat",
     "yat_attention",
     "yat_attention_weights",

@@ -61,7 +61,7 @@ def test_malformed_layers_are_refused():
         pn.PReLU(alpha=[])
     with pytest.raises(TypeError, match=r"SReLU: dtype must be floating"):
         pn.SReLU(dtype=int)
-    with pytest.raises(TypeError, match=r"takes no key"):
+    with pytest.raises(TypeError, match=r"PReLU: features must be an integer"):
         pn.PReLU(jax.random.key(0))
     with pytest.raises(ValueError, match=r"prelu: alpha must have shape \(\) or \(3,\)"):
         pn.PReLU(2)(X)
