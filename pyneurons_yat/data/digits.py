@@ -1,15 +1,8 @@
 """scikit-learn's handwritten digits."""
 
-from typing import NamedTuple
-
 import numpy as np
 
-
-class Split(NamedTuple):
-    """Examples (N, features) float32 and their labels (N,) int32."""
-
-    x: np.ndarray
-    y: np.ndarray
+from .splits import Split
 
 
 def digits(test_share: float = 0.2, seed: int = 0) -> tuple[Split, Split]:

@@ -1,8 +1,10 @@
 """Where batches come from: arrays that lie on the device, or anything that yields batches."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +14,7 @@ from ..ops.checks import check_choice, check_sizes
 from .metrics import told
 
 REMAINDERS = ("keep", "drop")
+Item = TypeVar("Item")
 
 
 class Arrays(NamedTuple):
@@ -26,6 +29,11 @@ class Arrays(NamedTuple):
     def steps(self) -> int:
         """The number of batches."""
         return -(-self.examples // self.size)
+
+    def places(self, step: int) -> tuple[int, int]:
+        """Where in the order of the examples a batch begins, and how many it has."""
+        first = step * self.size
+        return first, min(self.size, self.examples - first)
 
 
 class Stream(NamedTuple):
@@ -91,10 +99,32 @@ def data_of(
             f"{function}: steps must be left out beside arrays, got {steps}; it ends the epochs of "
             "an iterable"
         )
+    x, y, *sizes = arrays_of(function, what, x, y, batch_size, remainder)
+    return Arrays(*jax.tree.map(jnp.asarray, (x, y)), *sizes)
+
+
+def arrays_of(
+    function: str, what: str, x: Any, y: Any, batch_size: int | None, remainder: str
+) -> Arrays:
+    """The batches of arrays, which stay where they are."""
     examples = examples_of(function, what, x, y)
     size = min(int(batch_size or examples), examples)
-    x, y = jax.tree.map(jnp.asarray, (x, y))
     return Arrays(x, y, size, examples - (examples % size if remainder == "drop" else 0))
+
+
+@partial(jax.jit, static_argnums=1)
+def shuffled(key: jax.Array, examples: int) -> jax.Array:
+    """A random order by one sort of random bits; `jax.random.permutation` takes several."""
+    return jnp.argsort(jax.random.bits(key, (examples,)))
+
+
+def ahead(found: Iterator[Item], number: int) -> Iterator[Item]:
+    """What an iterator yields, each given when so many after it have been asked for."""
+    waiting = deque(islice(found, number))
+    for following in found:
+        waiting.append(following)
+        yield waiting.popleft()
+    yield from waiting
 
 
 def _yields_batches(x: Any) -> bool:

@@ -167,8 +167,7 @@ def _piece(carry: Any, seen: list[Any], sizes: list[int], sounds: list[Any], don
 def _placed(
     at: Callable[..., Any], data: Arrays, order: Any, begin: int
 ) -> Iterator[tuple[int, Call]]:
-    for first in range(begin * data.size, data.examples, data.size):
-        size = min(data.size, data.examples - first)
+    for first, size in map(data.places, range(begin, data.steps)):
         yield size, partial(_noting, at, data, order, first, size)
 
 

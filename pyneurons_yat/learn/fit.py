@@ -20,7 +20,7 @@ from .keeping import PathLike, check_path, save_to
 from .losses import mse
 from .metrics import Metric, told
 from .progress import Bar, Watched, check_progress
-from .recipe import Loss, check_key, is_optimizer, recipe_of, trained
+from .recipe import Augment, Loss, check_key, is_optimizer, recipe_of, trained
 from .session import Callback, DivergenceError, Kept, Plan, run, until_of
 from .train_step import TrainState
 
@@ -88,6 +88,7 @@ def fit(
     steps: int | None = None,
     accumulate: int = 1,
     per_example: bool = False,
+    augment: Augment | None = None,
     path: PathLike | None = None,
     progress: Watched = True,
 ) -> tuple[Trained, History]:
@@ -148,6 +149,8 @@ def fit(
         steps: Batches per epoch of an iterable that does not end.
         accumulate: As for `train_step`.
         per_example: As for `train_step`.
+        augment: As for `train_step`: `augment(key, (x, y)) -> (x, y)` of every batch in training,
+            never in validation. It draws from the key, by the number of the step.
         path: A file in which to keep the `TrainState`, as `save` does, when training ends or breaks
             off: the last good one.
         progress: Whether to show a progress bar in a terminal or notebook, if tqdm is installed, or
@@ -164,7 +167,8 @@ def fit(
     Raises:
         TypeError: If the model is neither a `Model` nor a `TrainState`, the first argument neither
             a learning rate nor an optimizer, an option unknown, the loss or a metric no function,
-            the key no PRNG key, the loss of no floating dtype, or an argument is traced.
+            the key no PRNG key, the loss of no floating dtype, an argument is traced, augment
+            returns another structure, or it or the model needs a key and there is none.
         ValueError: If x and y differ in the number of examples, a size is below 1, the loss or a
             metric is no scalar, there is nothing to train, two metrics have one name, or one begins
             with validation_ and another is the rest of it, or an option does not go with the data.
@@ -184,13 +188,12 @@ def fit(
     check_sizes("fit", epochs=epochs)
     check_progress("fit", progress)
     training = {"optimizer": optimizer, "accumulate": accumulate, "per_example": per_example}
-    recipe = recipe_of("fit", loss, metrics, **training)
+    recipe = recipe_of("fit", loss, metrics, augment=augment, **training)
     until = until_of(callback, monitor, patience, maximize)
     state = _state(optimizer, model, key)
     data = data_of("fit", "x and y", x, y, batch_size, remainder, steps)
     plan = Plan(recipe, data, epochs, _held_out(validation, data), until)
-    if path is not None:
-        check_path(path)
+    check_path(path)
     return _watched(plan, state, isinstance(model, TrainState), path, progress)
 
 

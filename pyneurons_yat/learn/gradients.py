@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from ..core import merge, partition
 from ..ops.sharding import rows_of
+from .batches import examples_of
 from .convolutions import slow_in_loops
 from .measures import quotient
 from .objective import Sums, in_training, measured
@@ -21,6 +22,36 @@ class Batch(NamedTuple):
     x: Any
     y: Any
     key: jax.Array | None
+
+
+def augmented(recipe: Recipe, batch: Batch) -> Batch:
+    """The batch as a step sees it: as it came, or augmented by a key that nothing else draws from.
+
+    All of it at once, whatever the step divides it into: so its parts see what the whole would.
+    """
+    if recipe.augment is None:
+        return batch
+    if batch.key is None:
+        raise TypeError(
+            f"{recipe.function}: key must be a PRNG key for augment to draw from, got None; give "
+            "key=jax.random.key(0) to fit or TrainState.create"
+        )
+    key, draw = jax.random.split(batch.key)
+    given = jax.tree.map(jnp.asarray, (batch.x, batch.y))
+    made = recipe.augment(draw, given)
+    if jax.tree.structure(made) != jax.tree.structure(given):
+        raise TypeError(
+            f"{recipe.function}: augment must return a batch of the structure that it takes, "
+            f"{jax.tree.structure(given)}, got {jax.tree.structure(made)}; return x and y"
+        )
+    examples = examples_of(recipe.function, "what augment takes", *given)
+    if examples_of(recipe.function, "what augment returns", *made) != examples:
+        raise ValueError(
+            f"{recipe.function}: augment must return as many examples as it takes, {examples}, got "
+            f"shapes {', '.join(str(leaf.shape) for leaf in jax.tree.leaves(made))}"
+        )
+    x, y = made
+    return Batch(x, y, key)
 
 
 class Found(NamedTuple):

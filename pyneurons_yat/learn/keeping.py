@@ -25,8 +25,10 @@ def save_to(path: PathLike, tree: Any) -> None:
     _given[0](path, tree)
 
 
-def check_path(path: PathLike) -> None:
-    """Refuses a path that could not be written to, before any work is done."""
+def check_path(path: PathLike | None) -> None:
+    """Refuses a path that could not be written to, before any work is done; None is no path."""
+    if path is None:
+        return
     path = Path(path)
     probe = path.with_name(f"probe-{path.name}")
     save_to(probe, {"probe": 0})

@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # importing optax takes longer than all of this package: only
     import optax
 
 Loss = Callable[..., Any]
+Augment = Callable[[Any, Any], Any]
 
 
 class Recipe(NamedTuple):
@@ -28,6 +29,7 @@ class Recipe(NamedTuple):
         optimizer: An optax optimizer; None where nothing is trained.
         accumulate: In how many parts a batch goes through the model.
         per_example: Whether the optimizer wants the gradient of each example.
+        augment: What is made of a batch before a step, by a key; None for nothing.
     """
 
     function: str
@@ -36,6 +38,7 @@ class Recipe(NamedTuple):
     optimizer: "optax.GradientTransformation | None" = None
     accumulate: int = 1
     per_example: bool = False
+    augment: Augment | None = None
 
 
 def recipe_of(function: str, loss: Loss, metrics: Any, **training: Any) -> Recipe:
@@ -59,6 +62,11 @@ def recipe_of(function: str, loss: Loss, metrics: Any, **training: Any) -> Recip
         raise ValueError(
             f"{function}: accumulate must be 1 with per_example, got {recipe.accumulate}; "
             "gradients of examples are not summed"
+        )
+    if not (recipe.augment is None or callable(recipe.augment)):
+        raise TypeError(
+            f"{function}: augment must be a function (key, (x, y)) -> (x, y), got "
+            f"{told(recipe.augment)}"
         )
     check_names(function, names(recipe))
     return recipe

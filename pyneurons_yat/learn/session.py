@@ -1,10 +1,8 @@
 """A run of `fit`: epochs of steps, and after each what is reported, kept and decided."""
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import islice
 from typing import Any, NamedTuple
 
 import jax
@@ -14,7 +12,7 @@ from jax.tree_util import keystr, tree_flatten_with_path
 
 from ..core import partition
 from ..ops.checks import check_choice, check_flag, check_sizes
-from .batches import Arrays, Stream
+from .batches import Arrays, Stream, ahead, shuffled
 from .epochs import Piece, Work, passes
 from .evaluate import Evaluation, evaluation
 from .metrics import told
@@ -198,7 +196,7 @@ def _pieces(plan: Plan, state: TrainState, begin: int) -> Iterator[Piece | Train
     pieces = _passes(plan, state, begin)
     until = plan.until
     looked_at = until.callback or until.monitor or plan.held_out or isinstance(plan.data, Stream)
-    return pieces if looked_at else _ahead(pieces)
+    return pieces if looked_at else ahead(pieces, 2)
 
 
 def _passes(plan: Plan, state: TrainState, begin: int) -> Iterator[Piece | TrainState]:
@@ -213,15 +211,6 @@ def _passes(plan: Plan, state: TrainState, begin: int) -> Iterator[Piece | Train
         yield state
 
 
-def _ahead(pieces: Iterator[Piece | TrainState]) -> Iterator[Piece | TrainState]:
-    """Pieces, each given when the next one, of its epoch or of the next, is with the device."""
-    waiting = deque(islice(pieces, 2))
-    for following in pieces:
-        waiting.append(following)
-        yield waiting.popleft()
-    yield from waiting
-
-
 def _order(data: Arrays | Stream, state: TrainState, begin: int) -> jax.Array | None:
     """The order of the examples in the epoch that the state is in."""
     if isinstance(data, Stream) or state.order is None:
@@ -231,11 +220,8 @@ def _order(data: Arrays | Stream, state: TrainState, begin: int) -> jax.Array | 
 
 @partial(jax.jit, static_argnums=3)
 def _shuffled(key: jax.Array, step: jax.Array, begin: int, examples: int) -> jax.Array:
-    """A random order by one sort of random bits; `jax.random.permutation` takes several.
-
-    It is drawn by the step that the epoch began with, `begin` batches ago.
-    """
-    return jnp.argsort(jax.random.bits(jax.random.fold_in(key, step - begin), (examples,)))
+    """A random order, drawn by the step that the epoch began with, `begin` batches ago."""
+    return shuffled(jax.random.fold_in(key, step - begin), examples)
 
 
 def _report(

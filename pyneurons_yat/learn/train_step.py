@@ -10,13 +10,13 @@ import jax.numpy as jnp
 from ..core import Model, exportable, merge, partition
 from ..core.checks import check_kind
 from .descent import conjugate, descend, start, strong
-from .gradients import Batch, gradient_of, value_of, wide
+from .gradients import Batch, augmented, gradient_of, value_of, wide
 from .loss_scale import LossScale, limits
 from .measures import quotient
 from .metrics import Metric, told
 from .objective import Sums, started
 from .programs import compiled
-from .recipe import Loss, Recipe, check_key, check_optimizer, recipe_of, trained
+from .recipe import Augment, Loss, Recipe, check_key, check_optimizer, recipe_of, trained
 
 if TYPE_CHECKING:
     import optax
@@ -83,6 +83,7 @@ def train_step(
     metrics: Sequence[Loss | Metric] = (),
     accumulate: int = 1,
     per_example: bool = False,
+    augment: Augment | None = None,
 ) -> Step:
     """One step of training, compiled: `step(state, (x, y)) -> (state, metrics)`.
 
@@ -108,6 +109,10 @@ def train_step(
         per_example: Whether the optimizer receives a gradient per example, stacked along the first
             axis, as `optax.contrib.dpsgd` wants. Each example is then a batch of one, with a key of
             its own.
+        augment: `augment(key, (x, y)) -> (x, y)`, which changes a batch before the step, by a key
+            of its own: crops, noise, mixtures of examples. `pyneurons_yat.data` has some. It may
+            change shapes and dtypes, neither the structure nor the number of examples. Loss and
+            metrics are those of what it returns.
 
     Returns:
         The step. Its metrics are those before the update, and "loss". Steps made of the same
@@ -120,10 +125,10 @@ def train_step(
     Raises:
         ValueError: If accumulate is below 1, does not divide the batch, or comes with per_example;
             if two metrics have one name, or one begins with validation_ and another is the rest of
-            it; if a loss or metric is no scalar.
+            it; if a loss or metric is no scalar; if augment returns another number of examples.
         TypeError: If the optimizer is none, loss or a metric no function, the state no
-            `TrainState`, the batch no pair, the loss of no floating dtype, or if the model needs a
-            key and the state has none.
+            `TrainState`, the batch no pair, the loss of no floating dtype, if augment returns
+            another structure, or if the model or augment needs a key and the state has none.
 
     Example:
         >>> import jax, jax.numpy as jnp, optax, pyneurons_yat as pn
@@ -136,8 +141,8 @@ def train_step(
         >>> bool(metrics["loss"] < 1e-3), int(state.step)
         (True, 200)
     """
-    options = {"optimizer": optimizer, "accumulate": accumulate, "per_example": per_example}
-    recipe = recipe_of("train_step", loss, metrics, **options)
+    training = {"optimizer": optimizer, "accumulate": accumulate, "per_example": per_example}
+    recipe = recipe_of("train_step", loss, metrics, augment=augment, **training)
     return partial(_call, recipe, compiled(_step, recipe))
 
 
@@ -168,7 +173,7 @@ def take(
     model, opt_state, step, key, scale, *place = state
     draw = None if key is None else jax.random.fold_in(key, step)
     params, rest = partition(model, "params", ...)
-    batch = Batch(x, y, draw)
+    batch = augmented(recipe, Batch(x, y, draw))
     factor = 1 if scale is None else scale.scale
     gradient, (sums, after, moved) = gradient_of(recipe, factor, params, rest, kept, batch)
     value = sums["loss"][0] if sums["loss"][1] is None else quotient(*sums["loss"])

@@ -28,6 +28,11 @@ def noisy():
     )
 
 
+def jitter(key, batch):
+    x, y = batch
+    return x + jax.random.normal(key, x.shape), y
+
+
 def average(x):
     return x.mean((1, 2))
 
@@ -43,6 +48,7 @@ CASES = {
     "iterable": (noisy, ([(X[:8], Y[:8]), (X[8:16], Y[8:16]), (X[16:22], Y[16:22])],), {}),
     "full batches": (noisy, (X, Y), {"remainder": "drop", "batch_size": 8}),
     "in parts": (noisy, (X, Y), {"accumulate": 2, "batch_size": 6}),
+    "augmented": (noisy, (X, Y), {"augment": jitter, "batch_size": 4}),
 }
 
 
