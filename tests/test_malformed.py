@@ -191,7 +191,7 @@ CASES = {
     "GRUCell": (draws(pn.GRUCell, 3, 4), {"use_bias": FLAG}),
     "YatLSTMCell": (
         draws(pn.YatLSTMCell, 3, 4),
-        {**YAT, "initial_scores": ((1.0, 2.0), (1.0, 3.0, 0.0, -1.0), 1.0)},
+        {**YAT, "initial_scores": ((1.0, 2.0), (1.0, 3.0, 0.0, -1.0), 1.0), "form": ("no", 2)},
     ),
     "RNN": (
         draws(pn.RNN, 3, 4),

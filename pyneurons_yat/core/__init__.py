@@ -17,7 +17,7 @@ from .reparam import reparam
 from .repeat import repeat
 from .roles import grad, merge, partition, select, value_and_grad
 from .sequential import sequential
-from .signatures import Form, Size, options_of
+from .signatures import Choice, Form, Size, options_of
 from .streams import streams
 from .summary import summary
 from .tie import tie
@@ -26,6 +26,7 @@ from .trees import concat, explode, implode, split, stack, unstack
 
 __all__ = [
     "Box",
+    "Choice",
     "Filter",
     "Form",
     "Layer",

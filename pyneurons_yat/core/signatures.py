@@ -20,6 +20,7 @@ class Fixed:
 
 
 Size = Annotated[int, Fixed]
+Choice = Annotated[str, Fixed]
 Form = Annotated[bool, Fixed]
 """The annotation of an option of `apply` for which the parameters were made, such as `heads`."""
 

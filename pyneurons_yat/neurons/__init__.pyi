@@ -1099,7 +1099,8 @@ class _YatGRU(Layer):
         merge: Callable[..., jax.Array] = ...,
         reverse: bool = ...,
         dropout: float = ...,
-        initial_scores: tuple[float, float, float] = ...,
+        form: str = ...,
+        initial_scores: tuple[float, ...] | None = ...,
         recurrent_init: Callable[..., jax.Array] | None = ...,
         epsilon: float = ...,
         dtype: DTypeLike = ...,
@@ -1110,8 +1111,8 @@ class _YatGRU(Layer):
         bias_init: Callable[..., jax.Array] = ...,
         alpha_init: Callable[..., jax.Array] = ...,
         precision: Any = ...,
-        gate: Callable[..., jax.Array] = ...,
-        activation: Callable[..., jax.Array] = ...,
+        gate: Callable[..., jax.Array] | None = ...,
+        activation: Callable[..., jax.Array] | None = ...,
         carry: Any = ...,
         keep_order: bool = ...,
         return_carry: bool = ...,
@@ -1130,8 +1131,8 @@ class _YatGRUCellModel(Model):
         *,
         precision: Any = ...,
         epsilon: ArrayLike = ...,
-        gate: Callable[..., ArrayLike] = ...,
-        activation: Callable[..., ArrayLike] = ...,
+        gate: Callable[..., ArrayLike] | None = ...,
+        activation: Callable[..., ArrayLike] | None = ...,
     ) -> Any: ...
 
 class _YatGRUCell(Layer):
@@ -1142,7 +1143,8 @@ class _YatGRUCell(Layer):
         inputs: int,
         outputs: int,
         *,
-        initial_scores: tuple[float, float, float] = ...,
+        form: str = ...,
+        initial_scores: tuple[float, ...] | None = ...,
         recurrent_init: Callable[..., jax.Array] | None = ...,
         epsilon: float = ...,
         dtype: DTypeLike = ...,
@@ -1153,8 +1155,8 @@ class _YatGRUCell(Layer):
         bias_init: Callable[..., jax.Array] = ...,
         alpha_init: Callable[..., jax.Array] = ...,
         precision: Any = ...,
-        gate: Callable[..., jax.Array] = ...,
-        activation: Callable[..., jax.Array] = ...,
+        gate: Callable[..., jax.Array] | None = ...,
+        activation: Callable[..., jax.Array] | None = ...,
     ) -> _YatGRUCellModel: ...
     @overload
     def __call__(self, box: Box, /, **options: Any) -> _YatGRUCellModel: ...
@@ -1270,7 +1272,8 @@ class _YatLSTM(Layer):
         merge: Callable[..., jax.Array] = ...,
         reverse: bool = ...,
         dropout: float = ...,
-        initial_scores: tuple[float, float, float, float] = ...,
+        form: str = ...,
+        initial_scores: tuple[float, ...] | None = ...,
         recurrent_init: Callable[..., jax.Array] | None = ...,
         epsilon: float = ...,
         dtype: DTypeLike = ...,
@@ -1281,8 +1284,8 @@ class _YatLSTM(Layer):
         bias_init: Callable[..., jax.Array] = ...,
         alpha_init: Callable[..., jax.Array] = ...,
         precision: Any = ...,
-        gate: Callable[..., jax.Array] = ...,
-        activation: Callable[..., jax.Array] = ...,
+        gate: Callable[..., jax.Array] | None = ...,
+        activation: Callable[..., jax.Array] | None = ...,
         carry: Any = ...,
         keep_order: bool = ...,
         return_carry: bool = ...,
@@ -1301,8 +1304,8 @@ class _YatLSTMCellModel(Model):
         *,
         precision: Any = ...,
         epsilon: ArrayLike = ...,
-        gate: Callable[..., ArrayLike] = ...,
-        activation: Callable[..., ArrayLike] = ...,
+        gate: Callable[..., ArrayLike] | None = ...,
+        activation: Callable[..., ArrayLike] | None = ...,
     ) -> Any: ...
 
 class _YatLSTMCell(Layer):
@@ -1313,7 +1316,8 @@ class _YatLSTMCell(Layer):
         inputs: int,
         outputs: int,
         *,
-        initial_scores: tuple[float, float, float, float] = ...,
+        form: str = ...,
+        initial_scores: tuple[float, ...] | None = ...,
         recurrent_init: Callable[..., jax.Array] | None = ...,
         epsilon: float = ...,
         dtype: DTypeLike = ...,
@@ -1324,8 +1328,8 @@ class _YatLSTMCell(Layer):
         bias_init: Callable[..., jax.Array] = ...,
         alpha_init: Callable[..., jax.Array] = ...,
         precision: Any = ...,
-        gate: Callable[..., jax.Array] = ...,
-        activation: Callable[..., jax.Array] = ...,
+        gate: Callable[..., jax.Array] | None = ...,
+        activation: Callable[..., jax.Array] | None = ...,
     ) -> _YatLSTMCellModel: ...
     @overload
     def __call__(self, box: Box, /, **options: Any) -> _YatLSTMCellModel: ...
@@ -1503,7 +1507,7 @@ class _YatSimpleCellModel(Model):
         *,
         precision: Any = ...,
         epsilon: ArrayLike = ...,
-        activation: Callable[..., ArrayLike] = ...,
+        activation: Callable[..., ArrayLike] | None = ...,
         residual: bool = ...,
     ) -> Any: ...
 
@@ -1515,6 +1519,8 @@ class _YatSimpleCell(Layer):
         inputs: int,
         outputs: int,
         *,
+        form: str = ...,
+        initial_scores: tuple[float, ...] | None = ...,
         recurrent_init: Callable[..., jax.Array] | None = ...,
         epsilon: float = ...,
         dtype: DTypeLike = ...,
@@ -1525,7 +1531,7 @@ class _YatSimpleCell(Layer):
         bias_init: Callable[..., jax.Array] = ...,
         alpha_init: Callable[..., jax.Array] = ...,
         precision: Any = ...,
-        activation: Callable[..., jax.Array] = ...,
+        activation: Callable[..., jax.Array] | None = ...,
         residual: bool = ...,
     ) -> _YatSimpleCellModel: ...
     @overload
@@ -1561,6 +1567,8 @@ class _YatSimpleRNN(Layer):
         merge: Callable[..., jax.Array] = ...,
         reverse: bool = ...,
         dropout: float = ...,
+        form: str = ...,
+        initial_scores: tuple[float, ...] | None = ...,
         recurrent_init: Callable[..., jax.Array] | None = ...,
         epsilon: float = ...,
         dtype: DTypeLike = ...,
@@ -1571,7 +1579,7 @@ class _YatSimpleRNN(Layer):
         bias_init: Callable[..., jax.Array] = ...,
         alpha_init: Callable[..., jax.Array] = ...,
         precision: Any = ...,
-        activation: Callable[..., jax.Array] = ...,
+        activation: Callable[..., jax.Array] | None = ...,
         residual: bool = ...,
         carry: Any = ...,
         keep_order: bool = ...,

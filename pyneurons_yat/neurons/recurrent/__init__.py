@@ -1,7 +1,8 @@
 """Recurrent cells, and what drives them over a sequence.
 
 Data meets `rnn` first, which stacks cells; `scan_cell` drives one over time; `cell` says what a
-cell is. `cells` and `yat_cells` are the cells, made of `gates` and `yat_gates`.
+cell is. `cells` are the cells that everyone knows, made of `gates`; `yat_cells` are made of
+`yat_forms`, of which there are two: `yat_gates` and `separate_gates`.
 """
 
 from .cell import bind_cell, initial_carry

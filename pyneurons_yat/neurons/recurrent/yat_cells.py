@@ -1,28 +1,34 @@
-"""Recurrent cells of Yat neurons: simple, LSTM, GRU. Their gates are in `yat_gates`."""
+"""Recurrent cells of Yat neurons: simple, LSTM, GRU. Their gates are in `yat_forms`."""
 
 from typing import Any
 
 import jax
 
-from ...core import options_of
-from ...ops import soft_tanh, softer_sigmoid
+from ...core import Choice, options_of
 from ...ops.checks import check_flag
-from . import yat_gates
+from . import yat_forms
 from .cell import Projected, bind_cell
 from .gates import Function, remember, zero_pair, zeros
-from .yat_gates import YatCellParams, check_scores, score
+from .yat_forms import FORMS, Params, squashers
 
 # ------------------------------------------------------------------------------------- simple
 
 
-@options_of(yat_gates.create)
-def create_simple(key: jax.Array, inputs: int, outputs: int, **options: Any) -> YatCellParams:
+@options_of(yat_forms.create)
+def create_simple(key: jax.Array, inputs: int, outputs: int, **options: Any) -> Params:
     """The simple recurrent cell of Yat neurons: `h' = soft_tanh(signed root of their scores)`.
 
         d = x.v + h.u,    h' = soft_tanh(alpha (d + b) / sqrt(D + epsilon)),
 
     one neuron of weights v and u per output; D is the squared distance of [x, h] from [v, u].
     `pyneurons_yat.neurons.recurrent.yat_gates` says why it is the root. |h| <= 1 always.
+
+    With `form="separate"`, as published with nmn 0.2.1, it is two neurons per output:
+
+        h' = (s - 1) / (s + 1),    s = alpha (yat(x; v) + b) + beta yat(h; u)
+
+    of the Yat products without bias. |h| <= 1 while no bias is negative and there is no residual;
+    otherwise s may be -1, where h' is infinite. With `activation=score_tanh`, always.
 
     Args:
         key: A PRNG key.
@@ -32,7 +38,8 @@ def create_simple(key: jax.Array, inputs: int, outputs: int, **options: Any) -> 
     The model takes (h, x) of shapes (*B, outputs) and (*B, inputs) and returns (h', h').
 
     Returns:
-        `YatCellParams(kernel, recurrent_kernel, bias, alpha, epsilon)`.
+        `YatCellParams(kernel, recurrent_kernel, bias, alpha, epsilon)`; of the separate form
+        `SeparateCellParams`, with `recurrent_alpha` and `recurrent_epsilon` as well.
 
     Gradient:
         Exact; over a sequence, see `recurrence`. Where the distance came out as 0 or less, it is
@@ -59,22 +66,23 @@ def create_simple(key: jax.Array, inputs: int, outputs: int, **options: Any) -> 
         Elman, "Finding structure in time", 1990; Bouhsine, "Deep Learning 2.0: Artificial Neurons
         That Matter", arXiv:2411.08085.
     """
-    return yat_gates.create("YatSimpleCell", (0,), key, inputs, outputs, **options)
+    return yat_forms.create("YatSimpleCell", (None,), key, inputs, outputs, **options)
 
 
-@options_of(yat_gates.project)
-def project_simple(params: YatCellParams, x: jax.Array, **options: Any) -> Projected:
+@options_of(yat_forms.project)
+def project_simple(params: Params, x: jax.Array, **options: Any) -> Projected:
     """What a `YatSimpleCell` computes for all steps at once."""
-    return yat_gates.project("YatSimpleCell", params, x, **options)
+    return yat_forms.project("YatSimpleCell", params, x, **options)
 
 
 def update_simple(
     neurons: Any,
     h: jax.Array,
-    squares: Any,
+    inputs: Any,
     totals: Any,
     *,
-    activation: Function = soft_tanh,
+    form: Choice = "joint",
+    activation: Function | None = None,
     residual: bool = False,
 ) -> tuple[jax.Array, jax.Array]:
     """One step of a `YatSimpleCell` after its products.
@@ -82,14 +90,17 @@ def update_simple(
     Args:
         neurons: What all steps share.
         h: (*B, outputs).
-        squares: What belongs to this step.
+        inputs: What belongs to this step.
         totals: The products, gate by gate.
-        activation: An odd bounded function; `soft_tanh` by default.
+        form: As when the model was made.
+        activation: An odd bounded function, in the separate form one of scores; by default
+            `soft_tanh`, in the separate form (x - 1) / (x + 1).
         residual: Whether h is added to what the activation is given.
     """
     check_flag("YatSimpleCell", residual=residual)
-    root = score(neurons[0], totals[0], squares + yat_gates.squares(h), signed=True)
-    new = activation(root + h if residual else root).astype(h.dtype)
+    _, activation = squashers(form, None, activation)
+    (own,) = FORMS[form].scores(neurons, h, inputs, totals, 0)
+    new = activation(own + h if residual else own).astype(h.dtype)
     return new, new
 
 
@@ -99,15 +110,13 @@ YatSimpleCell = bind_cell("YatSimpleCell", create_simple, (project_simple, updat
 # --------------------------------------------------------------------------------------- LSTM
 
 
-@options_of(yat_gates.create)
+@options_of(yat_forms.create)
 def create_lstm(
     key: jax.Array,
     inputs: int,
     outputs: int,
-    *,
-    initial_scores: tuple[float, float, float, float] = (1.0, 3.0, 0.0, 1.0),
     **options: Any,
-) -> YatCellParams:
+) -> Params:
     """The long short-term memory cell of Yat neurons.
 
         i, f, o = softer_sigmoid(score of [x, h]),    g = soft_tanh(signed root of the score)
@@ -117,19 +126,26 @@ def create_lstm(
     with a block of neurons for each of i, f, g, o; `pyneurons_yat.neurons.recurrent.yat_gates` has
     the formulas. |h| <= 1 always, while c may grow by up to 1 per step.
 
+    With `form="separate"`, as published with nmn 0.2.1, a score s is that of neurons of x plus that
+    of neurons of h; a gate is s / (1 + s), and (s - 1) / (s + 1) stands for soft_tanh, of c' too.
+    That has a pole at c' = -1, so nothing bounds h. A fresh cell stays away from it: its bias makes
+    g at least 0. With `activation=score_tanh, gate=softer_sigmoid`, which take a negative number
+    for 0, |h| <= 1 always. `pyneurons_yat.neurons.recurrent.separate_gates` has the formulas.
+
     Args:
         key: A PRNG key.
         inputs: Features of x, at least 1.
         outputs: Features of c and h, at least 1.
         initial_scores: Of i, f, g, o: what the bias makes of the score of a fresh neuron. A score
-            of 1 half opens a gate, 3 opens it to 3/4.
+            of 1 half opens a gate, 3 opens it to 3/4. By default (1, 3, 0, 1), in the separate form
+            (1, 3, 1, 1).
 
     The model takes the carry (c, h), each (*B, outputs), and x (*B, inputs), and returns
     ((c', h'), h').
 
     Returns:
         `YatCellParams(kernel, recurrent_kernel, bias, alpha, epsilon)`, with the blocks i, f, g, o
-        side by side.
+        side by side; of the separate form `SeparateCellParams`.
 
     Gradient:
         As for `YatSimpleCell`.
@@ -156,39 +172,42 @@ def create_lstm(
         Hochreiter and Schmidhuber, "Long short-term memory", 1997; Bouhsine, "Deep Learning 2.0:
         Artificial Neurons That Matter", arXiv:2411.08085.
     """
-    scores = check_scores("YatLSTMCell", 4, initial_scores)
-    return yat_gates.create("YatLSTMCell", scores, key, inputs, outputs, **options)
+    scores = 1.0, 3.0, None, 1.0
+    return yat_forms.create("YatLSTMCell", scores, key, inputs, outputs, **options)
 
 
-@options_of(yat_gates.project)
-def project_lstm(params: YatCellParams, x: jax.Array, **options: Any) -> Projected:
+@options_of(yat_forms.project)
+def project_lstm(params: Params, x: jax.Array, **options: Any) -> Projected:
     """What a `YatLSTMCell` computes for all steps at once."""
-    return yat_gates.project("YatLSTMCell", params, x, **options)
+    return yat_forms.project("YatLSTMCell", params, x, **options)
 
 
 def update_lstm(
     neurons: Any,
     carry: Any,
-    squares: Any,
+    inputs: Any,
     totals: Any,
     *,
-    gate: Function = softer_sigmoid,
-    activation: Function = soft_tanh,
+    form: Choice = "joint",
+    gate: Function | None = None,
+    activation: Function | None = None,
 ) -> tuple[Any, jax.Array]:
     """One step of a `YatLSTMCell` after its products.
 
     Args:
         neurons: What all steps share.
         carry: c and h, (*B, outputs) each.
-        squares: What belongs to this step.
+        inputs: What belongs to this step.
         totals: The products, gate by gate.
-        gate: From scores to [0, 1], a function; `softer_sigmoid` by default.
-        activation: An odd bounded function; `soft_tanh` by default.
+        form: As when the model was made.
+        gate: From scores to [0, 1], a function; by default `softer_sigmoid`, in the separate form
+            x / (1 + x).
+        activation: An odd bounded function, in the separate form one of scores; by default
+            `soft_tanh`, in the separate form (x - 1) / (x + 1).
     """
-    squares = squares + yat_gates.squares(carry[1])
-    i, f, o = (gate(score(neurons[k], totals[k], squares)) for k in (0, 1, 3))
-    g = activation(score(neurons[2], totals[2], squares, signed=True))
-    return remember(carry, i, f, g, o, activation)
+    gate, activation = squashers(form, gate, activation)
+    i, f, g, o = FORMS[form].scores(neurons, carry[1], inputs, totals, 2)
+    return remember(carry, gate(i), gate(f), activation(g), gate(o), activation)
 
 
 YatLSTMCell = bind_cell("YatLSTMCell", create_lstm, (project_lstm, update_lstm), zero_pair)
@@ -197,15 +216,13 @@ YatLSTMCell = bind_cell("YatLSTMCell", create_lstm, (project_lstm, update_lstm),
 # ---------------------------------------------------------------------------------------- GRU
 
 
-@options_of(yat_gates.create)
+@options_of(yat_forms.create)
 def create_gru(
     key: jax.Array,
     inputs: int,
     outputs: int,
-    *,
-    initial_scores: tuple[float, float, float] = (1.0, 3.0, 0.0),
     **options: Any,
-) -> YatCellParams:
+) -> Params:
     """The gated recurrent unit of Yat neurons.
 
         r, z = softer_sigmoid(score of [x, h])
@@ -216,17 +233,23 @@ def create_gru(
     distance has r^2 |h|^2. So one product with h is enough, as in a GRU whose reset comes after the
     product. |h| <= 1 always; `pyneurons_yat.neurons.recurrent.yat_gates` has the formulas.
 
+    With `form="separate"`, as published with nmn 0.2.1, the scores are those of the separate form
+    of `YatLSTMCell`; r scales what the neurons of h add to the score of n, and n is
+    (s - 1) / (s + 1). |h| <= 1 while no bias is negative; with `activation=score_tanh,
+    gate=softer_sigmoid`, always.
+
     Args:
         key: A PRNG key.
         inputs: Features of x, at least 1.
         outputs: Features of h, at least 1.
-        initial_scores: Of r, z, n, as for `YatLSTMCell`.
+        initial_scores: Of r, z, n, as for `YatLSTMCell`; by default (1, 3, 0), in the separate form
+            (1, 3, 1).
 
     The model takes (h, x) of shapes (*B, outputs) and (*B, inputs) and returns (h', h').
 
     Returns:
         `YatCellParams(kernel, recurrent_kernel, bias, alpha, epsilon)`, the blocks r, z, n side
-        by side.
+        by side; of the separate form `SeparateCellParams`.
 
     Gradient:
         As for `YatSimpleCell`.
@@ -253,16 +276,13 @@ def create_gru(
         Cho et al., "Learning phrase representations using RNN encoder-decoder", 2014; Bouhsine,
         "Deep Learning 2.0: Artificial Neurons That Matter", arXiv:2411.08085.
     """
-    scores = check_scores("YatGRUCell", 3, initial_scores)
-    return yat_gates.create("YatGRUCell", scores, key, inputs, outputs, **options)
+    return yat_forms.create("YatGRUCell", (1.0, 3.0, None), key, inputs, outputs, **options)
 
 
-@options_of(yat_gates.project)
-def project_gru(params: YatCellParams, x: jax.Array, **options: Any) -> Projected:
+@options_of(yat_forms.project)
+def project_gru(params: Params, x: jax.Array, **options: Any) -> Projected:
     """What a `YatGRUCell` computes for all steps at once."""
-    before = yat_gates.project("YatGRUCell", params, x, **options)
-    r, z, n = before.offsets
-    return before._replace(offsets=(r, z, None), inputs=(before.inputs, n))
+    return yat_forms.project("YatGRUCell", params, x, reset=True, **options)
 
 
 def update_gru(
@@ -271,8 +291,9 @@ def update_gru(
     inputs: Any,
     totals: Any,
     *,
-    gate: Function = softer_sigmoid,
-    activation: Function = soft_tanh,
+    form: Choice = "joint",
+    gate: Function | None = None,
+    activation: Function | None = None,
 ) -> tuple[jax.Array, jax.Array]:
     """One step of a `YatGRUCell` after its products.
 
@@ -281,14 +302,14 @@ def update_gru(
         h: (*B, outputs).
         inputs: What belongs to this step.
         totals: The products, gate by gate.
-        gate: From scores to [0, 1], a function; `softer_sigmoid` by default.
-        activation: An odd bounded function; `soft_tanh` by default.
+        form: As when the model was made.
+        gate: From scores to [0, 1], a function; as for `YatLSTMCell`.
+        activation: As for `YatLSTMCell`.
     """
-    seen, dot = inputs
-    hidden = yat_gates.squares(h)
-    r, z = (gate(score(neurons[k], totals[k], seen + hidden)) for k in range(2))
-    root = score(neurons[2], dot + r * totals[2], seen + r * (r * hidden), signed=True)
-    new = ((1 - z) * activation(root) + z * h).astype(h.dtype)
+    gate, activation = squashers(form, gate, activation)
+    r, z = map(gate, FORMS[form].scores(neurons[:2], h, inputs, totals))
+    n = FORMS[form].reset_score(neurons, h, inputs, totals, r)
+    new = ((1 - z) * activation(n) + z * h).astype(h.dtype)
     return new, new
 
 

@@ -1,6 +1,7 @@
-"""Gates of Yat neurons, of which the recurrent Yat cells are made.
+"""Gates of Yat neurons in their joint form, of which the recurrent Yat cells are made.
 
-Every gate is a layer of Yat neurons that see x and h side by side. With w the weights of one
+`separate_gates` has the other form, with neurons of x and of h apart. Here
+every gate is a layer of Yat neurons that see x and h side by side. With w the weights of one
 neuron, v those for x and u those for h,
 
     d = x.v + h.u,    D = |x|^2 + |h|^2 + |w|^2 - 2 d,    score = |alpha| (d + b)^2 / (D + epsilon),
@@ -27,7 +28,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
 
 from ...core import options_of
-from ...ops.checks import NOT_NEGATIVE, check_numbers, check_sizes, is_several, told
+from ...ops.checks import check_sizes
 from ...ops.dtypes import accumulator, widen
 from ..dense import Initializer, draw, learned_epsilon, settling
 from .cell import Projected
@@ -79,7 +80,8 @@ def create(
         key: A PRNG key.
         inputs: Features of x.
         outputs: Features of h.
-        use_bias: Whether there is a bias, inside the square. Without, gates start nearly shut.
+        use_bias: Whether there is a bias: inside the square, in the separate form beside it.
+            Without, gates start nearly shut.
         use_alpha: Whether there is a factor per neuron; of a gate's only the size counts.
         kernel_init: `kernel_init(key, shape, dtype)` of each gate; by default `yat_normal`.
         recurrent_init: The same of each gate's recurrent kernel.
@@ -98,14 +100,6 @@ def create(
     return YatCellParams(kernel, recurrent, bias, alpha, shift)
 
 
-def check_scores(name: str, gates: int, scores: Any) -> tuple[float, ...]:
-    """The scores; what is not one per gate, none below 0, is refused."""
-    if not is_several(scores) or len(scores) != gates:
-        raise ValueError(f"{name}: initial_scores must be {gates} numbers, got {told(scores)}")
-    check_numbers(name, NOT_NEGATIVE, **{f"initial_scores[{i}]": s for i, s in enumerate(scores)})
-    return tuple(scores)
-
-
 @partial(jax.jit, static_argnums=0)
 def _opening(
     scores: tuple[float, ...], kernel: jax.Array, recurrent: jax.Array, alpha: ArrayLike
@@ -122,6 +116,7 @@ def project(
     name: str,
     params: YatCellParams,
     x: jax.Array,
+    reset: bool,
     *,
     epsilon: ArrayLike = 1e-5,
     precision: Any = None,
@@ -132,6 +127,7 @@ def project(
         name: What errors call the cell.
         params: The cell's parameters.
         x: (*B, inputs) of one step, or (T, *B, inputs) of all.
+        reset: Whether the last gate's product with x is kept apart, since h is scaled there.
         epsilon: Above 0; where the learned one starts, if it is learned.
         precision: Of the products, as in `jax.lax.dot_general`.
     """
@@ -139,15 +135,20 @@ def project(
     wide = dots[0].dtype
     epsilon = learned_epsilon(name, epsilon, params.epsilon)
     lengths = _weight_squares(params.kernel, params.recurrent_kernel, wide)
-
-    def each(value: ArrayLike) -> tuple[jax.Array, ...]:
-        return gates_of(jnp.broadcast_to(widen(value, wide, 1), lengths.shape), len(dots))
-
-    bias = 0 if params.bias is None else params.bias
-    alpha = 1 if params.alpha is None else params.alpha
-    scalars = map(each, (lengths, bias, alpha, epsilon))
+    neurons = each_gate(len(dots), lengths, params.bias, params.alpha, epsilon)
     kernel = gates_of(params.recurrent_kernel, len(dots))
-    return Projected(kernel, dots, squares(jnp.asarray(x, wide)), tuple(map(Neuron, *scalars)))
+    offsets, last = ((*dots[:-1], None), dots[-1]) if reset else (dots, None)
+    return Projected(kernel, offsets, (squares(jnp.asarray(x, wide)), last), neurons)
+
+
+def each_gate(
+    gates: int, lengths: jax.Array, bias: Any, alpha: Any, epsilon: ArrayLike
+) -> tuple[Neuron, ...]:
+    """The neurons gate by gate, of |w|^2 (G outputs,) and scalars that broadcast to it, or None."""
+    scalars = lengths, 0 if bias is None else bias, 1 if alpha is None else alpha, epsilon
+    dtype = lengths.dtype
+    spread = (jnp.broadcast_to(widen(value, dtype, 1), lengths.shape) for value in scalars)
+    return tuple(map(Neuron, *(gates_of(value, gates) for value in spread)))
 
 
 @partial(jax.jit, static_argnums=2)
@@ -170,3 +171,24 @@ def score(neuron: Neuron, dot: jax.Array, squares: jax.Array, signed: bool = Fal
 def squares(h: jax.Array) -> jax.Array:
     """|h|^2 in the accumulator's dtype, with an axis of size 1 in the place of the features."""
     return jnp.sum(jnp.square(h.astype(accumulator(h.dtype))), -1, keepdims=True)
+
+
+def scores(
+    neurons: tuple[Neuron, ...],
+    h: jax.Array,
+    inputs: Any,
+    totals: Any,
+    candidate: int | None = None,
+) -> tuple[jax.Array, ...]:
+    """The scores of the first gates, so many as neurons; of the candidate the signed root."""
+    distance = inputs[0] + squares(h)
+    pairs = enumerate(zip(neurons, totals, strict=False))
+    return tuple(score(one, total, distance, k == candidate) for k, (one, total) in pairs)
+
+
+def reset_score(
+    neurons: tuple[Neuron, ...], h: jax.Array, inputs: Any, totals: Any, r: jax.Array
+) -> jax.Array:
+    """The signed root of the last gate's score of x and r h, r (*B, outputs) one per neuron."""
+    seen, dot = inputs
+    return score(neurons[-1], dot + r * totals[-1], seen + r * (r * squares(h)), signed=True)

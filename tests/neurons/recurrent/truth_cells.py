@@ -120,6 +120,50 @@ def yat_gru(p, h, x, epsilon=1e-5):
     return new, new
 
 
+def yat_product(x, kernel, alpha, shift, epsilon):
+    """|alpha| (x.w)^2 / (|x - w|^2 + epsilon) of each column w, from differences."""
+    shift = 0.0 if shift is None else shift
+    epsilons = np.log1p(np.expm1(epsilon) * np.exp(shift))
+    distance = ((x[..., :, None] - kernel) ** 2).sum(-2)
+    return np.abs(1.0 if alpha is None else alpha) * (x @ kernel) ** 2 / (distance + epsilons)
+
+
+def separate(p, x, h, epsilon):
+    """The scores of x with the bias, and those of h, of all gates (*B, gates, outputs)."""
+    alpha = 1.0 if p["alpha"] is None else np.abs(p["alpha"])
+    bias = 0.0 if p["bias"] is None else p["bias"]
+    seen = yat_product(x, p["kernel"], p["alpha"], p["epsilon"], epsilon) + alpha * bias
+    of_h = p["recurrent_kernel"], p["recurrent_alpha"], p["recurrent_epsilon"]
+    felt = yat_product(h, *of_h, epsilon)
+    return (np.moveaxis(s.reshape(*s.shape[:-1], -1, h.shape[-1]), -2, 0) for s in (seen, felt))
+
+
+def published_tanh(x):
+    return (x - 1) / (x + 1)
+
+
+def separate_simple(p, h, x, residual=False, epsilon=1e-5):
+    seen, felt = separate(p, x, h, epsilon)
+    new = published_tanh(seen[0] + felt[0] + (h if residual else 0))
+    return new, new
+
+
+def separate_lstm(p, carry, x, epsilon=1e-5):
+    c, h = carry
+    seen, felt = separate(p, x, h, epsilon)
+    i, f, g, o = seen + felt
+    c = softer_sigmoid(f) * c + softer_sigmoid(i) * published_tanh(g)
+    h = softer_sigmoid(o) * published_tanh(c)
+    return (c, h), h
+
+
+def separate_gru(p, h, x, epsilon=1e-5):
+    seen, felt = separate(p, x, h, epsilon)
+    r, z = softer_sigmoid(seen + felt)[:2]
+    new = (1 - z) * published_tanh(seen[2] + r * felt[2]) + z * h
+    return new, new
+
+
 STEPS = {
     "SimpleCell": simple,
     "LSTMCell": lstm,
@@ -127,7 +171,16 @@ STEPS = {
     "YatSimpleCell": yat_simple,
     "YatLSTMCell": yat_lstm,
     "YatGRUCell": yat_gru,
+    "YatSimpleCell separate": separate_simple,
+    "YatLSTMCell separate": separate_lstm,
+    "YatGRUCell separate": separate_gru,
 }
+
+
+def step_of(cell):
+    """The step of a cell in its form."""
+    form = dict(cell.static).get("form", "joint")
+    return STEPS[cell.layer.name + (" separate" if form == "separate" else "")]
 
 
 def first(cell, batch):
@@ -138,7 +191,7 @@ def first(cell, batch):
 def sequence(cell, x, carry=None, length=None, reverse=False, keep_order=False, **options):
     """One sequence (T, I), or several of one length (*B, T, I): the last carry and y."""
     x = np.asarray(x, np.float64)
-    p, step = parameters(cell), STEPS[cell.layer.name]
+    p, step = parameters(cell), step_of(cell)
     carry = first(cell, x.shape[:-2]) if carry is None else carry
     carry = tuple(map(np.asarray, carry)) if isinstance(carry, tuple) else np.asarray(carry)
     length = x.shape[-2] if length is None else int(length)
