@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
 
-from .. import ops
-from .measures import (
+from ... import ops
+from ..measures import (
     ClassMeasure,
     Measure,
     are_known,
