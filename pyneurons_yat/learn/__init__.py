@@ -7,8 +7,25 @@ from .gradient_descent import gd, loss
 from .history import History
 from .keeping import save_with
 from .loss_scale import LossScale
-from .losses import accuracy, binary_accuracy, binary_cross_entropy, cross_entropy, l1, mae, mse
-from .metrics import Metric
+from .losses import (
+    binary_cross_entropy,
+    cosine_distance,
+    cosine_embedding,
+    cosine_similarity,
+    cross_entropy,
+    ctc,
+    focal,
+    hinge,
+    huber,
+    kl_divergence,
+    l1,
+    mae,
+    mse,
+    multiclass_hinge,
+    negative_log_likelihood,
+    triplet,
+)
+from .metrics import Metric, accuracy, binary_accuracy, top_k_accuracy
 from .session import DivergenceError
 from .train_step import TrainState, train_step
 
@@ -21,15 +38,27 @@ __all__ = [
     "accuracy",
     "binary_accuracy",
     "binary_cross_entropy",
+    "cosine_distance",
+    "cosine_embedding",
+    "cosine_similarity",
     "cross_entropy",
+    "ctc",
     "evaluate",
     "fit",
+    "focal",
     "gd",
+    "hinge",
+    "huber",
+    "kl_divergence",
     "l1",
     "loss",
     "mae",
     "moving_average",
     "mse",
+    "multiclass_hinge",
+    "negative_log_likelihood",
     "save_with",
+    "top_k_accuracy",
     "train_step",
+    "triplet",
 ]

@@ -1,27 +1,45 @@
-"""What losses and metrics share: checks of what came, weights, and the reduction to a number."""
+"""What losses and metrics share: decorators that make them of their formulas.
 
-from .checks import (
-    ClassMeasure,
+What came is checked by `checks`, as `arrays` to compute with; the errors are weighed and reduced by
+`weights`. `decorators` put these around a formula, for entries, vectors, examples and classes.
+"""
+
+from .arrays import computable, real
+from .checks import Examples, are_known, class_weights, labels, of_classes, of_one_shape, of_vectors
+from .decorators import (
     Measure,
-    are_known,
-    check_labels,
-    class_weights,
-    of_classes,
-    of_one_shape,
-    quotient,
-    reduced,
-    weighed,
+    Shared,
+    SharedByClasses,
+    SharedByCosts,
+    labels_of,
+    per_class,
+    per_entry,
+    per_example,
+    per_vector,
+    times,
 )
+from .weights import measured, quotient
 
 __all__ = [
-    "ClassMeasure",
+    "Examples",
     "Measure",
+    "Shared",
+    "SharedByClasses",
+    "SharedByCosts",
     "are_known",
-    "check_labels",
     "class_weights",
+    "computable",
+    "labels",
+    "labels_of",
+    "measured",
     "of_classes",
     "of_one_shape",
+    "of_vectors",
+    "per_class",
+    "per_entry",
+    "per_example",
+    "per_vector",
     "quotient",
-    "reduced",
-    "weighed",
+    "real",
+    "times",
 ]

@@ -1,0 +1,94 @@
+"""Weights of errors, and the reduction of weighted errors to a number."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from .arrays import spread
+
+REDUCTIONS = ("mean", "sum", "none")
+
+Error = Callable[..., jax.Array]
+
+
+def measured(
+    function: str,
+    error: Error,
+    arrays: Sequence[jax.Array],
+    *,
+    weight: ArrayLike | None,
+    reduction: str,
+    dtype: Any,
+    share: jax.Array | None = None,
+    kept: jax.Array | None = None,
+) -> jax.Array:
+    """The error of every entry, weighed and reduced.
+
+    Args:
+        function: Whose it is, for its errors.
+        error: What the error of arrays is, entry by entry.
+        arrays: What to call it with. Their first axes are those of the errors.
+        weight: What every error is multiplied by, and counts; one per entry or for leading axes.
+        reduction: One of the three.
+        dtype: Of the result.
+        share: What every error counts beside that, if `error` has weighed it already.
+        kept: Which errors count; the others are 0, whatever stands there.
+    """
+    if reduction not in REDUCTIONS:
+        raise ValueError(
+            f"{function}: reduction must be one of {', '.join(REDUCTIONS)}, got {reduction!r}"
+        )
+    values, weights = weighed(function, error, arrays, weight, share, kept)
+    if reduction != "none":
+        total, count = jnp.sum(values), values.size if weights is None else jnp.sum(weights)
+        values = total if reduction == "sum" else quotient(total, count)
+    return values.astype(dtype)
+
+
+def weighed(
+    function: str,
+    error: Error,
+    arrays: Sequence[jax.Array],
+    weight: ArrayLike | None,
+    share: jax.Array | None,
+    kept: jax.Array | None,
+) -> tuple[jax.Array, jax.Array | None]:
+    """The weighted error of every entry, and its weight.
+
+    An entry is left out if its weight is 0 and its error is not finite: 0 times a gradient that is
+    not finite would be NaN. Its input is 0, so that its gradient is 0 too.
+    """
+    if kept is not None:
+        arrays = _cleared(~kept, arrays)
+    if weight is None and share is None:
+        values = error(*arrays)
+        if kept is None:
+            return values, None
+        return jnp.where(kept, values, 0), kept.astype(values.dtype)
+    values = error(*map(jax.lax.stop_gradient, arrays))
+    given = jnp.ones_like(values)
+    if weight is not None:
+        given = spread(function, weight, values).astype(values.dtype)
+    if kept is not None:
+        given = jnp.where(kept, given, 0)
+    weights = given if share is None else given * share
+    left_out = (weights == 0) & ~jnp.isfinite(values)
+    values = jnp.where(left_out, 0, error(*_cleared(left_out, arrays)))
+    return given * values, weights
+
+
+def _cleared(left_out: jax.Array, arrays: Sequence[jax.Array]) -> list[jax.Array]:
+    """The arrays with 0 for what is left out."""
+    trailing = [tuple(range(left_out.ndim, array.ndim)) for array in arrays]
+    return [
+        jnp.where(jnp.expand_dims(left_out, axes), 0, array)
+        for axes, array in zip(trailing, arrays, strict=True)
+    ]
+
+
+def quotient(total: Any, weight: Any) -> jax.Array:
+    """A sum over its weight, where nothing over nothing is 0."""
+    return total / jnp.where(weight == 0, 1, weight)
