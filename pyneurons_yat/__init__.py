@@ -9,7 +9,7 @@ are meant by role, path, pattern or predicate. `PHI` is the golden ratio.
 """
 
 # What a model is
-from . import ops, vjp
+from . import equations, ops, symbolic, vjp
 from .core import (
     Box,
     Layer,
@@ -244,6 +244,7 @@ __all__ = [
     "ctc",
     "decode",
     "drop_connect",
+    "equations",
     "evaluate",
     "explode",
     "exportable",
@@ -291,6 +292,7 @@ __all__ = [
     "stop",
     "streams",
     "summary",
+    "symbolic",
     "ternary",
     "tie",
     "top_k_accuracy",

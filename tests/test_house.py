@@ -24,7 +24,7 @@ FOUNDATIONS = {"core", "ops"}
 FACES = sorted(PACKAGE.glob("*/*/__init__.py"))
 MIDDLE = FOUNDATIONS | {"neurons", "learn", "io"}
 ROOMS = MIDDLE | {"zoo", "data", "plot"}
-EXTRAS = {"matplotlib", "safetensors", "sklearn", "tqdm"}
+EXTRAS = {"matplotlib", "safetensors", "sklearn", "sympy", "tqdm"}
 
 
 class Room(NamedTuple):
@@ -37,7 +37,7 @@ class Room(NamedTuple):
 
 WALLS = {
     "core": Room(set(), {"jax", "multipledispatch", "numpy"}),
-    "ops": Room(set(), {"jax", "numpy"}),
+    "ops": Room(set(), {"jax", "numpy"}, {"sympy"}),
     "neurons": Room(FOUNDATIONS, {"jax", "numpy"}),
     "learn": Room(FOUNDATIONS, {"jax", "numpy", "optax"}, {"matplotlib", "tqdm"}),
     "io": Room(FOUNDATIONS, {"jax", "numpy"}, {"safetensors"}),
@@ -45,7 +45,9 @@ WALLS = {
     "data": Room(MIDDLE, {"jax", "numpy"}, {"sklearn"}),
     "plot": Room(MIDDLE, {"jax", "numpy"}, {"matplotlib"}),
     "__main__": Room(ROOMS | {"__init__"}, {"jax", "numpy", "optax"}, EXTRAS),
-    "__init__": Room(ROOMS | {"vjp"}, set()),
+    "__init__": Room(ROOMS | {"equations", "symbolic", "vjp"}, set()),
+    "equations": Room({"ops"}, {"jax", "numpy"}),
+    "symbolic": Room({"ops"}, {"numpy"}, {"sympy"}),
     "vjp": Room({"ops"}, set()),
 }
 

@@ -1,0 +1,134 @@
+"""Whether an expression is 0, decided by algebra.
+
+Each part that is no sum, product or whole power is given a name, a new variable: exp(x), log x,
+f(x), x^n, or 1 / q of a sum q. What is left is a polynomial in symbols and names, and that has one
+form, in which 0 is 0. Names of powers come with a relation, t^m q = 1 for t = q^(-1/m), by which
+they are taken out again. Conditions are taken out first: the expression must be 0 in each case.
+
+Every rule holds wherever the expression is defined, so what comes out as 0 is 0. What does not may
+still be 0 by a rule that is not known here, as of the gamma function.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+
+class Root(NamedTuple):
+    """The name t of q^(-1/m), for a base q in symbols and names."""
+
+    name: Any
+    base: Any
+    degree: int
+
+
+class Names(NamedTuple):
+    """What has a name so far; and for each base q, the degree m that its roots need."""
+
+    atoms: dict[Any, Any]
+    roots: dict[Any, Root]
+    degrees: dict[Any, int]
+
+
+def is_zero(sympy: Any, expression: Any) -> bool:
+    """Whether an expression of SymPy is 0 wherever it is defined, as far as these rules tell."""
+    if not expression.is_commutative:
+        return False
+    expression = _prepared(sympy, expression)
+    conditions = expression.atoms(sympy.core.relational.Relational)
+    if conditions:
+        condition = min(conditions, key=str)
+        return all(
+            is_zero(sympy, expression.xreplace({condition: truth, condition.negated: ~truth}))
+            for truth in (sympy.true, sympy.false)
+        )
+    return _is_zero_by_algebra(sympy, expression)
+
+
+def _prepared(sympy: Any, expression: Any) -> Any:
+    """With exponentials for tanh, sin and their kin, and sums of logarithms."""
+    elementary = sympy.functions.elementary
+    if expression.has(
+        elementary.hyperbolic.HyperbolicFunction, elementary.trigonometric.TrigonometricFunction
+    ):
+        expression = expression.rewrite(sympy.exp)
+    return sympy.expand_log(expression) if expression.has(sympy.log) else expression
+
+
+def _is_zero_by_algebra(sympy: Any, expression: Any) -> bool:
+    names = Names({}, {}, _degrees(sympy, expression))
+    named = _named(sympy, expression, names)
+    roots = list(names.roots.values())
+    parts = [named, *(part for root in roots for part in (root.name, root.base))]
+    variables = set().union(*(part.free_symbols for part in parts))
+    if not variables:
+        return named == 0
+    ring = sympy.ring(sorted(variables, key=str), sympy.QQ)[0]
+    left = [ring.from_expr(named)]
+    for root in reversed(roots):  # the base of a root has names of earlier ones alone
+        left = [
+            part for polynomial in left if polynomial for part in _without(ring, polynomial, root)
+        ]
+    return not any(left)
+
+
+def _factors(sympy: Any, part: Any) -> list[tuple[Any, Any, Any]]:
+    """Of a power: (base, rest, times), where it is the product of all (base^rest)^times."""
+    base, exponent = part.as_base_exp()
+    terms = sympy.Add.make_args(sympy.expand(exponent))
+    return [(base, rest, times) for times, rest in (t.as_coeff_Mul(rational=True) for t in terms)]
+
+
+def _degrees(sympy: Any, expression: Any) -> dict[Any, int]:
+    """For each base, the common denominator of the numbers it is raised to."""
+    degrees: dict[Any, int] = {}
+    for part in expression.atoms(sympy.Pow, sympy.exp, type(sympy.I)):
+        for base, rest, times in _factors(sympy, part):
+            degrees[base, rest] = math.lcm(degrees.get((base, rest), 1), int(times.q))
+    return degrees
+
+
+def _named(sympy: Any, part: Any, names: Names) -> Any:
+    """The polynomial in symbols and names that a part of the expression is."""
+    if part.is_Rational or part.is_Symbol:
+        return part
+    if part.is_Add or part.is_Mul:
+        return part.func(*(_named(sympy, inner, names) for inner in part.args))
+    if part.as_base_exp()[1] == 1:
+        return _atom(sympy, part, names)
+    powers = [_named_power(sympy, *factor, names) for factor in _factors(sympy, part)]
+    return sympy.Mul(*powers)
+
+
+def _atom(sympy: Any, key: Any, names: Names) -> Any:
+    return names.atoms.setdefault(key, sympy.Dummy(f"atom{len(names.atoms)}"))
+
+
+def _named_power(sympy: Any, base: Any, rest: Any, times: Any, names: Names) -> Any:
+    """(base^rest)^times, by whole powers of the name of base^rest and of the root of that."""
+    key = (base, rest)
+    whole = _named(sympy, base, names) if rest == 1 else _atom(sympy, key, names)
+    if times.is_Integer and times >= 0:
+        return whole**times
+    if key not in names.roots:
+        name = sympy.Dummy(f"root{len(names.roots)}")
+        names.roots[key] = Root(name, whole, names.degrees[key])
+    degree = names.roots[key].degree
+    raised = max(0, math.ceil(times))
+    return whole**raised * names.roots[key].name ** int((raised - times) * degree)
+
+
+def _without(ring: Any, polynomial: Any, root: Root) -> list[Any]:
+    """Polynomials without the root that are all 0 only if the given one is: of t^m q = 1.
+
+    The powers of t that differ by a multiple of m are one polynomial in 1 / q, times a power of t.
+    """
+    place, base = ring.symbols.index(root.name), ring.from_expr(root.base)
+    found: dict[int, dict[int, dict[Any, Any]]] = {}
+    for monomial, coefficient in polynomial.terms():
+        whole, rest = divmod(monomial[place], root.degree)
+        others = (*monomial[:place], 0, *monomial[place + 1 :])
+        found.setdefault(rest, {}).setdefault(whole, {})[others] = coefficient
+    return [
+        sum(ring.from_dict(terms) * base ** (max(group) - whole) for whole, terms in group.items())
+        for group in found.values()
+    ]
