@@ -120,8 +120,7 @@ def _cropped(
         raise ValueError(
             f"{function}: size must be at most the padded image's, {padded.shape[1:3]}, got {size}"
         )
-    most = jnp.asarray(room) + 1
-    corners = jax.random.randint(key, (len(x), 2), 0, most)
+    corners = jax.random.randint(key, (len(x), 2), 0, jnp.asarray([room]) + 1)
 
     def cut(image: jax.Array, corner: jax.Array) -> jax.Array:
         return jax.lax.dynamic_slice(image, (*corner, 0), (*size, image.shape[2]))
@@ -222,8 +221,9 @@ def random_erase(
     )
     whole = jnp.sqrt(covered * math.prod(size))
     sides = jnp.round(jnp.stack([whole * jnp.sqrt(ratio), whole / jnp.sqrt(ratio)], -1))
-    sides = jnp.clip(sides.astype(int), 1, jnp.asarray(size))
-    begin = jax.random.randint(where, (examples, 2), 0, jnp.asarray(size) + 1 - sides)
+    most = jnp.asarray([size])
+    sides = jnp.clip(sides.astype(int), 1, most)
+    begin = jax.random.randint(where, (examples, 2), 0, most + 1 - sides)
     inside = (
         _between(size[0], begin, sides, 0)[:, :, None] & _between(size[1], begin, sides, 1)[:, None]
     )

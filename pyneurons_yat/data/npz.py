@@ -66,9 +66,10 @@ def load_npz(
         check_sizes("load_npz", classes=classes)
         check_choice("load_npz", "targets beside classes", targets, ["one_hot"])
     arrays = _arrays(file_at("load_npz", path), keys)
-    _check_alike("load_npz", arrays)
+    _check_pairs("load_npz", arrays)
     x = [numbers("load_npz", name, arrays[name], scale=scale) for name in list(arrays)[::2]]
     y = _targets({name: arrays[name] for name in list(arrays)[1::2]}, targets, classes)
+    _check_sets("load_npz", x, y)
     train, *test = [Split(*pair) for pair in zip(x, y or [None], strict=True)]
     return train, test[0] if test else None
 
@@ -107,7 +108,8 @@ def save_npz(path: PathLike, train: Split, test: Split | None = None) -> Path:
     arrays = dict(zip(names, (np.asarray(array) for one in sets for array in one), strict=True))
     for item in arrays.items():
         numbers("save_npz", *item)
-    _check_alike("save_npz", arrays)
+    _check_pairs("save_npz", arrays)
+    _check_sets("save_npz", *(list(arrays.values())[i::2] for i in (0, 1)))
     with replacing(place) as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
     return place
@@ -118,7 +120,7 @@ def _arrays(place: Path, keys: Sequence[str] | None) -> dict[str, np.ndarray]:
     if keys is not None and (isinstance(keys, str) or len(keys) not in (1, 2, 4)):
         raise ValueError(f"load_npz: keys must be 1, 2 or 4 names of arrays, got {told(keys)}")
     try:
-        with np.load(place) as file:
+        with place.open("rb") as opened, np.load(opened) as file:
             choices = [tuple(keys)] if keys is not None else [NERVA, KERAS, ONE_SET]
             names = next((c for c in choices if {*c} <= {*file.files}), None)
             if names is None:
@@ -136,16 +138,20 @@ def _arrays(place: Path, keys: Sequence[str] | None) -> dict[str, np.ndarray]:
         raise ValueError(f"load_npz: {place} cannot be read: {error}") from error
 
 
-def _check_alike(function: str, arrays: dict[str, np.ndarray]) -> None:
-    """Refuses inputs and targets of unequal number, and examples that differ in shape."""
+def _check_pairs(function: str, arrays: dict[str, np.ndarray]) -> None:
+    """Refuses inputs and targets of unequal number."""
     names, values = list(arrays), list(arrays.values())
     for i in range(0, len(values), 2):
         examples_of(function, " and ".join(names[i : i + 2]), values[i], values[i + 1 : i + 2])
-    for one, other in zip(values[:2], values[2:], strict=False):
-        if one.shape[1:] != other.shape[1:]:
+
+
+def _check_sets(function: str, *kinds: list[np.ndarray]) -> None:
+    """Refuses inputs, or targets, whose examples differ in shape between the sets."""
+    for what, arrays in zip(("inputs", "targets"), kinds, strict=True):
+        if len({array.shape[1:] for array in arrays}) > 1:
             raise ValueError(
-                f"{function}: {', '.join(names)} must have examples of one shape in both sets, got "
-                f"{', '.join(str(value.shape) for value in values)}"
+                f"{function}: {what} must have one shape in both sets, got "
+                f"{' and '.join(str(array.shape) for array in arrays)}"
             )
 
 

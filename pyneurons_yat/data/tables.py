@@ -92,6 +92,8 @@ def load_csv(
         start = rows.line_num
     headed = not any(map(_is_number, first)) if header is None else header
     names = tuple(cell.strip() for cell in first) if headed else tuple(map(str, range(len(first))))
+    if not names:
+        raise ValueError(f"load_csv: {place} must have examples and columns of inputs, got no line")
     column = _column(label, names, headed)
     x, cells = _read(place, delimiter, start if headed else 0, names, column)
     y, found = (None, None) if cells is None else _targets(cells, names[column or 0], classes)
@@ -144,9 +146,12 @@ def _read(
     except ValueError as error:
         _refuse_cells(place, delimiter, skipped, names, column)
         raise ValueError(f"load_csv: {place} cannot be read: {error}") from error
+    if not len(x) or x.shape[1] == (column is not None):
+        raise ValueError(
+            f"load_csv: {place} must have examples and columns of inputs, got {len(x)} lines of "
+            f"{len(names)} columns"
+        )
     x = np.delete(x, [] if column is None else [column], axis=1)
-    if not x.size:
-        raise ValueError(f"load_csv: {place} must have examples and columns of inputs, got neither")
     if not np.isfinite(x).all() or x.shape[1] + (column is not None) != len(names):
         _refuse_cells(place, delimiter, skipped, names, column)
     return x, None if column is None else np.array(cells)
