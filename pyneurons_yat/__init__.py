@@ -9,7 +9,7 @@ are meant by role, path, pattern or predicate. `PHI` is the golden ratio.
 """
 
 # What a model is
-from . import equations, ops, symbolic, vjp
+from . import by_name, equations, ops, symbolic, vjp
 from .core import (
     Box,
     Layer,
@@ -83,6 +83,7 @@ from .learn import (
     mse,
     multiclass_hinge,
     negative_log_likelihood,
+    optimizer_by_path,
     top_k_accuracy,
     train_step,
     triplet,
@@ -150,6 +151,7 @@ from .neurons import (
     param,
     positive,
     quantize,
+    reinitialize,
     scan_cell,
     spectral_norm,
     stop,
@@ -231,6 +233,7 @@ __all__ = [
     "binary_cross_entropy",
     "bind",
     "bind_cell",
+    "by_name",
     "capture",
     "cast",
     "compose",
@@ -273,12 +276,14 @@ __all__ = [
     "name",
     "negative_log_likelihood",
     "observe",
+    "optimizer_by_path",
     "options_of",
     "param",
     "parametrise",
     "partition",
     "positive",
     "quantize",
+    "reinitialize",
     "reparam",
     "repeat",
     "replace",

@@ -23,7 +23,7 @@ PACKAGE = ROOT / "pyneurons_yat"
 FOUNDATIONS = {"core", "ops"}
 FACES = sorted(PACKAGE.glob("*/*/__init__.py"))
 MIDDLE = FOUNDATIONS | {"neurons", "learn", "io"}
-ROOMS = MIDDLE | {"zoo", "data", "plot"}
+ROOMS = MIDDLE | {"by_name", "data", "plot", "zoo"}
 EXTRAS = {"matplotlib", "safetensors", "sklearn", "sympy", "tqdm"}
 
 
@@ -41,6 +41,7 @@ WALLS = {
     "neurons": Room(FOUNDATIONS, {"jax", "numpy"}),
     "learn": Room(FOUNDATIONS, {"jax", "numpy", "optax"}, {"matplotlib", "tqdm"}),
     "io": Room(FOUNDATIONS, {"jax", "numpy"}, {"safetensors"}),
+    "by_name": Room(MIDDLE, {"jax", "optax"}),
     "zoo": Room(MIDDLE, {"jax", "numpy", "optax"}),
     "data": Room(MIDDLE, {"jax", "numpy"}, {"sklearn"}),
     "plot": Room(MIDDLE, {"jax", "numpy"}, {"matplotlib"}),

@@ -26,6 +26,7 @@ from .losses import (
     triplet,
 )
 from .metrics import Metric, accuracy, binary_accuracy, top_k_accuracy
+from .optimizer_by_path import optimizer_by_path
 from .session import DivergenceError
 from .train_step import TrainState, train_step
 
@@ -57,6 +58,7 @@ __all__ = [
     "mse",
     "multiclass_hinge",
     "negative_log_likelihood",
+    "optimizer_by_path",
     "save_with",
     "top_k_accuracy",
     "train_step",

@@ -16,12 +16,14 @@ order. `logarithms` are those of probabilities that may be 0.
 from .binary import binary_cross_entropy, focal, hinge
 from .classification import cross_entropy, multiclass_hinge, negative_log_likelihood
 from .distributions import kl_divergence
+from .logarithms import clamped_log
 from .regression import huber, l1, mae, mse
 from .sequences import ctc
 from .vectors import cosine_distance, cosine_embedding, cosine_similarity, triplet
 
 __all__ = [
     "binary_cross_entropy",
+    "clamped_log",
     "cosine_distance",
     "cosine_embedding",
     "cosine_similarity",

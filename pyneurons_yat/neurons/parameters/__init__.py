@@ -1,10 +1,11 @@
-"""Transforms of parameters, for `reparam`.
+"""Transforms of parameters, for `reparam`, and parameters drawn anew.
 
 `transforms` are functions of the parameters alone; `parametrizations` have parameters or state of
-their own.
+their own. `reinitialize` draws parameters anew.
 """
 
 from .parametrizations import mask, spectral_norm, weight_norm
+from .reinitialize import reinitialize
 from .transforms import cast, drop_connect, positive, quantize, stop, ternary, unit_norm
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "mask",
     "positive",
     "quantize",
+    "reinitialize",
     "spectral_norm",
     "stop",
     "ternary",
