@@ -62,6 +62,9 @@ def dense_subjects() -> Iterator[Subject]:
     yield Subject(
         "YatDense direct", lambda key: pn.YatDense(key, 128, 64, distance="direct"), (128,)
     )
+    for layer in (pn.SparseLinear, pn.SparseYatDense):
+        make = partial(layer, inputs=784, outputs=256, density=0.1)
+        yield Subject(layer.name, make, (784,))
     for layer in (pn.Neuron, pn.Binary, pn.Vector):
         yield Subject(layer.name, partial(layer, n=784), (784,), partial(in_a_batch, 1))
     yield Subject("Embed", lambda key: pn.Embed(key, 1000, 64), (16,), looked_up)

@@ -9,8 +9,9 @@ from .linear_attention import *
 from .normalization import *
 from .parameters import *
 from .recurrent import *
+from .sparse import *
 
 # Each import above binds its module as well.
 FAMILIES = activations, attention, convolution, dense, graphs
-FAMILIES += linear_attention, normalization, parameters, recurrent
+FAMILIES += linear_attention, normalization, parameters, recurrent, sparse
 __all__ = sorted(name for family in FAMILIES for name in family.__all__)

@@ -44,6 +44,7 @@ from .parameters import (
     weight_norm,
 )
 from .recurrent import bind_cell, initial_carry, scan_cell
+from .sparse import to_dense, to_sparse
 
 __all__ = [
     "AnchorFeatures",
@@ -74,6 +75,8 @@ __all__ = [
     "RadialFeatures",
     "SReLU",
     "SimpleCell",
+    "SparseLinear",
+    "SparseYatDense",
     "Vector",
     "YatBatchNorm",
     "YatConv",
@@ -122,6 +125,8 @@ __all__ = [
     "spectral_norm",
     "stop",
     "ternary",
+    "to_dense",
+    "to_sparse",
     "unit_norm",
     "weight",
     "weight_norm",
@@ -840,6 +845,58 @@ class _SimpleCell(Layer):
     ) -> _SimpleCellModel: ...
     @overload
     def __call__(self, box: Box, /, **options: Any) -> _SimpleCellModel: ...
+
+class _SparseLinearModel(Model):
+    def __call__(
+        self,
+        x: ArrayLike,
+    ) -> jax.Array: ...
+
+class _SparseLinear(Layer):
+    @overload
+    def __call__(
+        self,
+        key: jax.Array,
+        inputs: int,
+        outputs: int,
+        *,
+        density: float,
+        use_bias: bool = ...,
+        kernel_init: Callable[..., jax.Array] = ...,
+        bias_init: Callable[..., jax.Array] = ...,
+        dtype: DTypeLike = ...,
+    ) -> _SparseLinearModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _SparseLinearModel: ...
+
+class _SparseYatDenseModel(Model):
+    def __call__(
+        self,
+        x: ArrayLike,
+        *,
+        epsilon: ArrayLike = ...,
+    ) -> jax.Array: ...
+
+class _SparseYatDense(Layer):
+    @overload
+    def __call__(
+        self,
+        key: jax.Array,
+        inputs: int,
+        outputs: int,
+        *,
+        density: float,
+        kernel_init: Callable[..., jax.Array] | None = ...,
+        epsilon: float = ...,
+        dtype: DTypeLike = ...,
+        use_bias: bool = ...,
+        use_alpha: bool = ...,
+        learnable_epsilon: bool = ...,
+        bias_init: Callable[..., jax.Array] = ...,
+        alpha_init: Callable[..., jax.Array] = ...,
+    ) -> _SparseYatDenseModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _SparseYatDenseModel: ...
 
 class _VectorModel(Model):
     def __call__(
@@ -1617,6 +1674,8 @@ RNN: _RNN
 RadialFeatures: _RadialFeatures
 SReLU: _SReLU
 SimpleCell: _SimpleCell
+SparseLinear: _SparseLinear
+SparseYatDense: _SparseYatDense
 Vector: _Vector
 YatBatchNorm: _YatBatchNorm
 YatConv: _YatConv

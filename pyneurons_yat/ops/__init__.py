@@ -37,12 +37,23 @@ from .linear_attention import (
 from .normalization import batch_norm, group_norm, layer_norm, moments, rms_norm, yat_gate
 from .recurrence import recurrence
 from .softermax import inverse_softplus, score_tanh, soft_tanh, softer_sigmoid, softermax
+from .sparse import (
+    SparseKernel,
+    erdos_renyi,
+    prune_magnitude,
+    prune_set,
+    prune_threshold,
+    sparse_kernel,
+    sparse_linear,
+    sparse_yat,
+)
 from .straight_through import abs, binary, relu, relu1, relun, vector
 
 __all__ = [
     "GraphsTuple",
     "LinearState",
     "PaddingMasks",
+    "SparseKernel",
     "abs",
     "add_self_loops",
     "all_relu",
@@ -54,6 +65,7 @@ __all__ = [
     "conv_transpose",
     "degree_weights",
     "dropout",
+    "erdos_renyi",
     "forward_mode",
     "group_norm",
     "inverse_softplus",
@@ -71,6 +83,9 @@ __all__ = [
     "padding_masks",
     "prelu",
     "propagate",
+    "prune_magnitude",
+    "prune_set",
+    "prune_threshold",
     "radial_features",
     "recurrence",
     "relu",
@@ -85,6 +100,9 @@ __all__ = [
     "soft_tanh",
     "softer_sigmoid",
     "softermax",
+    "sparse_kernel",
+    "sparse_linear",
+    "sparse_yat",
     "srelu",
     "trelu",
     "unbatch_graphs",

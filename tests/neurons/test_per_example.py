@@ -61,6 +61,8 @@ def prepare(name):
     rng = np.random.default_rng(0)
 
     def drawn(leaf):
+        if leaf.dtype.kind == "i":  # indices: different ones in each column
+            return np.argsort(rng.random(leaf.shape), axis=0).astype(leaf.dtype)
         if len(leaf.shape) > 1:
             return rng.normal(0, leaf.shape[-2] ** -0.5, leaf.shape).astype(leaf.dtype)
         return rng.uniform(0.5, 1.5, leaf.shape).astype(leaf.dtype)

@@ -7,6 +7,7 @@ import cases_graphs
 import cases_linear_attention
 import cases_norm
 import cases_rotary
+import cases_sparse
 import cases_squash
 import cases_yat
 
@@ -18,6 +19,7 @@ FAMILIES = (
     cases_linear_attention,
     cases_norm,
     cases_rotary,
+    cases_sparse,
     cases_squash,
     cases_yat,
 )

@@ -16,8 +16,12 @@ GRAPHS = {
     "GraphsTuple", "PaddingMasks", "add_self_loops", "batch_graphs", "make_graph",
     "message_passing", "node_graphs", "pad_graph", "padding_masks", "unbatch_graphs",
 }  # fmt: skip
+SPARSE = {
+    "SparseKernel", "erdos_renyi", "prune_magnitude", "prune_set", "prune_threshold",
+    "sparse_kernel",
+}  # fmt: skip
 OTHERS = {"LinearState", "forward_mode", "inverse_softplus", "linear_state", "recurrence"}
-ELSEWHERE = GRAPHS | OTHERS  # tested in files of their own
+ELSEWHERE = GRAPHS | SPARSE | OTHERS  # tested in files of their own
 
 COMPILED = []
 jax.monitoring.register_event_duration_secs_listener(

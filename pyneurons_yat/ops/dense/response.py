@@ -12,25 +12,33 @@ from ..gradients import checkpoint
 
 
 class Product(NamedTuple):
-    """What a response is made of: two functions of (x, kernel), differentiable by JAX.
+    """What a response is made of: two functions of (x, kernel, *places), differentiable by JAX.
 
     Both give what broadcasts to the shape of the result, in the accumulator's dtype.
     """
 
-    dot: Callable[[jax.Array, jax.Array], jax.Array]
-    squares: Callable[[jax.Array, jax.Array], jax.Array]
+    dot: Callable[..., jax.Array]
+    squares: Callable[..., jax.Array]
     expanded: bool  # squares are |x|^2 + |w|^2, to which -2 x.w is missing; else |x - w|^2
     at_once: bool = False  # XLA runs both products of a reverse pass at once; only where expanded
 
 
 def respond(
-    product: Product, x: jax.Array, kernel: jax.Array, bias: Any, alpha: Any, epsilon: Any
+    product: Product,
+    x: jax.Array,
+    kernel: jax.Array,
+    bias: Any,
+    alpha: Any,
+    epsilon: Any,
+    *places: Any,
 ) -> jax.Array:
     """Answers `alpha (x.w + bias)^2 / (|x - w|^2 + epsilon)`, in the dtype of x.
 
     x and kernel have one dtype. The others are in its accumulator's dtype and have the rank of the
-    result; bias and alpha may be None. Kept for the reverse pass: the arguments, and the dot
-    products where the distance is expanded, else the distances.
+    result; bias and alpha may be None. The places are integers, for a product that looks up.
+
+    Kept for the reverse pass: the arguments, and the dot products where the distance is expanded,
+    else the distances.
 
     The product itself is left to JAX, so that under `jax.vmap` the gradient of a kernel which all
     examples share is one product, not one for each of them.
@@ -38,43 +46,45 @@ def respond(
     arrays, wide = (x, kernel), tuple(widen(a, a.dtype, 0) for a in (x, kernel))
     kept, again = (product.dot, product.squares)[:: 1 if product.expanded else -1]
 
-    def finish(first, arrays, wide, *scales):
-        second = _accumulated(again, arrays, wide)
+    def finish(first, arrays, wide, places, *scales):
+        second = _accumulated(again, arrays, wide, places)
         if not product.expanded:
             return _answer(False, second, first, *scales)
         if product.at_once:
             return _answer(True, first, second, *scales)
         return _answer(False, first, _held(second - (first + first)), *scales)
 
-    def begin(arrays, wide):
-        return _accumulated(kept, arrays, wide)
+    def begin(arrays, wide, places):
+        return _accumulated(kept, arrays, wide, places)
 
     # On a mesh JAX cannot lower the loop of the direct distance inside of another checkpoint.
     alone = not product.expanded and not jax.sharding.get_abstract_mesh().empty
-    first = (begin if alone else checkpoint(begin))(arrays, wide)
-    return narrow(checkpoint(finish)(first, arrays, wide, bias, alpha, epsilon), x.dtype)
+    first = (begin if alone else checkpoint(begin))(arrays, wide, places)
+    y = checkpoint(finish)(first, arrays, wide, places, bias, alpha, epsilon)
+    return narrow(y, x.dtype)
 
 
-def _accumulated(function: Callable, arrays: Any, wide: Any) -> jax.Array:
+def _accumulated(function: Callable, arrays: Any, wide: Any, places: Any) -> jax.Array:
     """The function of the arrays, with the derivative that it has in the accumulator's dtype.
 
     `wide` are the same arrays in that dtype. Their tangents are used and their values are not, so
     that the narrow arrays are kept and cotangents are summed in the wide dtype.
     """
     if arrays[0].dtype == wide[0].dtype:
-        return function(*wide)
+        return function(*wide, *places)
 
     @jax.custom_jvp
-    def value(arrays, wide):
-        return function(*arrays)
+    def value(arrays, wide, places):
+        return function(*arrays, *places)
 
     @value.defjvp
     def tangent(primals, tangents):
-        arrays, along = primals[0], tangents[1]
+        (arrays, _, places), along = primals, tangents[1]
         exact = tuple(a.astype(t.dtype) for a, t in zip(arrays, along, strict=True))
-        return function(*arrays), jax.jvp(function, exact, along)[1]
+        change = jax.jvp(lambda *exact: function(*exact, *places), exact, along)[1]
+        return function(*arrays, *places), change
 
-    return value(arrays, wide)
+    return value(arrays, wide, places)
 
 
 @jax.custom_jvp
