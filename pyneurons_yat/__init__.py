@@ -9,7 +9,7 @@ are meant by role, path, pattern or predicate. `PHI` is the golden ratio.
 """
 
 # What a model is
-from . import by_name, equations, ops, symbolic, vjp
+from . import by_name, equations, neurons, ops, symbolic, vjp, zoo
 from .core import (
     Box,
     Layer,
@@ -52,6 +52,7 @@ from .core import (
 )
 
 # How models leave the process
+from .io import know as _know
 from .io import load, save
 
 # How models learn
@@ -172,6 +173,7 @@ from .ops import *
 __version__ = "0.2.0"
 
 _save_with(save)
+_know(neurons, zoo)
 
 __all__ = [
     "AnchorFeatures",

@@ -1,5 +1,6 @@
 """How models leave the process."""
 
 from .files import load, save
+from .known import know
 
-__all__ = ["load", "save"]
+__all__ = ["know", "load", "save"]

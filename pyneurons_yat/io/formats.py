@@ -9,8 +9,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-FORMAT = "pyneurons_yat 1"
+FORMATS = ("pyneurons_yat 1", "pyneurons_yat 2")
+"""The second tells of the structure too, and may hold weights as multiples of a step."""
 SUFFIXES = (".safetensors", ".npz")
+IN_STEPS = " in steps"
+"""What follows the dtype of weights that stand there as integers."""
+STEP = "step of "
+"""What precedes their path in the name of the steps."""
 WITHOUT_NUMPY = {
     "BF16": "bfloat16",
     "F8_E4M3": "float8_e4m3fn",
@@ -22,11 +27,16 @@ WITHOUT_NUMPY = {
 """The dtypes of safetensors that NumPy itself does not have, and their names in JAX."""
 
 
+class OtherFormatError(ValueError):
+    """A sound file that this version does not read."""
+
+
 class Contents(NamedTuple):
-    """What a file holds: arrays by path, and the dtype of each in words."""
+    """What a file holds: arrays by path, the dtype of each in words, the structure as JSON."""
 
     arrays: dict[str, np.ndarray]
     dtypes: dict[str, str]
+    structure: str | None = None
 
     def metadata(self) -> dict[str, str]:
         """What stands beside the arrays; the checksum tells whether any bit was changed."""
@@ -36,7 +46,11 @@ class Contents(NamedTuple):
             array = self.arrays[name]
             checksum = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), checksum)
             checksum = zlib.crc32(np.ravel(array).view(np.uint8).data, checksum)
-        return {"format": FORMAT, "dtypes": dtypes, "checksum": str(checksum)}
+        if self.structure is None:
+            return {"format": FORMATS[0], "dtypes": dtypes, "checksum": str(checksum)}
+        checksum = str(zlib.crc32(self.structure.encode(), checksum))
+        told = {"format": FORMATS[1], "dtypes": dtypes, "structure": self.structure}
+        return {**told, "checksum": checksum}
 
 
 def stored(suffix: str, array: np.ndarray) -> np.ndarray:
@@ -61,8 +75,12 @@ def write(file: Any, suffix: str, contents: Contents) -> None:
     """Writes the contents to an open file."""
     arrays, metadata = contents.arrays, contents.metadata()
     if suffix == ".npz":
-        entries: dict[str, Any] = {**arrays, "__metadata__": np.array(json.dumps(metadata))}
-        np.savez(file, **entries)
+        entries: dict[str, Any] = {
+            **arrays,
+            "__metadata__": np.array(json.dumps(metadata).encode()),
+        }
+        small = any(dtype.endswith(IN_STEPS) for dtype in contents.dtypes.values())
+        (np.savez_compressed if small else np.savez)(file, **entries)
         return
     from safetensors import SafetensorError
     from safetensors.numpy import save as serialise
@@ -75,13 +93,22 @@ def write(file: Any, suffix: str, contents: Contents) -> None:
 
 def read(path: Path) -> Contents:
     """The contents of a file that `write` wrote; an error tells what is wrong with another."""
-    arrays, metadata = _read_npz(path) if path.suffix == ".npz" else _read_safetensors(path)
-    if metadata.get("format") != FORMAT:
-        raise ValueError(f"its format is {metadata.get('format')!r}, not {FORMAT!r}")
-    contents = Contents(arrays, json.loads(metadata["dtypes"]))
+    arrays, metadata = read_arrays(path)
+    found = metadata.get("format")
+    if found not in FORMATS:
+        ours = str(found).startswith("pyneurons_yat ")
+        cure = "update pyneurons_yat" if ours else "from_state_dict reads files of other programs"
+        raise OtherFormatError(f"must have the format {' or '.join(FORMATS)}, got {found}; {cure}")
+    structure = metadata["structure"] if found == FORMATS[1] else None
+    contents = Contents(arrays, json.loads(metadata["dtypes"]), structure)
     if contents.metadata() != metadata:
         raise ValueError("its checksum is wrong")
     return contents
+
+
+def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], Any]:
+    """The arrays of any file of these kinds by name, and what stands beside them."""
+    return _read_npz(path) if path.suffix == ".npz" else _read_safetensors(path)
 
 
 def _read_npz(path: Path) -> tuple[dict[str, np.ndarray], Any]:
@@ -89,7 +116,7 @@ def _read_npz(path: Path) -> tuple[dict[str, np.ndarray], Any]:
         raise ValueError("no zip archive")
     with path.open("rb") as file, np.load(file, allow_pickle=False) as entries:
         arrays = {name: entries[name] for name in entries.files}
-    return arrays, json.loads(str(arrays.pop("__metadata__", "{}")))
+    return arrays, json.loads(arrays.pop("__metadata__", np.array("{}")).item())
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], Any]:

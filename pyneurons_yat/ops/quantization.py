@@ -1,9 +1,20 @@
 """Weights of few values, with straight-through gradients: a step per output, the last axis."""
 
+from typing import Any, NamedTuple
+
 import jax
 import jax.numpy as jnp
 
 from . import vjp
+from .checks import is_known, told
+from .dtypes import accumulator
+
+
+class Steps(NamedTuple):
+    """Weights as whole multiples, integers, of a step per output."""
+
+    multiples: Any
+    step: Any
 
 
 @vjp.identity
@@ -17,14 +28,31 @@ def in_three(weights: jax.Array) -> jax.Array:
     return jnp.where(kept, jnp.sign(weights) * scale, 0)
 
 
+def check_bits(function: str, bits: Any) -> None:
+    """Refuses a number of bits for which there are no steps."""
+    if not is_known(bits) or isinstance(bits, bool) or not 2 <= bits <= 16:
+        raise ValueError(f"{function}: bits must be an integer from 2 to 16, got {told(bits)}")
+
+
+def stepped(weights: jax.Array, bits: int) -> Steps:
+    """The nearest whole multiples of max |w| / (2^(bits - 1) - 1), which this many bits hold.
+
+    The step is in float32 at least.
+    """
+    axes, most = tuple(range(weights.ndim - 1)), 2 ** (bits - 1) - 1
+    weights = weights.astype(accumulator(weights.dtype))
+    step = jnp.max(jnp.abs(weights), axes, keepdims=True, initial=0) / most
+    step = jnp.where(step == 0, 1, step)
+    multiples = jnp.clip(jnp.round(weights / step), -most, most)
+    return Steps(multiples.astype(jnp.int8 if bits <= 8 else jnp.int16), step)
+
+
 def in_steps(weights: jax.Array, bits: int) -> jax.Array:
-    """Whole multiples of max |w| / (2^(bits - 1) - 1), as integers of some bits store them."""
+    """The weights that `stepped` stores as integers of some bits."""
 
     @vjp.identity
     def rounded(weights: jax.Array) -> jax.Array:
-        axes = tuple(range(weights.ndim - 1))
-        step = jnp.max(jnp.abs(weights), axes, keepdims=True, initial=0) / (2 ** (bits - 1) - 1)
-        step = jnp.where(step == 0, 1, step)
-        return jnp.round(weights / step) * step
+        multiples, step = stepped(weights, bits)
+        return (multiples.astype(step.dtype) * step).astype(weights.dtype)
 
     return rounded(weights)

@@ -13,9 +13,9 @@ from jax.typing import DTypeLike
 
 from ...core import Filter, OnLeaves, Selective, matching
 from ...ops import dropout
-from ...ops.checks import SHARE, check_numbers, is_known, told
+from ...ops.checks import SHARE, check_numbers
 from ...ops.lengths import unit
-from ...ops.quantization import in_steps, in_three
+from ...ops.quantization import check_bits, in_steps, in_three
 
 
 def cast(dtype: DTypeLike, pattern: Filter = "*") -> OnLeaves:
@@ -174,8 +174,7 @@ def quantize(bits: int = 8, pattern: Filter = "*kernel") -> OnLeaves:
         Jacob et al., "Quantization and Training of Neural Networks for Efficient
         Integer-Arithmetic-Only Inference", arXiv:1712.05877.
     """
-    if not is_known(bits) or isinstance(bits, bool) or not 2 <= bits <= 16:
-        raise ValueError(f"quantize: bits must be an integer from 2 to 16, got {told(bits)}")
+    check_bits("quantize", bits)
     return OnLeaves(in_steps, pattern, (bits,))
 
 
