@@ -163,6 +163,14 @@ CASES = {
     ),
     "YatLayerNorm": (draws(pn.YatLayerNorm, 4), {"use_yat": FLAG, "groups": SIZE}),
     "YatBatchNorm": (draws(pn.YatBatchNorm, 4), {"use_yat": FLAG, "momentum": SHARE}),
+    "PReLU": (
+        lambda features=4, **o: pn.PReLU(features, **o),
+        {"features": SIZE, "alpha": (*FINITE, "1")},
+    ),
+    "SReLU": (
+        lambda features=4, **o: pn.SReLU(features, **o),
+        {"features": SIZE, **dict.fromkeys(("al", "tl", "ar", "tr"), FINITE)},
+    ),
     "Dropout": (lambda rate=0.5: pn.Dropout(rate), {"rate": (*SHARE, "1")}),
     "MultiHeadAttention": (
         draws(pn.MultiHeadAttention, 4, 4, heads=2),

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from functools import cache, partial
+from functools import cache, partial, update_wrapper
 from typing import Any, Unpack
 
 import jax
@@ -110,4 +110,4 @@ def _named(text: str) -> Loss:
     call = parsed("loss", text)
     found = look_up("loss", "a loss", table(), call)
     options = arguments("loss", call, found, hidden=["predictions", "targets"])
-    return partial(found, **options) if options else found
+    return update_wrapper(partial(found, **options), found) if options else found

@@ -35,6 +35,8 @@ from pyneurons_yat import by_name
         (by_name.initializer, "Normal(0, -1)", "b must be at least 0 and finite, got -1"),
         (by_name.initializer, "XavierNormal(2)", "arguments of XavierNormal must be none, got"),
         (by_name.initializer, "variance_scaling(1, 2, normal)", "mode must be a word, got 2"),
+        (by_name.loss, "SquareError", "a loss must be one of .* did you mean SquaredError"),
+        (by_name.loss, "huber(0.5)", "too many positional arguments"),
         (by_name.activation, "SReLU(slope=1)", r"must be \(al=0.0, tl=0.0, ar=0.0, tr=1.0\)"),
         (by_name.layer, "Dense", "a layer must be one of Linear, BatchNormalization, .* ReLU"),
         (by_name.layer, "AllReLU", "missing a required argument: 'alpha'"),

@@ -104,6 +104,31 @@ def test_optimizers_of_the_manual(text):
     assert len(jax.tree.leaves(state)) == 1 + (text[0] in "MN")  # a count, what is accumulated
 
 
+def test_losses_of_the_manual_are_means_over_examples():
+    p, t = np.array([[0.5, 0.5], [0.2, 0.8]]), np.array([[1.0, 0.0], [0.25, 0.75]])
+    logs = np.log(np.exp(p) / np.exp(p).sum(1, keepdims=True))
+    known = {
+        "SquaredError": ((p - t) ** 2).sum(1),
+        "CrossEntropy": -(t * np.log(p)).sum(1),
+        "SoftmaxCrossEntropy": -(t * logs).sum(1),
+        "LogisticCrossEntropy": (t * np.log1p(np.exp(-p))).sum(1),
+        "NegativeLogLikelihood": -np.log((p * t).sum(1)),
+        "mse": ((p - t) ** 2).mean(1),
+        "huber(delta=0.1)": np.where(
+            abs(p - t) < 0.1, (p - t) ** 2 / 2, 0.1 * abs(p - t) - 0.005
+        ).mean(1),
+        "cross_entropy(label_smoothing=0.5)": -((t + 0.5) / 2 * logs).sum(1),
+    }
+    found = {text: by_name.loss(text) for text in known}
+    got = jax.jit(lambda p, t: {text: loss(p, t) for text, loss in found.items()})(p, t)
+    for text, errors in known.items():
+        np.testing.assert_allclose(got[text], errors.mean(), 1e-9, err_msg=text)
+    assert by_name.loss("huber(delta=0.1)") is found["huber(delta=0.1)"]
+    assert by_name.loss("huber(delta=0.1)").__name__ == "huber"
+    labels = by_name.loss("CrossEntropy")(p, np.array([0, 1]))
+    np.testing.assert_allclose(labels, -np.log([0.5, 0.8]).mean(), 1e-9)
+
+
 def test_learning_rates_of_the_manual():
     found = [by_name.schedule(text) for text in RATES]
     later = [by_name.schedule(text, steps_per_epoch=3) for text in RATES]

@@ -64,6 +64,7 @@ CASES = {  # how a layer is called, the layer, its input, and how that is sharde
     "YatConvTranspose": (None, made(pn.YatConvTranspose, 4, 6, (3, 3), strides=2), IMAGES, FIRST),
     "BatchNorm": (lambda m, x: pn.observe(m, x)[0], pn.BatchNorm(8), VECTORS, FIRST),
     "YatLayerNorm": (None, made(pn.YatLayerNorm, 8), VECTORS, FIRST),
+    "SReLU": (None, pn.SReLU(8, al=0.1), VECTORS, FIRST),
     "Embed": (None, made(pn.Embed, 7, 5), IDS, FIRST),
     "YatEmbed": (None, made(pn.YatEmbed, 7, 5), IDS, SECOND),
     "MultiHeadAttention": (None, made(pn.MultiHeadAttention, 8, 8, heads=2), SERIES, FIRST),

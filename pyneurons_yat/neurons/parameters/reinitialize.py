@@ -17,7 +17,7 @@ def reinitialize(key: jax.Array, model: Model, initializers: Mapping[Filter, Ini
     """Draws leaves of a model anew, by initializers of one's choice.
 
     Args:
-        key: A PRNG key. Each leaf that is drawn gets a key of its own.
+        key: A PRNG key. Each leaf has a key of its own, whatever else is drawn.
         model: A model.
         initializers: From a filter, as for `partition` (a role, a path, a pattern, `...`), to a
             function `init(key, shape, dtype) -> array`; `jax.nn.initializers` has many. A leaf is
@@ -48,10 +48,10 @@ def reinitialize(key: jax.Array, model: Model, initializers: Mapping[Filter, Ini
     here, inits = leaf_places(model), list(initializers.values())
     found = takers("reinitialize", (*initializers, ...), here)
     leaves, structure = jax.tree.flatten(model)
-    keys = iter(jax.random.split(key, max(len(leaves), 1)))
+    keys = jax.random.split(key, max(len(leaves), 1))[: len(leaves)]
     drawn_anew = [
-        _drawn(place.path, inits[i], next(keys), leaf) if i < len(inits) else leaf
-        for place, i, leaf in zip(here, found, leaves, strict=True)
+        _drawn(place.path, inits[i], one, leaf) if i < len(inits) else leaf
+        for place, i, one, leaf in zip(here, found, keys, leaves, strict=True)
     ]
     return jax.tree.unflatten(structure, drawn_anew)
 
