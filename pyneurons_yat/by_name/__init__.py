@@ -3,7 +3,8 @@
 `grammar` reads a name and its arguments, `tables` finds what it stands for. The names are those of
 the nerva libraries, with their meanings, of optax, of JAX, and of this library. Of `layers`,
 `activations` and `initializers` `networks` makes a model, which `fit` trains by what is found in
-`losses`, `schedules` and `optimization`. An unknown name is an error that lists the known ones.
+`losses`, `schedules`, `optimization` and `pruning`. An unknown name is an error that lists the
+known ones.
 """
 
 from .activations import activation
@@ -12,6 +13,7 @@ from .layers import layer
 from .losses import loss
 from .networks import network
 from .optimization import optimizer, optimizers
+from .pruning import pruning
 from .schedules import schedule
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "network",
     "optimizer",
     "optimizers",
+    "pruning",
     "reinitialize",
     "schedule",
 ]

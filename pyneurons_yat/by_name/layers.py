@@ -1,9 +1,9 @@
 """Layers by name, those of the library and those of nerva."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import jax
@@ -11,12 +11,14 @@ import jax
 from .. import neurons
 from ..core import Layer, Model, compose, concat
 from . import activations
-from .grammar import Call, parsed
+from .grammar import parsed
 from .initializers import Initializer
 from .tables import arguments, look_up
 
 SIZES = ("key", "inputs", "outputs", "features", "num_embeddings", "n")
 """The arguments of a layer that its caller fills in."""
+
+SPARSE = {neurons.Linear: neurons.SparseLinear, neurons.YatDense: neurons.SparseYatDense}
 
 
 @dataclass(frozen=True)
@@ -25,13 +27,21 @@ class NamedLayer:
 
     Attributes:
         name: What it is called.
-        sized: Whether it has outputs of its own, so that its result may be of another size.
-        make: `make(weights, key, inputs, outputs) -> model`.
+        layer: The layer of the library.
+        options: Its arguments but for its key and sizes.
+        activation: What follows it, if anything.
     """
 
     name: str
-    sized: bool
-    make: Callable[..., Model]
+    layer: Layer
+    options: Mapping[str, Any]
+    activation: activations.Activation | None = None
+
+    @property
+    def sized(self) -> bool:
+        """Whether it has outputs of its own, so that its result may be of another size."""
+        sizes = _sizes(self.layer)
+        return "outputs" in sizes or "n" in sizes or len(sizes) > 2
 
     def __call__(
         self,
@@ -40,11 +50,35 @@ class NamedLayer:
         outputs: int | None = None,
         *,
         weights: Initializer | None = None,
+        density: float = 1.0,
     ) -> Model:
-        """A model of `inputs` features, drawn from a key; `weights` draws its kernel."""
+        """A model of `inputs` features, drawn from a key.
+
+        Args:
+            key: A PRNG key.
+            inputs: The size of the last axis of x.
+            outputs: That of the result, where the layer is `sized`.
+            weights: An initializer of its kernel.
+            density: The share of the weights that are there; with less than 1 the layer is sparse.
+        """
         if self.sized and outputs is None:
             raise TypeError(f"layer: outputs must be given for {self.name}, got None")
-        return self.make(weights, key, inputs, outputs)
+        wide = 2 * (outputs or 0) if self.activation is jax.nn.glu else outputs
+        layer, options = self.layer, dict(self.options)
+        if weights is not None:
+            options[_option_for_weights(layer)] = weights
+        if density != 1:
+            layer, options["density"] = self._sparse(), density
+        model = _made(layer, options, key, inputs, wide)
+        return model if self.activation is None else compose(model, self.activation)
+
+    def _sparse(self) -> Layer:
+        if self.layer not in SPARSE:
+            raise ValueError(
+                f"layer: density must be 1 for {self.name}, which has no sparse form; Linear, "
+                "YatDense and what begins with Linear have one"
+            )
+        return SPARSE[self.layer]
 
 
 @cache
@@ -71,8 +105,9 @@ def layer(text: str) -> NamedLayer:
         text: The name and its arguments.
 
     Returns:
-        `layer(key, inputs, outputs=None, *, weights=None) -> model`; `weights` is an initializer
-        of its kernel. Its attribute `sized` tells whether it has outputs of its own.
+        `layer(key, inputs, outputs=None, *, weights=None, density=1.0) -> model`. `weights` is an
+        initializer of its kernel. With a density below 1 the layer is sparse, `SparseLinear` or
+        `SparseYatDense`. The attribute `sized` tells whether it has outputs of its own.
 
     Raises:
         TypeError: If the arguments are not those of the name; the message lists them.
@@ -85,10 +120,14 @@ def layer(text: str) -> NamedLayer:
         ((2,), False)
     """
     call = parsed("layer", text)
-    if call.name in table() and call.name not in activations.LEARNING:
-        return _of_the_library(call, table()[call.name])
-    look_up("layer", "a layer", dict.fromkeys(names(), print), call)
-    return NamedLayer(call.name, True, partial(_activated, activations.named("layer", call)))
+    if call.name not in table() or call.name in activations.LEARNING:
+        look_up("layer", "a layer", dict.fromkeys(names(), None), call)
+        return NamedLayer(call.name, neurons.Linear, {}, activations.named("layer", call))
+    found = table()[call.name]
+    if call.name == "BatchNormalization":
+        call = call._replace(options={"epsilon": 1e-7, **call.options})
+    options = arguments("layer", call, found, hidden=_sizes(found))
+    return NamedLayer(call.name, found, options)
 
 
 def names() -> list[str]:
@@ -96,34 +135,10 @@ def names() -> list[str]:
     return list(dict.fromkeys([*table(), *activations.table()]))
 
 
-def _of_the_library(call: Call, found: Layer) -> NamedLayer:
+def _sizes(found: Layer) -> list[str]:
+    """The arguments of a layer that its caller fills in."""
     parameters = inspect.signature(found).parameters
-    sizes = [name for name in SIZES if name in parameters]
-    if call.name == "BatchNormalization":
-        call = call._replace(options={"epsilon": 1e-7, **call.options})
-    options = arguments("layer", call, found, hidden=sizes)
-    sized = "outputs" in sizes or "n" in sizes or len(sizes) > 2
-    return NamedLayer(call.name, sized, partial(_made, found, sizes, options))
-
-
-def _made(
-    found: Layer,
-    sizes: list[str],
-    options: dict[str, Any],
-    weights: Initializer | None,
-    key: jax.Array,
-    inputs: int,
-    outputs: Any,
-) -> Model:
-    """A model of a layer of the library; of one that is a single neuron, as many side by side."""
-    if weights is not None:
-        options = {**options, _option_for_weights(found): weights}
-    if "n" in sizes:
-        keys = jax.random.split(key, outputs)
-        return concat([found(one, inputs, **options) for one in keys])
-    features = inputs if outputs is None else outputs
-    known = {"key": key, "inputs": inputs, "num_embeddings": inputs, "outputs": outputs}
-    return found(**{name: known.get(name, features) for name in sizes}, **options)
+    return [name for name in SIZES if name in parameters]
 
 
 def _option_for_weights(found: Layer) -> str:
@@ -136,14 +151,13 @@ def _option_for_weights(found: Layer) -> str:
     )
 
 
-def _activated(
-    activation: activations.Activation,
-    weights: Initializer | None,
-    key: jax.Array,
-    inputs: int,
-    outputs: int,
+def _made(
+    found: Layer, options: dict[str, Any], key: jax.Array, inputs: int, outputs: Any
 ) -> Model:
-    """The affine layer, then an activation; a gated one halves what it gets."""
-    wide = 2 * outputs if getattr(activation, "func", activation) is jax.nn.glu else outputs
-    options: dict[str, Any] = {} if weights is None else {"kernel_init": weights}
-    return compose(neurons.Linear(key, inputs, wide, **options), activation)
+    """A model; of a layer that is a single neuron, as many side by side as there are outputs."""
+    sizes = _sizes(found)
+    if "n" in sizes:
+        return concat([found(one, inputs, **options) for one in jax.random.split(key, outputs)])
+    features = inputs if outputs is None else outputs
+    known = {"key": key, "inputs": inputs, "num_embeddings": inputs, "outputs": outputs}
+    return found(**{name: known.get(name, features) for name in sizes}, **options)

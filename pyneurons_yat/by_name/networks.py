@@ -1,13 +1,15 @@
 """Networks by name."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import jax
 
 from ..core import Model, sequential
 from ..neurons import Dropout
-from ..ops.checks import check_sizes
+from ..ops import erdos_renyi
+from ..ops.checks import check_sizes, told
 from .grammar import numbers, several, spread
 from .initializers import Initializer, initializer
 from .layers import NamedLayer, layer
@@ -20,6 +22,8 @@ def network(
     *,
     weights: str | Sequence[str | Initializer] | Initializer | None = None,
     dropouts: str | float | Sequence[float] = 0.0,
+    densities: str | float | Sequence[float] = 1.0,
+    overall_density: float | None = None,
 ) -> Model:
     """A network, one layer after another, by names.
 
@@ -30,15 +34,18 @@ def network(
             dropout and their like. `"64;128;10"`, with commas too, or a sequence of integers.
         weights: Names as for `initializer`: one for all layers that have outputs, or one for each.
         dropouts: Rates of dropout behind the layers that have outputs: one rate for all but the
-            last, or one for each.
+            last, or one for each. What nerva drops are weights: `reparam(part, drop_connect(rate))`.
+        densities: The shares of weights that are there, above 0 and at most 1: one for all layers
+            that have outputs, or one for each. With less than 1 a layer is sparse.
+        overall_density: The share in all of them together, which `erdos_renyi` deals out.
 
     Returns:
         A sequential model with a part for each layer, at the paths `[0]`, `[1]`, ...
 
     Raises:
         TypeError: As for `layer` and `initializer`.
-        ValueError: As for `layer` and `initializer`; if the numbers of layers, sizes, weights and
-            dropouts do not fit.
+        ValueError: As for `layer` and `initializer`; if the numbers of layers, sizes, weights,
+            dropouts and densities do not fit, or a layer that should be sparse has no such form.
 
     Example:
         >>> import jax, pyneurons_yat as pn
@@ -56,24 +63,25 @@ def network(
             f"network: sizes must be {count + 1}, that of the input and the outputs of {count} "
             f"layers, got {len(widths)}"
         )
-    inits = iter(_weights(weights, count))
-    rates = iter(_rates(dropouts, count))
-    return sequential(*_parts(key, made, widths, inits, rates))
+    each = zip(
+        widths[1:],
+        _weights(weights, count),
+        _rates(dropouts, count),
+        _densities(densities, overall_density, widths),
+        strict=True,
+    )
+    return sequential(*_parts(key, made, widths[0], each))
 
 
-def _parts(
-    key: jax.Array, made: list[NamedLayer], widths: list[int], inits: Any, rates: Any
-) -> Any:
-    inputs, *outputs = widths
-    later = iter(outputs)
+def _parts(key: jax.Array, made: list[NamedLayer], inputs: int, each: Iterator[Any]) -> Any:
     for one, own_key in zip(made, jax.random.split(key, len(made)), strict=True):
         if not one.sized:
             yield one(own_key, inputs)
             continue
-        size = next(later)
-        part, rate = one(own_key, inputs, size, weights=next(inits)), next(rates)
+        outputs, init, rate, density = next(each)
+        part = one(own_key, inputs, outputs, weights=init, density=density)
         yield sequential(part, Dropout(rate)) if rate else part
-        inputs = size
+        inputs = outputs
 
 
 def _weights(given: Any, count: int) -> list[Initializer | None]:
@@ -87,3 +95,14 @@ def _rates(given: Any, count: int) -> list[float]:
     if len(rates) == 1 and count > 1:
         return [*rates * (count - 1), 0.0]
     return spread("network", "dropouts", rates, count, "layer with outputs")
+
+
+def _densities(given: Any, overall: float | None, widths: list[int]) -> list[float]:
+    found = numbers("network", "densities", float, given)
+    if overall is None:
+        return spread("network", "densities", found, len(widths) - 1, "layer with outputs")
+    if found != [1.0]:
+        raise ValueError(
+            f"network: densities must be left out where overall_density is given, got {told(given)}"
+        )
+    return erdos_renyi(list(pairwise(widths)), overall)

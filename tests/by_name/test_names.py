@@ -1,5 +1,7 @@
 """Every name that nerva's manual documents is found, and so are those of optax, JAX and our own."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -51,6 +53,22 @@ def test_layers_of_the_manual(text):
     y = jax.eval_shape(lambda model, x: model(x), shapes, jnp.ones((4, 3)))
     assert y.shape == (4, 2 if named.sized else 3)
     assert named.sized == (text != "BatchNormalization")
+
+
+def test_a_network_is_as_sparse_as_asked_for():
+    texts, sizes = "ReLU;YatDense;Linear", "40;20;10;2"
+    make, key = jax.eval_shape, jax.random.key(0)
+    one = make(lambda key: by_name.network(key, texts, sizes, densities="0.5;0.1;1"), key)
+    assert [one[0].kernel.values.shape, one[1].kernel.values.shape] == [(20, 20), (2, 10)]
+    assert one[2].kernel.shape == (10, 2)
+    options = {"overall_density": 0.25, "weights": "HeNormal"}
+    two = make(lambda key: by_name.network(key, texts, sizes, **options), key)
+    share = pn.erdos_renyi([(40, 20), (20, 10), (10, 2)], 0.25)
+    assert two[0].kernel.values.shape == (round(40 * share[0]), 20)
+    rules = [by_name.pruning(text) for text in ("Magnitude(0.5)", "SET(0.5)", "Threshold(0.15)")]
+    values = np.array([[3.0, -0.1], [0.2, -4.0]])
+    gone = [rule(values).tolist() for rule in rules]
+    assert gone == [[[False, True], [True, False]]] * 2 + [[[False, True], [False, False]]]
 
 
 def test_an_activation_is_the_function_that_its_name_says():
@@ -155,16 +173,24 @@ def test_every_optimizer_of_optax_with_a_learning_rate_is_there():
     assert by_name.optimizer(given) is given
 
 
+def must_be_written(parameter):
+    """Whether a name needs this argument: it has no default, and no caller fills it in."""
+    return parameter.default is parameter.empty and parameter.name not in layers.SIZES
+
+
 def test_every_layer_of_the_library_is_there():
     ours = {name for name in pn.__all__ if isinstance(getattr(pn, name), pn.Layer)}
     assert ours < set(layers.names())
+    wanted = {n: inspect.signature(getattr(pn, n)).parameters.values() for n in ours}
     needs = {"Conv": "([3])", "ConvTranspose": "([3])", "Dropout": "(0.5)"}
     needs |= {f"Yat{name}": text for name, text in needs.items() if name != "Dropout"}
     needs |= dict.fromkeys(("MultiHeadAttention", "YatMultiHeadAttention"), "(heads=2)")
+    needs |= dict.fromkeys(("SparseLinear", "SparseYatDense"), "(density=0.5)")
     needs |= {"YatSelfAttention": "(heads=2)", "GroupNorm": "(groups=2)"}
+    free = {name for name in ours if not any(map(must_be_written, wanted[name]))}
 
     def make(key):
-        found = {name: by_name.layer(name + needs.get(name, "")) for name in ours}
+        found = {name: by_name.layer(name + needs.get(name, "")) for name in free | needs.keys()}
         keys = dict(zip(found, jax.random.split(key, len(found)), strict=True))
         return {n: layer(keys[n], 6, 64 if layer.sized else None) for n, layer in found.items()}
 
