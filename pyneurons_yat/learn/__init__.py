@@ -25,7 +25,20 @@ from .losses import (
     negative_log_likelihood,
     triplet,
 )
-from .metrics import Metric, accuracy, binary_accuracy, top_k_accuracy
+from .metrics import (
+    Metric,
+    accuracy,
+    binary_accuracy,
+    binary_confusion_matrix,
+    confusion_matrix,
+    f1,
+    perplexity,
+    precision,
+    r2,
+    recall,
+    roc_auc,
+    top_k_accuracy,
+)
 from .optimizer_by_path import optimizer_by_path
 from .session import DivergenceError
 from .train_step import TrainState, train_step
@@ -38,13 +51,16 @@ __all__ = [
     "TrainState",
     "accuracy",
     "binary_accuracy",
+    "binary_confusion_matrix",
     "binary_cross_entropy",
+    "confusion_matrix",
     "cosine_distance",
     "cosine_embedding",
     "cosine_similarity",
     "cross_entropy",
     "ctc",
     "evaluate",
+    "f1",
     "fit",
     "focal",
     "gd",
@@ -59,6 +75,11 @@ __all__ = [
     "multiclass_hinge",
     "negative_log_likelihood",
     "optimizer_by_path",
+    "perplexity",
+    "precision",
+    "r2",
+    "recall",
+    "roc_auc",
     "save_with",
     "top_k_accuracy",
     "train_step",

@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ..ops.sharding import rows_of
 from .batches import Arrays, Stream, examples_of
@@ -24,6 +25,7 @@ from .recipe import Recipe
 SECONDS = 0.25  # that a piece takes
 BRIEF = 0.02  # seconds; pieces that take less are handed on before they are computed
 MOST = 4096  # batches in a piece
+ROOM = 1 << 26  # bytes of what is seen in it
 AHEAD = 2  # batches handed to the device while it computes the one before them
 
 
@@ -46,8 +48,8 @@ class Piece(NamedTuple):
         carry: What is carried from batch to batch, after them.
         sizes: How many examples each batch had.
         done: How many batches of the pass are behind it.
-        numbers: `numbers() -> (seen, sound)`, waits for them: a list of what was seen in each
-            batch, or in several, stacked along a new first axis; and what the check found.
+        numbers: `numbers() -> (seen, sound)`, waits for them: a list of what was seen, each of
+            one batch or several, along a new first axis; and what the check found.
     """
 
     carry: Any
@@ -79,9 +81,11 @@ def passes(
     known = _known(program, jax.tree.structure(carry), data.size)
     if known.slow is None:
         examples = carry, (data.x, data.y), usual, 0
-        known.slow = slow_in_loops(program.trace(*examples, work=work, size=data.size))
+        traced = program.trace(*examples, work=work, size=data.size)
+        known.slow, seen = slow_in_loops(traced), jax.tree.leaves(traced.out_info[1])
+        known.room = ROOM // max(1, sum(one.size * one.dtype.itemsize for one in seen))
     full = 0 if singly or known.slow else data.examples // data.size
-    inside = _inside(recipe, work, data, known.paces)
+    inside = _inside(recipe, work, data, known)
 
     def over(carry: Any, begin: int, order: Any) -> Iterator[Piece]:
         order = usual if order is None else order
@@ -99,10 +103,12 @@ class Known:
 
     Attributes:
         slow: Whether it is slow in a compiled loop; None if nobody has looked.
+        room: What is seen of so many batches finds room in a table.
         paces: Seconds per batch in the loop: of a first call, which compiles, and of the last one.
     """
 
     slow: bool | None = None
+    room: int = MOST
     paces: list[float] = field(default_factory=list)
 
 
@@ -115,10 +121,10 @@ def _known(program: Any, *shapes: Any) -> Known:
 
 
 def _inside(
-    recipe: Recipe, work: Work, data: Arrays, paces: list[float]
+    recipe: Recipe, work: Work, data: Arrays, known: Known
 ) -> Callable[..., Iterator[Piece]]:
     """Passes in a compiled loop, over batches of one size."""
-    most = min(MOST, max(data.examples // data.size, 1))
+    paces, most = known.paces, max(1, min(MOST, known.room, data.examples // data.size))
     static = {"work": work, "size": data.size, "most": most}
     program = partial(compiled(_many, recipe, *static), **static)
 
@@ -161,7 +167,8 @@ def _outside(calls: Iterable[tuple[int, Call]], carry: Any, done: int) -> Iterat
 
 def _piece(carry: Any, seen: list[Any], sizes: list[int], sounds: list[Any], done: int) -> Piece:
     seen, sounds = jax.device_get((seen, sounds))
-    return Piece(carry, sizes, done + len(seen), lambda: (seen, all(sounds)))
+    rows = [jax.tree.map(lambda one: np.asarray(one)[None], batch) for batch in seen]
+    return Piece(carry, sizes, done + len(seen), lambda: (rows, all(sounds)))
 
 
 def _placed(

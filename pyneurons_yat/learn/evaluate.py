@@ -11,8 +11,9 @@ from ..core.checks import check_kind
 from .batches import Arrays, Stream, data_of
 from .epochs import Pass, Work, passes
 from .losses import mse
-from .metrics import Metric, is_mean
-from .objective import measured, outcome, started
+from .measures import sums_of
+from .metrics import Metric
+from .objective import measured, numbers_of, outcome, started
 from .programs import compiled
 from .recipe import Loss, Recipe, recipe_of
 from .reports import Columns, Report, columns_of, in_order, means, results
@@ -81,7 +82,7 @@ class Evaluation(NamedTuple):
             seen += piece.numbers()[0]
             sizes += piece.sizes
         columns = columns_of([sums for sums, _ in seen])
-        report = means(columns, sizes) | results(recipe, carry[1])
+        report = means(recipe, columns, sizes) | results(recipe, carry[1])
         if _seen_whole(recipe):
             predictions, targets = jax.tree.map(_joined, *(pairs for _, pairs in seen))
             report |= compiled(_measured_whole, recipe)(predictions, targets)
@@ -97,7 +98,7 @@ def evaluation(recipe: Recipe, model: Model, data: Arrays | Stream) -> Evaluatio
 
 def _seen_whole(recipe: Recipe) -> list[Loss | Metric]:
     """The metrics that must see all predictions at once."""
-    return [m for m in recipe.metrics if not isinstance(m, Metric) and not is_mean(m)]
+    return [m for m in recipe.metrics if not isinstance(m, Metric) and sums_of(m) is None]
 
 
 def _infer(recipe: Recipe, carry: Any, x: Any, y: Any) -> tuple[Any, Any]:
@@ -117,9 +118,10 @@ def _unchecked(old: Any, new: Any) -> bool:
 
 
 def _joined(*parts: np.ndarray) -> np.ndarray:
-    return np.concatenate(parts)
+    """What was seen in batches, each with an axis of its own, in one row."""
+    return np.concatenate([part[0] for part in parts])
 
 
 def _measured_whole(recipe: Recipe, predictions: Any, targets: Any) -> dict[str, jax.Array]:
     whole = recipe._replace(metrics=tuple(_seen_whole(recipe)))
-    return {n: value for n, (value, _) in measured(whole, {}, predictions, targets)[0].items()}
+    return numbers_of(whole, measured(whole, {}, predictions, targets)[0])

@@ -1,6 +1,6 @@
 """What a loss returns, in one form: the sums of a batch and what they are weighed with."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -10,10 +10,11 @@ import jax.numpy as jnp
 from ..core import Model, training
 from ..core.signatures import takes_key
 from .descent import strong
+from .measures import quotient, sums_of
 from .metrics import Metric, told
-from .recipe import Recipe, check_names, name_of, names, takes_model
+from .recipe import Recipe, check_names, name_of, names, results_of, takes_model
 
-Sums = dict[str, tuple[jax.Array, jax.Array | None]]
+Sums = dict[str, tuple[Any, jax.Array | None]]
 
 
 class Outcome(NamedTuple):
@@ -21,7 +22,8 @@ class Outcome(NamedTuple):
 
     Attributes:
         sums: Under each name a number and its weight: the sum over the batch and what to divide it
-            by, where the loss returned both; else the number and None. Loss first.
+            by, where the loss returned both; else the number and None. Loss first. Of a metric that
+            is made of other sums, those sums, and a weight that has no meaning.
         predictions: What the model returned; None if the loss called it itself.
     """
 
@@ -92,9 +94,33 @@ def measured(
         if isinstance(metric, Metric):
             after[metric.name] = strong(metric.update(kept[metric.name], predictions, y))
         else:
-            what = f"the metric {name_of(metric)}"
-            sums[name_of(metric)] = _scalar(recipe, what, metric(predictions, y)), None
+            sums[name_of(metric)] = _measured(recipe, metric, predictions, y)
     return sums, after
+
+
+def _measured(
+    recipe: Recipe, metric: Callable[..., Any], predictions: Any, y: Any
+) -> tuple[Any, jax.Array | None]:
+    """What a function measures in a batch: a number, or sums that make one."""
+    what, sums = f"the metric {name_of(metric)}", sums_of(metric)
+    if sums is None:
+        return _scalar(recipe, what, metric(predictions, y)), None
+    found = sums.summed(predictions, y)
+    if sums.result is None:
+        return _pair(recipe, what, found)
+    _scalar(recipe, what, sums.result(found))
+    return found, jnp.ones(())
+
+
+def numbers_of(recipe: Recipe, sums: Sums) -> dict[str, jax.Array]:
+    """The numbers of a batch, of its sums."""
+    numbers, results = {}, results_of(recipe)
+    for name, (total, weight) in sums.items():
+        if name in results:
+            numbers[name] = results[name](total)
+        else:
+            numbers[name] = total if weight is None else quotient(total, weight)
+    return numbers
 
 
 def started(recipe: Recipe) -> dict[str, Any]:

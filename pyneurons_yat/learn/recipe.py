@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -10,6 +11,7 @@ import numpy as np
 
 from ..core import Model, partition
 from ..ops.checks import check_flag, check_sizes
+from .measures import sums_of
 from .metrics import Metric, as_metric, told
 
 if TYPE_CHECKING:  # importing optax takes longer than all of this package: only who trains pays
@@ -78,10 +80,18 @@ def names(recipe: Recipe) -> list[str]:
 
 
 def name_of(metric: Callable[..., Any] | Metric) -> str:
-    """What a metric is reported as."""
+    """What a metric is reported as; one with some options as without them."""
     if isinstance(metric, Metric):
         return metric.name
+    while isinstance(metric, partial) and not hasattr(metric, "__name__"):
+        metric = metric.func
     return getattr(metric, "__name__", type(metric).__name__)
+
+
+def results_of(recipe: Recipe) -> dict[str, Callable[[Any], Any]]:
+    """What makes metrics of sums that add up over batches, where they are no means."""
+    found = {name_of(m): sums_of(m) for m in recipe.metrics if not isinstance(m, Metric)}
+    return {name: sums.result for name, sums in found.items() if sums and sums.result}
 
 
 def check_names(function: str, reported: list[str]) -> None:

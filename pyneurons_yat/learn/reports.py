@@ -1,17 +1,17 @@
 """The numbers of an epoch, of what was seen in its batches."""
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
+import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .metrics import Metric
 from .objective import Sums
-from .recipe import Recipe, names
+from .recipe import Recipe, names, results_of
 
-Columns = dict[str, tuple[np.ndarray, np.ndarray | None]]
+Columns = dict[str, tuple[Any, np.ndarray | None]]
 Report = dict[str, float]
 
 
@@ -20,13 +20,14 @@ def columns_of(seen: list[Sums]) -> Columns:
     columns: Columns = {}
     for name in seen[0] if seen else ():
         totals, weights = zip(*(sums[name] for sums in seen), strict=True)
-        columns[name] = _joined(totals), None if weights[0] is None else _joined(weights)
+        totals = jax.tree.map(_joined, *totals)
+        columns[name] = totals, None if weights[0] is None else _joined(*weights)
     return columns
 
 
-def _joined(values: Sequence[Any]) -> np.ndarray:
-    """Numbers, or arrays of numbers, one after another, to compute with in float64."""
-    return np.concatenate([np.atleast_1d(np.asarray(value, np.float64)) for value in values])
+def _joined(*values: Any) -> np.ndarray:
+    """Arrays with numbers of batches, one after another, to compute with in float64."""
+    return np.concatenate([np.asarray(value, np.float64) for value in values])
 
 
 def values_of(column: tuple[np.ndarray, np.ndarray | None]) -> np.ndarray:
@@ -35,9 +36,16 @@ def values_of(column: tuple[np.ndarray, np.ndarray | None]) -> np.ndarray:
     return total if weight is None else total / np.where(weight == 0, 1, weight)
 
 
-def means(columns: Columns, sizes: ArrayLike) -> Report:
-    """The mean over the batches: by their weights, else by their sizes."""
-    return {name: _mean(*column, np.asarray(sizes)) for name, column in columns.items()}
+def means(recipe: Recipe, columns: Columns, sizes: ArrayLike) -> Report:
+    """The mean over the batches, by their weights, else by their sizes; or what their sums make."""
+    report, results = {}, results_of(recipe)
+    for name, (total, weight) in columns.items():
+        if name in results:
+            whole = jax.tree.map(lambda leaf: leaf.sum(axis=0), total)
+            report[name] = float(results[name](whole))
+        else:
+            report[name] = _mean(total, weight, np.asarray(sizes))
+    return report
 
 
 def _mean(total: np.ndarray, weight: np.ndarray | None, sizes: np.ndarray) -> float:

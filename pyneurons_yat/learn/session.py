@@ -231,8 +231,8 @@ def _report(
     counts = np.isfinite(values_of(columns["loss"])) if columns else np.ones(0, bool)
     if sizes and not counts.any():
         raise DivergenceError(f"fit: no step of epoch {epoch + 1} had a finite loss; {CURE}")
-    columns = {n: (t[counts], None if w is None else w[counts]) for n, (t, w) in columns.items()}
-    report = means(columns, np.asarray(sizes)[counts])
+    columns = jax.tree.map(lambda column: column[counts], columns)
+    report = means(plan.recipe, columns, np.asarray(sizes)[counts])
     return in_order(plan.recipe, report | results(plan.recipe, kept))
 
 

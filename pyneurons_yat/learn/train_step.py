@@ -14,7 +14,7 @@ from .gradients import Batch, augmented, gradient_of, value_of, wide
 from .loss_scale import LossScale, limits
 from .measures import quotient
 from .metrics import Metric, told
-from .objective import Sums, started
+from .objective import Sums, numbers_of, started
 from .programs import compiled
 from .recipe import Augment, Loss, Recipe, check_key, check_optimizer, recipe_of, trained
 
@@ -163,7 +163,7 @@ def _call(
 def _step(recipe: Recipe, state: TrainState, batch: Any) -> tuple[TrainState, dict[str, jax.Array]]:
     state, kept, sums = take(recipe, state, started(recipe), *batch)
     results = {m.name: m.result(kept[m.name]) for m in recipe.metrics if isinstance(m, Metric)}
-    return state, {n: v if w is None else quotient(v, w) for n, (v, w) in sums.items()} | results
+    return state, numbers_of(recipe, sums) | results
 
 
 def take(

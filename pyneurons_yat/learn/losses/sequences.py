@@ -1,16 +1,19 @@
 """Losses of sequences whose labels have no known places."""
 
+from typing import Unpack
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from ...ops.checks import check_flag, check_index, check_sizes, check_whole
-from ..measures import are_known, computable, labels, measured, real
+from ..measures import Errors, Reduction, are_known, computable, labels, real, reducing, weighed
 
 LOWEST = -1e30
 """What stands for the logarithm of 0: far below that of any path, in float32 too."""
 
 
+@reducing
 def ctc(
     predictions: ArrayLike,
     targets: ArrayLike,
@@ -20,8 +23,8 @@ def ctc(
     blank: int = 0,
     zero_infinity: bool = False,
     weight: ArrayLike | None = None,
-    reduction: str = "mean",
-) -> jax.Array:
+    **shared: Unpack[Reduction],
+) -> Errors:
     """Connectionist temporal classification: labels in order, at frames that nobody knows.
 
     A frame says a class or nothing, the blank. A path is what all frames of a sequence say, and it
@@ -86,7 +89,7 @@ def ctc(
         return jnp.where(jnp.isinf(losses), 0, losses) if zero_infinity else losses
 
     arrays = scores, spoken, lengths, counts
-    return measured("ctc", error, arrays, weight=weight, reduction=reduction, dtype=dtype)
+    return weighed("ctc", error, arrays, dtype, weight=weight)
 
 
 def _checked_shapes(predictions: jax.Array, targets: jax.Array) -> tuple[tuple[int, ...], int]:

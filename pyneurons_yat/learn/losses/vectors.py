@@ -8,7 +8,7 @@ from jax.typing import ArrayLike
 
 from ...ops.checks import FINITE, NOT_NEGATIVE, check_flag, check_numbers, check_shapes
 from ...ops.lengths import extent, unit
-from ..measures import Shared, measured, of_vectors, per_vector, real
+from ..measures import Errors, Reduction, Shared, of_vectors, per_vector, real, reducing, weighed
 
 
 @per_vector()
@@ -80,6 +80,7 @@ def cosine_distance(
     return 1 - _cosine(predictions, targets)
 
 
+@reducing
 def cosine_embedding(
     predictions: ArrayLike,
     others: ArrayLike,
@@ -87,8 +88,8 @@ def cosine_embedding(
     *,
     margin: ArrayLike = 0.0,
     weight: ArrayLike | None = None,
-    reduction: str = "mean",
-) -> jax.Array:
+    **shared: Unpack[Reduction],
+) -> Errors:
     """Loss of pairs of vectors that should be alike or not, as `CosineEmbeddingLoss` of torch.
 
         mean  1 - cosine                where the target is 1
@@ -139,9 +140,10 @@ def cosine_embedding(
         return jnp.where(jnp.abs(signs) == 1, losses, jnp.nan)
 
     arrays = [*vectors, signs]
-    return measured(name, error, arrays, weight=weight, reduction=reduction, dtype=dtype)
+    return weighed(name, error, arrays, dtype, weight=weight)
 
 
+@reducing
 def triplet(
     anchor: ArrayLike,
     positive: ArrayLike,
@@ -152,8 +154,8 @@ def triplet(
     swap: bool = False,
     epsilon: float = 1e-6,
     weight: ArrayLike | None = None,
-    reduction: str = "mean",
-) -> jax.Array:
+    **shared: Unpack[Reduction],
+) -> Errors:
     """Triplet loss: an anchor should be nearer to a positive than to a negative.
 
         mean max(0, d(anchor, positive) - d(anchor, negative) + margin)
@@ -209,7 +211,7 @@ def triplet(
         return jax.nn.relu(near - far + margin)
 
     arrays, dtype = of_vectors(name, anchor=anchor, positive=positive, negative=negative)
-    return measured(name, error, arrays, weight=weight, reduction=reduction, dtype=dtype)
+    return weighed(name, error, arrays, dtype, weight=weight)
 
 
 def _distance(difference: jax.Array, p: float) -> jax.Array:

@@ -1,5 +1,6 @@
 """What losses and metrics refuse: what is no real number, shapes and labels that do not fit."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -10,7 +11,7 @@ from jax.typing import ArrayLike
 
 from ...ops.checks import check_shapes, check_whole
 from .arrays import computable, real, spread
-from .weights import Error, measured
+from .weights import Errors, weighed
 
 
 def of_one_shape(function: str, **given: ArrayLike) -> tuple[list[jax.Array], Any]:
@@ -61,13 +62,12 @@ class Examples(NamedTuple):
     of_class: jax.Array | None
     share: jax.Array | None
 
-    def measured(
-        self, function: str, error: Error, weight: Any, reduction: str, dtype: Any
-    ) -> jax.Array:
-        """An error of every example that is weighed by class, weighed by example and reduced."""
-        how = {"weight": weight, "reduction": reduction, "dtype": dtype}
-        arrays = self.scores, self.targets
-        return measured(function, error, arrays, share=self.share, kept=self.kept, **how)
+    def weighed(
+        self, function: str, error: Callable[..., jax.Array], weight: Any, dtype: Any
+    ) -> Errors:
+        """The errors of the examples, which are weighed by class already."""
+        arrays, how = (self.scores, self.targets), {"share": self.share, "kept": self.kept}
+        return weighed(function, error, arrays, dtype, weight=weight, **how)
 
 
 def of_classes(

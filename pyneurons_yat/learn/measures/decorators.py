@@ -13,19 +13,25 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
 
-from ...core.signatures import options_in, with_options
+from ...core.signatures import with_options
 from ...ops.checks import SHARE, check_numbers
 from .checks import are_known, of_classes, of_one_shape, of_vectors
-from .weights import measured
+from .sums import Sums, adding_up
+from .weights import Errors, check_reduction, reduced, totals, weighed
 
 P = ParamSpec("P")
 
 
-class Shared(TypedDict, total=False):
+class Reduction(TypedDict, total=False):
+    """The option of everything that is reduced."""
+
+    reduction: str
+
+
+class Shared(Reduction, total=False):
     """The options of every loss and metric that is a mean."""
 
     weight: ArrayLike | None
-    reduction: str
 
 
 class SharedByClasses(Shared, total=False):
@@ -43,6 +49,8 @@ class SharedByCosts(SharedByClasses, total=False):
 
 class Measure(Protocol[P]):
     """A loss or metric of predictions and targets: a scalar, or one value per entry or example."""
+
+    sums: Sums
 
     def __call__(
         self, predictions: ArrayLike, targets: ArrayLike, *args: P.args, **options: P.kwargs
@@ -70,21 +78,18 @@ def _elementwise(
     result: DTypeLike | None,
     formula: Callable[..., jax.Array],
 ) -> Any:
-    def measure(
+    def errors(
         predictions: ArrayLike,
         targets: ArrayLike,
         *,
         weight: ArrayLike | None = None,
-        reduction: str = "mean",
         **options: Any,
-    ) -> jax.Array:
+    ) -> Errors:
         name = formula.__name__
         arrays, dtype = check(name, predictions=predictions, targets=targets)
-        error = partial(formula, **options)
-        how = {"weight": weight, "reduction": reduction, "dtype": result or dtype}
-        return measured(name, error, arrays, **how)
+        return weighed(name, partial(formula, **options), arrays, result or dtype, weight=weight)
 
-    return named_after(formula, measure)
+    return reducing(named_after(formula, errors))
 
 
 def per_example(binary: str, result: DTypeLike | None = None) -> Callable[[Formula[P]], Measure[P]]:
@@ -98,26 +103,25 @@ def per_example(binary: str, result: DTypeLike | None = None) -> Callable[[Formu
     """
 
     def decorate(formula: Callable[..., jax.Array]) -> Any:
-        def measure(
+        def errors(
             predictions: ArrayLike,
             targets: ArrayLike,
             *,
             class_weight: ArrayLike | None = None,
             ignore_index: int | None = None,
             weight: ArrayLike | None = None,
-            reduction: str = "mean",
             **options: Any,
-        ) -> jax.Array:
+        ) -> Errors:
             name, given = formula.__name__, (weight, class_weight, ignore_index)
             of = of_classes(name, binary, predictions, targets, *given)
 
             def error(scores: jax.Array, targets: jax.Array) -> jax.Array:
-                errors = formula(scores, labels_of(scores, targets), **options)
-                return errors if of.share is None else of.share * errors
+                each = formula(scores, labels_of(scores, targets), **options)
+                return each if of.share is None else of.share * each
 
-            return of.measured(name, error, weight, reduction, result or of.dtype)
+            return of.weighed(name, error, weight, result or of.dtype)
 
-        return named_after(formula, measure)
+        return reducing(named_after(formula, errors))
 
     return decorate
 
@@ -138,7 +142,7 @@ def per_class(binary: str) -> Callable[[Costs[P]], Measure[P]]:
     """
 
     def decorate(costs: Callable[..., jax.Array]) -> Any:
-        def measure(
+        def errors(
             predictions: ArrayLike,
             targets: ArrayLike,
             *,
@@ -146,9 +150,8 @@ def per_class(binary: str) -> Callable[[Costs[P]], Measure[P]]:
             ignore_index: int | None = None,
             label_smoothing: float = 0.0,
             weight: ArrayLike | None = None,
-            reduction: str = "mean",
             **options: Any,
-        ) -> jax.Array:
+        ) -> Errors:
             name, given = costs.__name__, (weight, class_weight, ignore_index)
             check_numbers(name, SHARE, static=True, label_smoothing=label_smoothing)
             of = of_classes(name, binary, predictions, targets, *given)
@@ -162,9 +165,9 @@ def per_class(binary: str) -> Callable[[Costs[P]], Measure[P]]:
                     return chosen
                 return (1 - label_smoothing) * chosen + label_smoothing * jnp.mean(table, axis=-1)
 
-            return of.measured(name, error, weight, reduction, of.dtype)
+            return of.weighed(name, error, weight, of.dtype)
 
-        return named_after(costs, measure)
+        return reducing(named_after(costs, errors))
 
     return decorate
 
@@ -183,15 +186,36 @@ def times(shares: jax.Array, numbers: jax.Array) -> jax.Array:
     return jnp.where((shares == 0) & jnp.isinf(numbers), 0, shares * numbers)
 
 
-def named_after(formula: Callable[..., Any], measure: Callable[..., jax.Array]) -> Any:
-    """The measure as its formula is called, told and pickled, with the options of both."""
+def reducing(errors: Callable[P, Errors]) -> Callable[P, jax.Array]:
+    """Makes a measure of a function that gives weighted errors: their mean, sum, or each of them.
+
+    Over the batches of a data set, what it is made of adds up.
+    """
+
+    def measure(*arrays: Any, reduction: str = "mean", **options: Any) -> jax.Array:
+        check_reduction(errors.__name__, reduction)
+        return reduced(errors(*arrays, **options), reduction)
+
+    def summed(*arrays: Any, **options: Any) -> tuple[jax.Array, jax.Array]:
+        return totals(errors(*arrays, **options))
+
+    return adding_up(named_after(errors, measure), summed)
+
+
+def named_after(formula: Callable[..., Any], function: Callable[..., Any]) -> Any:
+    """The function as its formula is called, told and pickled, with the options of both."""
     for name in ("__module__", "__name__", "__qualname__", "__doc__"):
-        setattr(measure, name, getattr(formula, name))
-    setattr(measure, "is_mean", True)  # noqa: B010
-    own = [p for p in options_in(formula) if p.kind is p.KEYWORD_ONLY]
-    shared = [p for p in options_in(measure) if p.kind is p.KEYWORD_ONLY]
-    signature = inspect.signature(measure)
-    positional = [p for p in signature.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
-    signature = with_options(signature.replace(parameters=positional), [*own, *shared])
-    measure.__signature__ = signature  # pyright: ignore[reportFunctionMemberAccess]
-    return measure
+        setattr(function, name, getattr(formula, name))
+    own, before = inspect.signature(function), inspect.signature(formula)
+    arrays = _of_kind(own, POSITIONAL) or _of_kind(before, POSITIONAL)
+    signature = own.replace(parameters=arrays)
+    options = [*_of_kind(before, KEYWORD), *_of_kind(own, KEYWORD)]
+    function.__signature__ = with_options(signature, options)  # pyright: ignore[reportFunctionMemberAccess]
+    return function
+
+
+POSITIONAL, KEYWORD = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+
+
+def _of_kind(signature: inspect.Signature, kind: Any) -> list[inspect.Parameter]:
+    return [p for p in signature.parameters.values() if p.kind is kind]

@@ -53,11 +53,6 @@ def as_metric(function: str, metric: Any) -> Callable[..., Any] | Metric:
     return Metric(*metric)
 
 
-def is_mean(metric: Callable[..., Any] | Metric) -> bool:
-    """Whether the mean of a metric over batches, weighted by their sizes, is that of the whole."""
-    return getattr(metric, "is_mean", False)
-
-
 def told(value: Any) -> str:
     """What came, in words that show no array."""
     if isinstance(value, jax.Array | np.ndarray):
