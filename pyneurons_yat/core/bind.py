@@ -10,6 +10,7 @@ from multipledispatch import Dispatcher
 
 from .checks import check_kind, holds_arrays
 from .docstrings import documented
+from .functions import as_value
 from .layer import Layer
 from .model import Model, made
 from .paths import normalise
@@ -63,7 +64,7 @@ def bind(*args: Any, **keywords: Any) -> Any:
     Returns:
         A `Layer`, a value: the same name and functions bound again give an equal layer. Functions
         are compared by identity, so a function defined anew each time means a compilation each
-        time.
+        time; a `functools.partial` is compared by its function and options.
 
     Raises:
         TypeError: If the arguments fit none of the forms.
@@ -114,6 +115,7 @@ def _named(
     calls = [apply] if observe is None else [apply, observe]
     options = [p.name for call in calls for p in options_in(call) if p.name != "key"]
     doc = documented(doc or getdoc(create), calls, options, "Options of the call")
+    create, apply, observe = map(as_value, (create, apply, observe))
     return Layer(name, create, apply, observe, tuple(sorted(pairs, reverse=True)), doc)
 
 

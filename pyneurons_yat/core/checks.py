@@ -1,6 +1,8 @@
 """Checks of what sort of thing an argument is."""
 
+import inspect
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -40,10 +42,25 @@ def holds_arrays(value: Any) -> bool:
 
 
 def check_plain(function: str, what: str, value: Any) -> None:
-    """Refuses a callable that holds arrays."""
+    """Refuses a callable that holds arrays, and a `functools.partial` of options it has not."""
     if holds_arrays(value):
         raise TypeError(
             f"{function}: {what} must be a model or a plain function, got a {type(value).__name__} "
             "that holds arrays, which would be constants; make it a model by bind(arrays, apply), "
             "whose apply(arrays, x) puts them back and calls it"
         )
+    if isinstance(value, partial):
+        _check_options(function, what, value)
+
+
+def _check_options(function: str, what: str, value: partial) -> None:
+    try:
+        signature = inspect.signature(value.func)
+    except (TypeError, ValueError):  # a builtin that does not tell its signature
+        return
+    try:
+        signature.bind_partial(*value.args, **value.keywords)
+    except TypeError as error:
+        name = getattr(value.func, "__name__", type(value.func).__name__)
+        taken = ", ".join(signature.parameters)
+        raise TypeError(f"{function}: {what} must fit {name}({taken}): {error}") from None

@@ -13,6 +13,7 @@ from multipledispatch import Dispatcher
 from .calls import split_key, with_key
 from .checks import check_plain
 from .description import title
+from .functions import as_value
 from .layer import Around, Layer
 from .model import Model
 from .sequential import sequential
@@ -64,7 +65,8 @@ def compose(*args: Any, **keywords: Any) -> Any:
             `sequential(model, *parts)`.
         functions: Functions of one argument. One that names a keyword `key`, with the default
             `None`, receives a key in training and `None` in inference. `jax.nn.relu` is the usual
-            ReLU; `pn.relu` is straight-through.
+            ReLU; `pn.relu` is straight-through. Options go by `functools.partial`, as in
+            `sequential`.
         doc: What `help` shows for the new layer; by default the docstring of `layer.create`.
 
     Returns:
@@ -103,9 +105,8 @@ def _compose_named(name: str, layer: Layer, *functions: Function, doc: str | Non
                 f"{type(function).__name__}; put models one after another with sequential"
             )
         check_plain("compose", f"what follows the layer of {name}", function)
-    return Layer(
-        name, layer.create, Composed(layer, functions), None, layer.roles, doc or layer.doc
-    )
+    composed = Composed(layer, tuple(map(as_value, functions)))
+    return Layer(name, layer.create, composed, None, layer.roles, doc or layer.doc)
 
 
 @_compose.register(Layer, [Callable])
@@ -114,7 +115,8 @@ def _compose_layer(layer: Layer, *functions: Function) -> Layer:
 
 
 def _chain(layer: Layer, functions: tuple[Function, ...]) -> str:
-    return " | ".join([layer.name, *(getattr(f, "__name__", type(f).__name__) for f in functions)])
+    named = [getattr(f, "__name__", type(f).__name__) for f in map(as_value, functions)]
+    return " | ".join([layer.name, *named])
 
 
 @_compose.register(Model, [Callable])

@@ -8,6 +8,7 @@ from typing import Any
 
 from .bind import identity
 from .checks import check_kind, check_plain
+from .functions import as_value
 from .layer import Layer
 from .model import Model, noting
 from .signatures import Parameter, Wrapping, shown, taken_by, with_options
@@ -59,6 +60,9 @@ def sequential(*parts: Any) -> Model:
             them. Positions and names are the paths of the parts: `[0].kernel`, `['hidden'].kernel`.
             A function that names a keyword `key`, with the default `None`, receives a key in
             training. `jax.nn.relu` is the usual ReLU; `pn.relu` is straight-through.
+            Options go by `functools.partial(pn.max_pool, window=(2, 2))`. Partials of equal
+            options, numbers and tuples, are equal parts: a model made anew compiles once, and
+            pickles. A lambda means a compilation each time, and does not pickle.
             A module of another library is no function but a tree of arrays: `bind(arrays, apply)`
             makes a model of it. `eqx.partition` and `eqx.combine` of equinox, `nnx.split` and
             `nnx.merge` of flax, take its arrays out and put them back.
@@ -109,6 +113,7 @@ def _part(place: Any, part: Any) -> Model:
             f"sequential: part {place} must be a model or a function, got a {type(part).__name__}"
         )
     check_plain("sequential", f"part {place}", part)
+    part = as_value(part)
     name = getattr(part, "__name__", type(part).__name__)
     return Model(Layer(name, identity, Applied(part)), ())
 

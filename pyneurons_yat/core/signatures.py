@@ -7,6 +7,7 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
 from .docstrings import documented
+from .functions import as_value
 
 OPTIONS = "options of the call: "
 
@@ -195,7 +196,7 @@ def route(layer: Any, args: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[
     }
     positional = dict(zip(create.positionals, args, strict=False))
     static = {
-        name: value
+        name: as_value(value)
         for name, value in {**positional, **keywords}.items()
         if name in static_names or (anything and name in keywords and name not in names)
     }
