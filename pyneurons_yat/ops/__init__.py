@@ -3,9 +3,23 @@
 from . import vjp as vjp
 from .activations import all_relu, prelu, srelu, trelu
 from .attention import rotary, yat_attention, yat_attention_weights
-from .convolution import conv, conv_transpose, yat_conv, yat_conv_transpose
+from .convolution import (
+    adaptive_average_pool,
+    adaptive_max_pool,
+    average_pool,
+    conv,
+    conv_transpose,
+    global_average_pool,
+    global_max_pool,
+    max_pool,
+    max_unpool,
+    upsample,
+    yat_conv,
+    yat_conv_transpose,
+)
 from .dense import linear, yat, yat_pairs, yat_scores
 from .dropout import dropout
+from .flatten import flatten
 from .gradients import forward_mode
 from .graphs import (
     GraphsTuple,
@@ -55,9 +69,12 @@ __all__ = [
     "PaddingMasks",
     "SparseKernel",
     "abs",
+    "adaptive_average_pool",
+    "adaptive_max_pool",
     "add_self_loops",
     "all_relu",
     "anchor_features",
+    "average_pool",
     "batch_graphs",
     "batch_norm",
     "binary",
@@ -66,7 +83,10 @@ __all__ = [
     "degree_weights",
     "dropout",
     "erdos_renyi",
+    "flatten",
     "forward_mode",
+    "global_average_pool",
+    "global_max_pool",
     "group_norm",
     "inverse_softplus",
     "layer_norm",
@@ -76,6 +96,8 @@ __all__ = [
     "linear_state",
     "maclaurin_features",
     "make_graph",
+    "max_pool",
+    "max_unpool",
     "message_passing",
     "moments",
     "node_graphs",
@@ -106,6 +128,7 @@ __all__ = [
     "srelu",
     "trelu",
     "unbatch_graphs",
+    "upsample",
     "vector",
     "yat",
     "yat_attention",

@@ -242,6 +242,18 @@ def check_axes(
     return positive
 
 
+def spatial_axes(function: str, axis: int | Sequence[int] | None, shape: Shape) -> Shape:
+    """The spatial axes of x (B, S..., C): all between the first and the last, or those named."""
+    named = tuple(range(1, len(shape) - 1)) if axis is None else axis
+    axes = check_axes(function, named, len(shape), empty=True)
+    if not shape or len(shape) - 1 in axes or (axis is None and len(shape) < 2):
+        raise ValueError(
+            f"{function}: x must have shape (batch, ..., C), got {shape}; name the spatial axes, "
+            "which the channels are not, as axis"
+        )
+    return axes
+
+
 # ----------------------------------------------------------------------- masks and indices
 
 

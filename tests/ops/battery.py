@@ -6,6 +6,7 @@ import cases_conv
 import cases_graphs
 import cases_linear_attention
 import cases_norm
+import cases_pooling
 import cases_rotary
 import cases_sparse
 import cases_squash
@@ -18,6 +19,7 @@ FAMILIES = (
     cases_graphs,
     cases_linear_attention,
     cases_norm,
+    cases_pooling,
     cases_rotary,
     cases_sparse,
     cases_squash,

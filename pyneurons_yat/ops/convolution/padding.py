@@ -4,8 +4,10 @@ import numbers
 from collections.abc import Sequence
 from typing import Any
 
-from ..checks import check_flag, check_sizes, integers, is_several, told
-from .windows import Pairs, Windows, dilated_sizes, extents, padded_sizes, window_counts
+import numpy as np
+
+from ..checks import check_flag, check_sizes, integers, is_known, is_several, told
+from .windows import Pairs, Windows, dilated_sizes, extents, padded_sizes, seen, window_counts
 
 Shape = tuple[int, ...]
 Steps = int | Sequence[int]  # one for all spatial axes, or one for each
@@ -84,6 +86,52 @@ def transposed_windows(
     windows = _pad_transposed(function, windows, sizes, padding, extra)
     check_fit(function, windows, sizes)
     return windows
+
+
+def pooling_windows(
+    function: str,
+    x: Shape,
+    window: Steps,
+    *,
+    strides: Steps | None,
+    padding: Padding,
+    dilation: Steps,
+    ceil_mode: bool,
+) -> tuple[Windows, Pairs]:
+    """The windows of a pooling of x (*B, S..., C), and the padding that was asked for.
+
+    They differ where the last window, with `ceil_mode`, reaches beyond that padding.
+    """
+    size = per_axis(function, "window", window, x)
+    rank = len(size)
+    check_flag(function, ceil_mode=ceil_mode)
+    windows = Windows(
+        size,
+        size if strides is None else integers(function, "strides", strides, rank, 1),
+        ((0, 0),) * rank,
+        (1,) * rank,
+        integers(function, "dilation", dilation, rank, 1),
+    )
+    sizes = x[-rank - 1 : -1]
+    asked = _pad(function, windows, sizes, padding)
+    windows = _with_last(asked, sizes) if ceil_mode else asked
+    check_fit(function, windows, sizes)
+    _check_seen(function, windows, sizes)
+    return windows, asked.padding
+
+
+def per_axis(function: str, name: str, value: Steps, x: Shape) -> Shape:
+    """An integer for each of 1 to 3 spatial axes of x (*B, S..., C); one alone means one axis."""
+    rank = len(value) if is_several(value) else 1
+    if rank not in (1, 2, 3):
+        raise ValueError(f"{function}: {name} must have 1, 2 or 3 entries, got {told(value)}")
+    entries = integers(function, name, value, rank, 1)
+    if len(x) < rank + 1:
+        raise ValueError(
+            f"{function}: {name} {entries} is for {rank} spatial axes, so x must have shape "
+            f"(*B, {'S, ' * rank}C), got {x}"
+        )
+    return entries
 
 
 def output_shape(windows: Windows, x: Shape, kernel: Shape) -> Shape:
@@ -168,6 +216,36 @@ def _same(windows: Windows, sizes: Shape) -> Pairs:
         total = max((-(-size // stride) - 1) * stride + extent - size, 0)
         pairs.append((total // 2, total - total // 2))
     return tuple(pairs)
+
+
+def _with_last(windows: Windows, sizes: Shape) -> Windows:
+    """The windows with one more where some entries are left, if it begins before the padding."""
+    pairs = []
+    axes = zip(
+        padded_sizes(windows, sizes),
+        extents(windows),
+        windows.strides,
+        windows.padding,
+        strict=True,
+    )
+    for size, extent, stride, (low, high) in axes:
+        count = min(-((extent - size) // stride), (size - high - 1) // stride) + 1
+        pairs.append((low, high + max((count - 1) * stride + extent - size, 0)))
+    return windows._replace(padding=tuple(pairs))
+
+
+def _check_seen(function: str, windows: Windows, sizes: Shape) -> None:
+    """Refuses a window that lies in the padding alone, where the sizes are known."""
+    counts = window_counts(windows, sizes)
+    if not all(map(is_known, counts)):
+        return
+    nothing = ((0, 0),) * len(sizes)
+    for axis, entries in enumerate(seen(windows, sizes, nothing)):
+        if not np.all(entries):
+            raise ValueError(
+                f"{function}: padding must leave each window an entry of x, got one on spatial "
+                f"axis {axis} that has none; choose less padding or a larger window"
+            )
 
 
 def _pad_transposed(function, windows, sizes, padding, extra):

@@ -68,6 +68,20 @@ def window_counts(windows: Windows, sizes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple((size - extent) // stride + 1 for size, extent, stride in fits)
 
 
+def seen(windows: Windows, sizes: tuple[int, ...], ends: Pairs) -> list[Any]:
+    """How many entries each window sees, axis by axis: those of x, and so many beyond its ends."""
+    bare = padded_sizes(windows._replace(padding=((0, 0),) * len(sizes)), sizes)
+    counts = window_counts(windows, sizes)
+    numbers = np if all(isinstance(n, int) for n in (*bare, *counts)) else jnp
+    found = []
+    for axis, (size, count, (low, high)) in enumerate(zip(bare, counts, ends, strict=True)):
+        starts = numbers.arange(count) * windows.strides[axis] - windows.padding[axis][0]
+        taps = numbers.arange(windows.size[axis]) * windows.kernel_dilation[axis]
+        places = starts[:, None] + taps[None, :]
+        found.append(((places >= -low) & (places < size + high)).sum(1))
+    return found
+
+
 def oriented(windows: Windows, kernel: jax.Array) -> jax.Array:
     """The kernel as (W..., I / G, O), as the convolution reads it."""
     return exchanged(kernel, windows.groups) if windows.transpose_kernel else kernel
@@ -102,7 +116,7 @@ def correlate(windows: Windows, x: jax.Array, kernel: jax.Array, precision: Any)
             preferred_element_type=accumulator(x.dtype),
         )
 
-    return _batched(windows, convolve, x, oriented(windows, kernel))
+    return batched(windows, convolve, x, oriented(windows, kernel))
 
 
 def window_sums(windows: Windows, x: jax.Array) -> jax.Array:
@@ -123,7 +137,7 @@ def window_sums(windows: Windows, x: jax.Array) -> jax.Array:
             everywhere(windows.kernel_dilation),
         )
 
-    return _batched(windows, add, x)
+    return batched(windows, add, x)
 
 
 def patches(windows: Windows, x: jax.Array) -> jax.Array:
@@ -138,7 +152,7 @@ def patches(windows: Windows, x: jax.Array) -> jax.Array:
         taps = product(*(range(size) for size in windows.size))
         return jnp.stack([x[_view(windows, counts, tap)] for tap in taps], -2)
 
-    return _batched(windows, gather, x)
+    return batched(windows, gather, x)
 
 
 def _view(windows, counts, tap):
@@ -149,23 +163,21 @@ def _view(windows, counts, tap):
     return (slice(None), *slices)
 
 
-def _batched(
-    windows: Windows, function: Callable[..., jax.Array], x: jax.Array, *more: jax.Array
-) -> jax.Array:
+def batched(windows: Windows, function: Callable[..., Any], x: jax.Array, *more: jax.Array) -> Any:
     """The function of x extended, with all batch axes as one, and of other arrays."""
     rank = len(windows.size)
     batch, rest = x.shape[: x.ndim - rank - 1], x.shape[x.ndim - rank - 1 :]
 
     def with_one_axis(x, *more):
-        y = function(_extended(windows, x.reshape(math.prod(batch), *rest)), *more)
-        return y.reshape(*batch, *y.shape[1:])
+        result = function(extended(windows, x.reshape(math.prod(batch), *rest)), *more)
+        return jax.tree.map(lambda y: y.reshape(*batch, *y.shape[1:]), result)
 
     if len(batch) < 2:
         return with_one_axis(x, *more)
     return on_automatic_axes(with_one_axis, x, range(len(batch)))(x, *more)
 
 
-def _extended(windows, x):
+def extended(windows: Windows, x: jax.Array) -> jax.Array:
     """The input dilated and with its border, if it has one."""
     if windows.border is None:
         return x

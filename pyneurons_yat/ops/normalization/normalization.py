@@ -8,7 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from ..checks import check_axes, check_mask, check_positive, check_real, check_shapes, check_sizes
+from ..checks import (
+    check_axes,
+    check_mask,
+    check_positive,
+    check_real,
+    check_shapes,
+    check_sizes,
+    spatial_axes,
+)
 from ..dtypes import narrow, result_dtype, widen
 from ..gradients import checkpoint
 from .standardize import Options, centred, mean, mean_square, normalise
@@ -163,13 +171,7 @@ def group_norm(
         Wu, He, "Group Normalization", arXiv:1803.08494.
     """
     shape = np.shape(x)
-    spatial = tuple(range(1, len(shape) - 1)) if axis is None else axis
-    axes = check_axes("group_norm", spatial, len(shape), empty=True)
-    if not shape or len(shape) - 1 in axes or (axis is None and len(shape) < 2):
-        raise ValueError(
-            f"group_norm: x must have shape (batch, ..., C), got {shape}; name the spatial axes, "
-            "which the channels are not, as axis"
-        )
+    axes = spatial_axes("group_norm", axis, shape)
     check_sizes("group_norm", groups=groups)
     if shape[-1] % groups:
         raise ValueError(f"group_norm: groups must divide the {shape[-1]} channels, got {groups}")
