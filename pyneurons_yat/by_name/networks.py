@@ -34,7 +34,7 @@ def network(
             dropout and their like. `"64;128;10"`, with commas too, or a sequence of integers.
         weights: Names as for `initializer`: one for all layers that have outputs, or one for each.
         dropouts: Rates of dropout behind the layers that have outputs: one rate for all but the
-            last, or one for each. What nerva drops are weights: `reparam(part, drop_connect(rate))`.
+            last, or one for each. nerva drops weights: `reparam(part, drop_connect(rate))` does.
         densities: The shares of weights that are there, above 0 and at most 1: one for all layers
             that have outputs, or one for each. With less than 1 a layer is sparse.
         overall_density: The share in all of them together, which `erdos_renyi` deals out.
