@@ -34,14 +34,34 @@ def is_zero(sympy: Any, expression: Any) -> bool:
     if not expression.is_commutative:
         return False
     expression = _prepared(sympy, expression)
-    conditions = expression.atoms(sympy.core.relational.Relational)
-    if conditions:
-        condition = min(conditions, key=str)
-        return all(
-            is_zero(sympy, expression.xreplace({condition: truth, condition.negated: ~truth}))
-            for truth in (sympy.true, sympy.false)
-        )
-    return _is_zero_by_algebra(sympy, expression)
+    conditions = _conditions(sympy, expression)
+    if not conditions:
+        return _is_zero_by_algebra(sympy, expression)
+    parts = _apart(sympy, expression)
+    if len(parts) > 1 and all(is_zero(sympy, part) for part in parts):
+        return True
+    condition = min(conditions, key=str)
+    return all(
+        is_zero(sympy, expression.xreplace({condition: truth, condition.negated: ~truth}))
+        for truth in (sympy.true, sympy.false)
+    )
+
+
+def _conditions(sympy: Any, expression: Any) -> set[Any]:
+    return expression.atoms(sympy.core.relational.Relational)
+
+
+def _apart(sympy: Any, expression: Any) -> list[Any]:
+    """Summands that share no condition. There are fewer cases of each than of all at once."""
+    groups: list[tuple[set[Any], list[Any]]] = []
+    for product in sympy.Add.make_args(expression):
+        for term in sympy.Add.make_args(sympy.expand_mul(product, deep=False)):
+            found = _conditions(sympy, term)
+            joined = [group for group in groups if group[0] & found or not (group[0] or found)]
+            groups = [group for group in groups if group not in joined]
+            conditions = found.union(*(group[0] for group in joined))
+            groups.append((conditions, [term, *(t for group in joined for t in group[1])]))
+    return [sympy.Add(*terms) for _, terms in groups]
 
 
 def _prepared(sympy: Any, expression: Any) -> Any:
