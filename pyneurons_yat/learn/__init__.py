@@ -40,6 +40,7 @@ from .metrics import (
     top_k_accuracy,
 )
 from .optimizer_by_path import optimizer_by_path
+from .predict import predict
 from .session import DivergenceError
 from .train_step import TrainState, train_step
 
@@ -77,6 +78,7 @@ __all__ = [
     "optimizer_by_path",
     "perplexity",
     "precision",
+    "predict",
     "r2",
     "recall",
     "roc_auc",

@@ -129,7 +129,7 @@ def ahead(found: Iterator[Item], number: int) -> Iterator[Item]:
 
 def _yields_batches(x: Any) -> bool:
     """Whether x is no tree of arrays: a list of batches, or one thing that can be iterated over."""
-    if isinstance(x, list):
+    if isinstance(x, list | Iterator):
         return True
     leaves = jax.tree.leaves(x)
     return (

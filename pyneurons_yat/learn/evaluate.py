@@ -37,9 +37,10 @@ def evaluate(
         y: Targets, likewise.
         loss: As for `fit`.
         metrics: Functions `(predictions, targets)` that return a scalar, or `Metric`s. They are
-            those of the whole data set: a function sees all predictions at once. The accuracies and
-            losses of this library, of which the mean over batches is as exact, and `Metric`s see
-            one batch after another, and the predictions are not kept.
+            those of the whole data set: a function sees all predictions at once. Metrics and losses
+            of this library, but for `roc_auc` and `r2`, see one batch after another, and so do
+            `Metric`s: what they are made of is added up, and the predictions are not kept. Options
+            are given by `functools.partial(pn.f1, average="macro")`.
         batch_size: Examples per batch; all of them by default.
 
     Returns:
@@ -76,22 +77,18 @@ class Evaluation(NamedTuple):
     def __call__(self, model: Model) -> tuple[Report, Columns]:
         """The report on a model, and the numbers of the batches."""
         recipe = self.recipe
-        carry, seen, sizes = (model, started(recipe)), [], []
-        for piece in self.over(carry, 0, None):
-            carry = piece.carry
-            seen += piece.numbers()[0]
-            sizes += piece.sizes
+        seen, carry, sizes = seen_in(recipe, self.over, (model, started(recipe)))
         columns = columns_of([sums for sums, _ in seen])
         report = means(recipe, columns, sizes) | results(recipe, carry[1])
         if _seen_whole(recipe):
-            predictions, targets = jax.tree.map(_joined, *(pairs for _, pairs in seen))
+            predictions, targets = jax.tree.map(joined, *(pairs for _, pairs in seen))
             report |= compiled(_measured_whole, recipe)(predictions, targets)
         return in_order(recipe, report), columns
 
 
 def evaluation(recipe: Recipe, model: Model, data: Arrays | Stream) -> Evaluation:
     """Inference over some data."""
-    work = Work(_infer, _unchecked)
+    work = Work(_infer, unchecked)
     carry, singly = (model, started(recipe)), bool(_seen_whole(recipe))
     return Evaluation(recipe, passes(recipe, work, data, carry, singly=singly))
 
@@ -113,11 +110,27 @@ def _infer(recipe: Recipe, carry: Any, x: Any, y: Any) -> tuple[Any, Any]:
     return (model, kept), (sums | more, (predictions, y) if whole else None)
 
 
-def _unchecked(old: Any, new: Any) -> bool:
+def seen_in(recipe: Recipe, over: Pass, carry: Any) -> tuple[list[Any], Any, list[int]]:
+    """What was seen in the batches of a pass, at least one, what it ends with, and their sizes."""
+    seen, sizes = [], []
+    for piece in over(carry, 0, None):
+        carry = piece.carry
+        seen += piece.numbers()[0]
+        sizes += piece.sizes
+    if not seen:
+        raise ValueError(
+            f"{recipe.function}: the data must yield batches, got none; an iterator yields its "
+            "batches once: give a list, a loader or a function that returns a new iterator"
+        )
+    return seen, carry, sizes
+
+
+def unchecked(old: Any, new: Any) -> bool:
+    """The check of a pass in which nothing can break."""
     return True
 
 
-def _joined(*parts: np.ndarray) -> np.ndarray:
+def joined(*parts: np.ndarray) -> np.ndarray:
     """What was seen in batches, each with an axis of its own, in one row."""
     return np.concatenate([part[0] for part in parts])
 

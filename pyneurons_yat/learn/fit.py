@@ -126,10 +126,11 @@ def fit(
             scalar, `(sum, weight)`, or either beside a dictionary of metrics. A key that it names
             is None in validation.
         metrics: Functions `(predictions, targets)` that return a scalar, or `Metric`s, reported by
-            their names. In training a function is reported as the mean over its batches, weighted
-            by their sizes, of what it was before each step, on the training-time predictions (those
-            of `model(x)` if the loss calls the model itself). In validation it is that of the whole
-            set, as in `evaluate`. A `Metric` is exact in both.
+            their names. In training they are those before each step, on the training-time
+            predictions (those of `model(x)` if the loss calls the model itself). In validation they
+            are those of the whole set, as in `evaluate`. `Metric`s, metrics and losses of this
+            library, but for `roc_auc` and `r2`, are exact over the batches of an epoch too; of
+            another function the mean over the batches is reported, weighted by their sizes.
         epochs: How many times to go through the data.
         batch_size: Examples per step; all of them by default.
         key: A PRNG key for shuffling and for whatever the model draws. Without it the order is that
