@@ -52,8 +52,8 @@ from .core import (
 )
 
 # How models leave the process
+from .io import from_state_dict, load, save, to_state_dict
 from .io import know as _know
-from .io import load, save
 
 # How models learn
 from .learn import (
@@ -274,6 +274,7 @@ __all__ = [
     "fit",
     "focal",
     "freeze",
+    "from_state_dict",
     "gd",
     "grad",
     "hinge",
@@ -328,6 +329,7 @@ __all__ = [
     "tie",
     "to_dense",
     "to_sparse",
+    "to_state_dict",
     "top_k_accuracy",
     "train_step",
     "training",

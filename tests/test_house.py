@@ -36,11 +36,11 @@ class Room(NamedTuple):
 
 
 WALLS = {
-    "core": Room(set(), {"jax", "multipledispatch", "numpy"}),
+    "core": Room(set(), {"jax", "multipledispatch", "numpy"}, {"treescope"}),
     "ops": Room(set(), {"jax", "numpy"}, {"sympy"}),
     "neurons": Room(FOUNDATIONS, {"jax", "numpy"}),
     "learn": Room(FOUNDATIONS, {"jax", "numpy", "optax"}, {"matplotlib", "tqdm"}),
-    "io": Room(FOUNDATIONS, {"jax", "numpy"}, {"safetensors"}),
+    "io": Room(FOUNDATIONS, {"jax", "numpy"}, {"safetensors", "torch"}),
     "by_name": Room(MIDDLE, {"jax", "optax"}),
     "zoo": Room(MIDDLE, {"jax", "numpy", "optax"}),
     "data": Room(MIDDLE, {"jax", "numpy"}, {"sklearn"}),

@@ -57,16 +57,25 @@ class Place(NamedTuple):
 
 def _reads(path: str, keys: Keys) -> bool:
     """Whether a path or a pattern reads as the place to which some keys lead."""
+    return starred(path, keys) is not None
+
+
+def starred(path: str, keys: Keys) -> tuple[str, ...] | None:
+    """What each `*` of a path or a pattern stands for at the place to which some keys lead.
+
+    `None` if it does not read as this place.
+    """
     start = path if path.startswith("*") else normalise(path)
     if "*" not in path:
-        return covers(start, keys) and not (keys and covers(start, keys[:-1]))
+        return () if covers(start, keys) and not (keys and covers(start, keys[:-1])) else None
     unquoted = re.sub(r"\[([^\]'\"]*)\]", r".\1", start)
     plain = "".join(key.plain for key in keys if key.shown)
-    return _like(start, text(keys)) or _like(unquoted, plain)
+    found = _like(unquoted, plain) or _like(start, text(keys))
+    return found.groups() if found else None
 
 
-def _like(pattern: str, path: str) -> bool:
-    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), path, re.DOTALL) is not None
+def _like(pattern: str, path: str) -> re.Match[str] | None:
+    return re.fullmatch("(.*)".join(map(re.escape, pattern.split("*"))), path, re.DOTALL)
 
 
 def places(tree: Any, but: str = "") -> list[Place]:

@@ -33,7 +33,8 @@ ELSEWHERE = {
     "eval": "a call, model(x), is inference; pn.training(f) makes a function that trains",
     "train": "pn.training(f) makes a function in which every model trains; model(x) is inference",
     "parameters": 'pn.select(model, "params") has them, as a tree',
-    "state_dict": "a model is a tree of arrays: jax.tree.leaves(model), pn.save(path, model)",
+    "state_dict": "pn.to_state_dict(model) has the arrays by name; pn.save(path, model) keeps them",
+    "load_state_dict": "pn.from_state_dict(model, state) fills a copy of the model",
     "forward": "call the model: model(x)",
 }
 """What other libraries call a method, and what to write instead."""

@@ -8,13 +8,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 
 from ..core import exportable, leaves_by_path
 from ..ops.quantization import Steps, check_bits
 from . import structure
 from .formats import IN_STEPS, STEP, SUFFIXES, Contents, OtherFormatError, read, stored, write
-from .leaves import described, is_key, plain, restored
+from .leaves import described, is_key, placed, plain, restored
 from .replacing import replacing
 from .rounding import rounded, unrounded
 
@@ -36,10 +35,10 @@ def save(path: str | os.PathLike[str], tree: Any, *, quantize: int | None = None
             number has the dtype that JAX gives it, or 64 bits where it is too large for that. An
             array in shards is gathered on the host.
         quantize: Bits, from 2 to 16, of the integers that the file holds in place of weights, with
-            a step for each output: 8 make a file of float32 a quarter as large. Integers take 8 bits
-            up to there and 16 above. Weights are floating arrays of two axes or more that are
-            trained or frozen; of these, those that become smaller. They are loaded in their own
-            dtype, as what the transform `quantize` makes of them.
+            a step for each output: 8 make a file of float32 a quarter as large. They take 8 bits up
+            to there and 16 above. Weights are floating arrays of two axes or more that are trained
+            or frozen; of these, those that become smaller. They are loaded in their own dtype, as
+            what the transform `quantize` makes of them.
 
     Returns:
         The path.
@@ -213,13 +212,7 @@ def _fitting(file: str, name: str, found: Any, like: Any) -> Any:
         raise ValueError(f"load: {name or 'the root'} is {told} in {file}, but {expected} in like")
     if isinstance(like, np.ndarray | np.generic):
         return found
-    sharding = _sharding(like)
-    if sharding is None:
-        return jnp.asarray(_held(file, name, found))
-    if is_key(found):
-        return jax.device_put(found, sharding)
-    held = _held(file, name, found)
-    return jax.make_array_from_callback(held.shape, sharding, lambda index: held[index])
+    return placed(_held(file, name, found), like)
 
 
 def _held(file: str, name: str, found: Any) -> Any:
@@ -232,10 +225,3 @@ def _held(file: str, name: str, found: Any) -> Any:
             "arrays in like"
         )
     return found
-
-
-def _sharding(like: Any) -> Any:
-    """The sharding that a leaf asks for: a shape by naming it, an array by being put somewhere."""
-    if isinstance(like, jax.Array) and not isinstance(like, Tracer):
-        return like.sharding if like.committed or len(like.sharding.device_set) > 1 else None
-    return like.sharding if isinstance(like, jax.ShapeDtypeStruct) else None

@@ -67,3 +67,20 @@ def restored(array: np.ndarray, dtype: str) -> Any:
 def described(leaf: Any) -> str:
     """The dtype and shape of a leaf, such as `float32[3,2]`."""
     return f"{dtype_of(leaf).name}[{','.join(map(str, np.shape(leaf)))}]"
+
+
+def placed(array: Any, like: Any) -> jax.Array:
+    """A JAX array where a leaf lies; of an array in shards each device receives its own alone."""
+    sharding = _sharding(like)
+    if sharding is None:
+        return jnp.asarray(array)
+    if is_key(array):
+        return jax.device_put(array, sharding)
+    return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
+
+
+def _sharding(like: Any) -> Any:
+    """The sharding that a leaf asks for: a shape by naming it, an array by being put somewhere."""
+    if isinstance(like, jax.Array) and not isinstance(like, Tracer):
+        return like.sharding if like.committed or len(like.sharding.device_set) > 1 else None
+    return like.sharding if isinstance(like, jax.ShapeDtypeStruct) else None
