@@ -58,6 +58,9 @@ def subjects() -> Iterator[Subject]:
 def dense_subjects() -> Iterator[Subject]:
     """Layers on rows, and on rows of a table."""
     yield Subject("Linear", lambda key: pn.Linear(key, 784, 256), (784,))
+    heads = partial(pn.Einsum, equation="...td,dhk->...htk", shape=(64, 4, 32))
+    yield Subject("Einsum", heads, (32, 64))
+    yield Subject("MLP", partial(pn.MLP, sizes=(784, 64, 32, 10), norm=pn.LayerNorm), (784,))
     yield Subject("YatDense", lambda key: pn.YatDense(key, 784, 256), (784,))
     yield Subject(
         "YatDense direct", lambda key: pn.YatDense(key, 128, 64, distance="direct"), (128,)

@@ -81,6 +81,28 @@ CASES = {
         lambda **o: pn.conv_transpose(IMAGE, KERNEL, **o),
         {"strides": SIZE, "output_padding": COUNT, "transpose_kernel": FLAG},
     ),
+    "max_pool": (
+        lambda window=2, **o: pn.max_pool(IMAGE, window, **o),
+        {"window": SIZE, "strides": SIZE, "dilation": SIZE, "ceil_mode": FLAG}
+        | {"return_indices": FLAG, "padding": (1.5, True, "EVEN", 4)},
+    ),
+    "average_pool": (
+        lambda window=2, **o: pn.average_pool(IMAGE, window, **o),
+        {"window": SIZE, "strides": SIZE, "dilation": SIZE, "count_include_pad": FLAG},
+    ),
+    "adaptive_max_pool": (
+        lambda sizes=2, **o: pn.adaptive_max_pool(IMAGE, sizes, **o),
+        {"sizes": SIZE, "return_indices": FLAG},
+    ),
+    "adaptive_average_pool": (
+        lambda sizes=2: pn.adaptive_average_pool(IMAGE, sizes),
+        {"sizes": SIZE},
+    ),
+    "upsample": (
+        lambda factor=2, **o: pn.upsample(IMAGE, factor, **o),
+        {"factor": SIZE, "method": ("area", None)},
+    ),
+    "flatten": (lambda **o: pn.flatten(IMAGE, **o), {"start_axis": (2, -3, 1.0, True, "1")}),
     "yat_attention": (
         lambda **o: pn.yat_attention(HEADS, HEADS, HEADS, **o),
         {**ATTEND, "block_size": SIZE},
@@ -143,6 +165,15 @@ CASES = {
         {"inputs": SIZE, "outputs": SIZE, "use_bias": FLAG},
     ),
     "YatDense": (draws(pn.YatDense, 3, 4), YAT),
+    "Einsum": (
+        draws(pn.Einsum, "...d,de->...e", (3, 4)),
+        {"use_bias": FLAG, "equation": (1, "de", "...d,de->...f", "d,d->dd"), "shape": ((3,), 3)},
+    ),
+    "MLP": (
+        draws(pn.MLP, (3, 4, 2)),
+        {"sizes": (3, (3,), (3, 0), (3, 2.0)), "dropout": SHARE, "layer": (None, "Linear")}
+        | {"activation": ("relu",), "norm": (1,), "last_layer": (1,)},
+    ),
     "YatEmbed": (draws(pn.YatEmbed, 3, 4), YAT),
     "Embed": (calls(draws(pn.Embed, 3, 4), IDS), {"attend": FLAG}),
     "Conv": (draws(pn.Conv, 4, 4, 3), {"use_bias": FLAG, "feature_group_count": SIZE}),

@@ -16,7 +16,7 @@ from .paths import replace
 from .reparam import reparam
 from .repeat import repeat
 from .roles import grad, merge, partition, select, value_and_grad
-from .sequential import sequential
+from .sequential import SEQUENTIAL, sequential
 from .signatures import Choice, Form, Size, options_of
 from .streams import streams
 from .summary import summary
@@ -33,6 +33,7 @@ __all__ = [
     "Model",
     "OnLeaves",
     "Parametrise",
+    "SEQUENTIAL",
     "Selective",
     "Size",
     "bake",

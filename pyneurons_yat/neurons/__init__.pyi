@@ -54,6 +54,7 @@ __all__ = [
     "Conv",
     "ConvTranspose",
     "Dropout",
+    "Einsum",
     "Embed",
     "GRU",
     "GRUCell",
@@ -65,6 +66,7 @@ __all__ = [
     "LayerNorm",
     "Linear",
     "LinearParams",
+    "MLP",
     "MaclaurinFeatures",
     "MultiHeadAttention",
     "Neuron",
@@ -290,6 +292,34 @@ class _Dropout(Layer):
     ) -> _DropoutModel: ...
     @overload
     def __call__(self, box: Box, /, **options: Any) -> _DropoutModel: ...
+
+class _EinsumModel(Model):
+    def __call__(
+        self,
+        x: ArrayLike,
+        *,
+        equation: str = ...,
+        precision: Any = ...,
+        out_sharding: Any = ...,
+    ) -> jax.Array: ...
+
+class _Einsum(Layer):
+    @overload
+    def __call__(
+        self,
+        key: jax.Array,
+        equation: str,
+        shape: Sequence[int],
+        *,
+        kernel_init: Callable[..., jax.Array] | None = ...,
+        use_bias: bool = ...,
+        bias_init: Callable[..., jax.Array] = ...,
+        dtype: DTypeLike = ...,
+        precision: Any = ...,
+        out_sharding: Any = ...,
+    ) -> _EinsumModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _EinsumModel: ...
 
 class _EmbedModel(Model):
     def __call__(
@@ -594,6 +624,28 @@ class _Linear(Layer):
     ) -> _LinearModel: ...
     @overload
     def __call__(self, box: Box, /, **options: Any) -> _LinearModel: ...
+
+class _MLPModel(Model):
+    def __call__(
+        self,
+        x: Any,
+    ) -> Any: ...
+
+class _MLP(Layer):
+    @overload
+    def __call__(
+        self,
+        key: jax.Array,
+        sizes: Sequence[int],
+        *,
+        layer: Callable[..., Any] = ...,
+        activation: Callable[..., Any] | None = ...,
+        norm: Callable[..., Any] | None = ...,
+        dropout: float = ...,
+        last_layer: Callable[..., Any] | None = ...,
+    ) -> _MLPModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _MLPModel: ...
 
 class _MaclaurinFeaturesModel(Model):
     def __call__(
@@ -1656,6 +1708,7 @@ Binary: _Binary
 Conv: _Conv
 ConvTranspose: _ConvTranspose
 Dropout: _Dropout
+Einsum: _Einsum
 Embed: _Embed
 GRU: _GRU
 GRUCell: _GRUCell
@@ -1665,6 +1718,7 @@ LSTM: _LSTM
 LSTMCell: _LSTMCell
 LayerNorm: _LayerNorm
 Linear: _Linear
+MLP: _MLP
 MaclaurinFeatures: _MaclaurinFeatures
 MultiHeadAttention: _MultiHeadAttention
 Neuron: _Neuron

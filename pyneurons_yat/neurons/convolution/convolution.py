@@ -38,7 +38,9 @@ def draw_filters(
             integer, as `3`, is a window of 1 axis: it slides over sequences, and takes an image for
             a batch of rows.
         feature_group_count: Groups of channels that do not see each other; it divides inputs and
-            outputs. As many groups as inputs is a depthwise convolution.
+            outputs. As many groups as inputs is a depthwise convolution; with a 1x1 one behind it
+            is a separable one: `sequential(Conv(one, 8, 8, (3, 3), feature_group_count=8),
+            Conv(two, 8, 16, (1, 1)))`.
     """
     check_sizes(layer, inputs=inputs, outputs=outputs)
     size = tuple(kernel_size) if is_several(kernel_size) else (kernel_size,)

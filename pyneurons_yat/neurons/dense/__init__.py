@@ -1,9 +1,10 @@
 """Dense layers: affine, Yat, and the basic neuron of pyneurons.
 
 `initializers` draws weights, `yat_parameters` all that a layer of Yat neurons learns. Data meets
-`embed` first where it is ids, then `linear`, `yat_dense` or `neuron`.
+`embed` first where it is ids, then `linear`, `yat_dense` or `neuron`, or `einsum` along any axes.
 """
 
+from .einsum import Einsum
 from .embed import Embed, YatEmbed, attend
 from .initializers import (
     Initializer,
@@ -26,6 +27,7 @@ from .yat_parameters import (
 
 __all__ = [
     "Binary",
+    "Einsum",
     "Embed",
     "Initializer",
     "Linear",

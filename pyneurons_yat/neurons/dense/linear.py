@@ -13,7 +13,7 @@ from .initializers import Initializer, drawn, lecun_normal, zeros
 
 
 class LinearParams(NamedTuple):
-    """Kernel (..., outputs) and bias (outputs,) or None."""
+    """Kernel (..., outputs), for `Einsum` any shape, and bias (outputs,) or None."""
 
     kernel: jax.Array
     bias: jax.Array | None
@@ -23,6 +23,7 @@ def draw_linear(
     layer: str,
     key: jax.Array,
     shape: tuple[int, ...],
+    bias_shape: tuple[int, ...] | None = None,
     *,
     use_bias: bool = True,
     kernel_init: Initializer = lecun_normal,
@@ -35,6 +36,7 @@ def draw_linear(
         layer: Its name, for errors.
         key: A PRNG key.
         shape: The shape of the kernel (..., outputs).
+        bias_shape: The shape of the bias, if it is not (outputs,).
         use_bias: Whether there is a bias; without, its field is None.
         kernel_init: `kernel_init(key, shape, dtype)`; LeCun's normal by default, which keeps the
             variance of unit-variance inputs.
@@ -44,9 +46,10 @@ def draw_linear(
     check_flag(layer, use_bias=use_bias)
     check_floating(layer, dtype)
     for_kernel, for_bias = jax.random.split(key)
+    bias_shape = shape[-1:] if bias_shape is None else bias_shape
     return LinearParams(
         drawn(layer, "kernel_init", kernel_init, for_kernel, shape, dtype),
-        drawn(layer, "bias_init", bias_init, for_bias, shape[-1:], dtype) if use_bias else None,
+        drawn(layer, "bias_init", bias_init, for_bias, bias_shape, dtype) if use_bias else None,
     )
 
 

@@ -145,7 +145,8 @@ def create_group_norm(features: int, *, groups: int = 32, **options: Any) -> Nor
     Args:
         features: Channels, the size of the last axis.
         groups: How many groups of neighbouring channels; it must divide features. With 1 whole
-            images are normalised; with as many as features it is instance norm.
+            images are normalised; with as many as features it is instance norm, which is written
+            `GroupNorm(64, groups=64)`, torch's with `use_scale=False, use_bias=False`.
 
     The model takes x of shape (batch, spatial..., features) and returns the same shape.
 
