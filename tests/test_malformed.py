@@ -166,11 +166,11 @@ CASES = {
     ),
     "YatDense": (draws(pn.YatDense, 3, 4), YAT),
     "Einsum": (
-        draws(pn.Einsum, "...d,de->...e", (3, 4)),
+        draws(pn.Einsum, equation="...d,de->...e", shape=(3, 4)),
         {"use_bias": FLAG, "equation": (1, "de", "...d,de->...f", "d,d->dd"), "shape": ((3,), 3)},
     ),
     "MLP": (
-        draws(pn.MLP, (3, 4, 2)),
+        draws(pn.MLP, sizes=(3, 4, 2)),
         {"sizes": (3, (3,), (3, 0), (3, 2.0)), "dropout": SHARE, "layer": (None, "Linear")}
         | {"activation": ("relu",), "norm": (1,), "last_layer": (1,)},
     ),
