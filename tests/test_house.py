@@ -327,7 +327,7 @@ def test_importing_starts_no_backend():
 
 
 def test_importing_needs_no_extra():
-    names = EXTRAS | {"IPython", "chex", "equinox", "flax", "pandas", "torch"}
+    names = EXTRAS | {"IPython", "chex", "equinox", "flax", "pandas", "torch", "treescope"}
     code = "import jax, optax, sys; before = set(sys.modules); import pyneurons_yat;"
     code += f"print(sorted({names} & (set(sys.modules) - before)))"
     assert run_python(code) == "[]\n"

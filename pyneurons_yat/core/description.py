@@ -22,25 +22,31 @@ def by_role(tree: Any) -> dict[str, list[Any]]:
     return dict(sorted(found.items(), key=lambda pair: (pair[0] != "params", pair[0])))
 
 
-def drawn(model: Model) -> str:
-    """A line for the whole, with what it counts by role, and one for each part and each leaf."""
+def counted(model: Model) -> str:
+    """What a model counts by role."""
     counts = {role: count(leaves) for role, leaves in by_role(model).items()}
     told = [f"{n:,} {'parameters' if role == 'params' else role}" for role, n in counts.items()]
+    return ", ".join(told) or "no parameters"
+
+
+def drawn(model: Model) -> str:
+    """A line for the whole, with what it counts by role, and one for each part and each leaf."""
     rows = [_row(place) for place in places(model)[1:]]
     widths = [max((len(row[i]) for row in rows), default=0) for i in (0, 1)]
     lines = [
         f"  {path:{widths[0]}}  {what:{widths[1]}}  {role}".rstrip() for path, what, role in rows
     ]
-    return "\n".join([f"{_heading(model)}  {', '.join(told) or 'no parameters'}", *lines])
+    return "\n".join([f"{heading(model)}  {counted(model)}", *lines])
 
 
 def _row(place: Place) -> tuple[str, str, str]:
     if isinstance(place.node, Model):
-        return place.path, _heading(place.node), ""
+        return place.path, heading(place.node), ""
     return place.path, describe(place.node), "" if place.role == "params" else str(place.role)
 
 
-def _heading(model: Model) -> str:
+def heading(model: Model) -> str:
+    """The title of a model's layer, and the model's static configuration."""
     told = [(name, shown(v) if callable(v) else repr(v)) for name, v in model.static]
     static = ", ".join(f"{name}={value}" for name, value in told)
     return f"{title(model.layer)}{f'({static})' if static else ''}"

@@ -209,6 +209,18 @@ class Model:
 
         return drawn(self)
 
+    def _repr_html_(self) -> str:
+        """The same for notebooks, as a tree that unfolds."""
+        from .notebooks import html
+
+        return html(self)
+
+    def __treescope_repr__(self, path: str | None, subtree_renderer: Any) -> Any:
+        """The same for treescope, which shows arrays in its own way."""
+        from .notebooks import treescope
+
+        return treescope(self, path, subtree_renderer)
+
 
 def _refuse_changed(layer: Any, static: dict[str, Any], options: dict[str, Any]) -> None:
     """Refuses, at a call, another value of an option that is settled when a model is made."""
