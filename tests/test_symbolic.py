@@ -24,6 +24,10 @@ EQUAL = {
     "symbolic powers": (P ** (N + 2) - P**N, P**N * (P - 1) * (P + 1)),
     "roots": (1 / sp.sqrt(X**2 + 1) ** 3, sp.sqrt(X**2 + 1) / (X**2 + 1) ** 2),
     "nested roots": (sp.sqrt(1 + sp.sqrt(X**2 + 2)) ** 4 - 2 * sp.sqrt(X**2 + 2), X**2 + 3),
+    "roots of one sum written twice": (
+        1 / sp.sqrt((X + Y) ** 2 + 1),
+        1 / sp.sqrt(X**2 + 2 * X * Y + Y**2 + 1),
+    ),
     "numbers": ((1 + sp.sqrt(2)) ** 2, 3 + 2 * sp.sqrt(2)),
     "logarithms": (sp.log(P**2 * Q), 2 * sp.log(P) + sp.log(Q)),
     "hyperbolic": (sp.tanh(X), (sp.exp(2 * X) - 1) / (sp.exp(2 * X) + 1)),

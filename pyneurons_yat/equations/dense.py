@@ -3,6 +3,7 @@
 from ..ops.matrix import (
     Matrix,
     Number,
+    check_matrices,
     column_repeat,
     columns_sum,
     elements_sum,
@@ -28,6 +29,7 @@ def linear(X: Matrix, W: Matrix, b: Matrix) -> Matrix:
     Returns:
         Y (N, K).
     """
+    check_matrices("linear", X=X, W=W, b=b)
     return X @ W + row_repeat(b, X.shape[0])
 
 

@@ -6,6 +6,7 @@ The mean over a batch of N examples is that number, and that gradient, divided b
 from ..ops.matrix import (
     Matrix,
     Number,
+    check_same_shape,
     column_repeat,
     elements_sum,
     hadamard,
@@ -21,11 +22,13 @@ from .softmax import log_softmax, softmax
 
 def squared_error(Y: Matrix, T: Matrix) -> Number:
     """L = sum((Y - T)^2)."""
+    check_same_shape("squared_error", Y=Y, T=T)
     return elements_sum(square(Y - T))
 
 
 def squared_error_gradient(Y: Matrix, T: Matrix) -> Matrix:
     """DY = 2 (Y - T)."""
+    check_same_shape("squared_error_gradient", Y=Y, T=T)
     return 2 * (Y - T)
 
 
@@ -46,6 +49,7 @@ def softmax_cross_entropy(Y: Matrix, T: Matrix) -> Number:
 
 def softmax_cross_entropy_gradient(Y: Matrix, T: Matrix) -> Matrix:
     """DY = softmax(Y) (.) (T 1_K 1_K^T) - T; where the rows of T sum to 1, softmax(Y) - T."""
+    check_same_shape("softmax_cross_entropy_gradient", Y=Y, T=T)
     return hadamard(softmax(Y), column_repeat(rows_sum(T), Y.shape[1])) - T
 
 

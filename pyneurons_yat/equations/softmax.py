@@ -3,6 +3,7 @@
 from ..ops.matrix import (
     Matrix,
     Number,
+    check_same_shape,
     column_repeat,
     elements_sum,
     exp,
@@ -62,6 +63,7 @@ def log_softmax_backward(X: Matrix, DY: Matrix) -> Matrix:
     Returns:
         DX (N, D).
     """
+    check_same_shape("log_softmax_backward", X=X, DY=DY)
     return DY - hadamard(softmax(X), column_repeat(rows_sum(DY), X.shape[1]))
 
 

@@ -78,12 +78,13 @@ def check_matrices(function: str, **matrices: Matrix) -> None:
             )
 
 
-def check_same_shape(function: str, X: Matrix, Y: Matrix) -> None:
+def check_same_shape(function: str, **matrices: Matrix) -> None:
     """Refuses two matrices that differ in shape."""
-    check_matrices(function, X=X, Y=Y)
-    if X.shape != Y.shape:
+    check_matrices(function, **matrices)
+    one, other = (tuple(X.shape) for X in matrices.values())
+    if one != other:
         raise ValueError(
-            f"{function}: X and Y must have one shape, got {tuple(X.shape)} and {tuple(Y.shape)}; "
+            f"{function}: {' and '.join(matrices)} must have one shape, got {one} and {other}; "
             "row_repeat and column_repeat repeat a row and a column"
         )
 
@@ -131,7 +132,8 @@ def _filled(function: str, rows: int, columns: int, like: Matrix | None) -> Matr
     check_sizes(function, rows=rows, columns=columns)
     if is_symbolic(like):
         return getattr(type(like), function)(rows, columns)
-    return getattr(jnp, function)((rows, columns), None if like is None else like.dtype)
+    dtype = None if like is None else jnp.result_type(like)
+    return getattr(jnp, function)((rows, columns), dtype)
 
 
 # -------------------------------------------------------------------------------- rearranged
@@ -218,7 +220,7 @@ def rows_max(X: Matrix) -> Matrix:
 
 def hadamard(X: Matrix, Y: Matrix) -> Matrix:
     """The products of entries of two matrices of one shape."""
-    check_same_shape("hadamard", X, Y)
+    check_same_shape("hadamard", X=X, Y=Y)
     return _whole("hadamard", "multiply", X, Y)
 
 
@@ -283,7 +285,7 @@ def step(X: Matrix) -> Matrix:
         import sympy
 
         return X.applyfunc(lambda x: sympy.Piecewise((1, x > 0), (0, True)))
-    return jnp.where(X > 0, 1, 0).astype(X.dtype)
+    return jnp.where(jnp.asarray(X) > 0, 1, 0).astype(jnp.result_type(X))
 
 
 def absolute(X: Matrix) -> Matrix:

@@ -13,20 +13,12 @@ import math
 from typing import Any, NamedTuple
 
 
-class Root(NamedTuple):
-    """The name t of q^(-1/m), for a base q in symbols and names."""
-
-    name: Any
-    base: Any
-    degree: int
-
-
 class Names(NamedTuple):
-    """What has a name so far; and for each base q, the degree m that its roots need."""
+    """The names of atoms, the names of q^(-1/m) for bases q, and the degree m."""
 
     atoms: dict[Any, Any]
-    roots: dict[Any, Root]
-    degrees: dict[Any, int]
+    roots: dict[Any, Any]
+    degree: int
 
 
 def is_zero(sympy: Any, expression: Any) -> bool:
@@ -75,19 +67,17 @@ def _prepared(sympy: Any, expression: Any) -> Any:
 
 
 def _is_zero_by_algebra(sympy: Any, expression: Any) -> bool:
-    names = Names({}, {}, _degrees(sympy, expression))
+    names = Names({}, {}, _degree(sympy, expression))
     named = _named(sympy, expression, names)
-    roots = list(names.roots.values())
-    parts = [named, *(part for root in roots for part in (root.name, root.base))]
+    parts = [named, *names.roots.keys(), *names.roots.values()]
     variables = set().union(*(part.free_symbols for part in parts))
     if not variables:
         return named == 0
     ring = sympy.ring(sorted(variables, key=str), sympy.QQ)[0]
     left = [ring.from_expr(named)]
-    for root in reversed(roots):  # the base of a root has names of earlier ones alone
-        left = [
-            part for polynomial in left if polynomial for part in _without(ring, polynomial, root)
-        ]
+    for base, name in reversed(names.roots.items()):  # a base has names of earlier roots alone
+        place, base = ring.symbols.index(name), ring.from_expr(base)
+        left = [q for p in left if p for q in _without(ring, p, place, base, names.degree)]
     return not any(left)
 
 
@@ -98,13 +88,10 @@ def _factors(sympy: Any, part: Any) -> list[tuple[Any, Any, Any]]:
     return [(base, rest, times) for times, rest in (t.as_coeff_Mul(rational=True) for t in terms)]
 
 
-def _degrees(sympy: Any, expression: Any) -> dict[Any, int]:
-    """For each base, the common denominator of the numbers it is raised to."""
-    degrees: dict[Any, int] = {}
-    for part in expression.atoms(sympy.Pow, sympy.exp, type(sympy.I)):
-        for base, rest, times in _factors(sympy, part):
-            degrees[base, rest] = math.lcm(degrees.get((base, rest), 1), int(times.q))
-    return degrees
+def _degree(sympy: Any, expression: Any) -> int:
+    """The common denominator of the numbers in exponents."""
+    powers = expression.atoms(sympy.Pow, sympy.exp, type(sympy.I))
+    return math.lcm(*(int(n.q) for part in powers for _, _, n in _factors(sympy, part)))
 
 
 def _named(sympy: Any, part: Any, names: Names) -> Any:
@@ -124,31 +111,27 @@ def _atom(sympy: Any, key: Any, names: Names) -> Any:
 
 
 def _named_power(sympy: Any, base: Any, rest: Any, times: Any, names: Names) -> Any:
-    """(base^rest)^times, by whole powers of the name of base^rest and of the root of that."""
-    key = (base, rest)
-    whole = _named(sympy, base, names) if rest == 1 else _atom(sympy, key, names)
+    """(base^rest)^times, by whole powers of q = base^rest, named, and of its root t."""
+    q = _named(sympy, base, names) if rest == 1 else _atom(sympy, (base, rest), names)
     if times.is_Integer and times >= 0:
-        return whole**times
-    if key not in names.roots:
-        name = sympy.Dummy(f"root{len(names.roots)}")
-        names.roots[key] = Root(name, whole, names.degrees[key])
-    degree = names.roots[key].degree
+        return q**times
+    q = sympy.expand(q)
+    t = names.roots.setdefault(q, sympy.Dummy(f"root{len(names.roots)}"))
     raised = max(0, math.ceil(times))
-    return whole**raised * names.roots[key].name ** int((raised - times) * degree)
+    return q**raised * t ** int((raised - times) * names.degree)
 
 
-def _without(ring: Any, polynomial: Any, root: Root) -> list[Any]:
-    """Polynomials without the root that are all 0 only if the given one is: of t^m q = 1.
+def _without(ring: Any, polynomial: Any, place: int, q: Any, degree: int) -> list[Any]:
+    """Polynomials without t, by t^m q = 1, that are all 0 only if the given one is.
 
     The powers of t that differ by a multiple of m are one polynomial in 1 / q, times a power of t.
     """
-    place, base = ring.symbols.index(root.name), ring.from_expr(root.base)
     found: dict[int, dict[int, dict[Any, Any]]] = {}
     for monomial, coefficient in polynomial.terms():
-        whole, rest = divmod(monomial[place], root.degree)
+        whole, rest = divmod(monomial[place], degree)
         others = (*monomial[:place], 0, *monomial[place + 1 :])
         found.setdefault(rest, {}).setdefault(whole, {})[others] = coefficient
     return [
-        sum(ring.from_dict(terms) * base ** (max(group) - whole) for whole, terms in group.items())
+        sum(ring.from_dict(terms) * q ** (max(group) - whole) for whole, terms in group.items())
         for group in found.values()
     ]

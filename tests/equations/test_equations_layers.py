@@ -161,6 +161,37 @@ def test_large_numbers_do_not_overflow():
         np.testing.assert_array_equal(got, known)
 
 
+ROW, TALL = SHARES[:1], SHARES[:, :1]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: equations.linear(X[None], W, B), r"linear: X must be a matrix, got shape \(1, 4"),
+        (
+            lambda: equations.linear(X, W, B[0]),
+            r"linear: b must be a matrix, got shape \(2,\); of ",
+        ),
+        (lambda: equations.linear(X, W, W), r"row_repeat: x must be a row \(1, n\), got shape"),
+        (
+            lambda: equations.squared_error(X, ROW),
+            r"squared_error: Y and T must have one shape, go",
+        ),
+        (
+            lambda: equations.squared_error_gradient(X, TALL),
+            "squared_error_gradient: Y and T must h",
+        ),
+        (lambda: equations.softmax_cross_entropy(X, ROW), "hadamard: X and Y must have one shape"),
+        (lambda: equations.softmax_cross_entropy_gradient(X, TALL), "gradient: Y and T must have"),
+        (lambda: equations.log_softmax_backward(X, TALL), "log_softmax_backward: X and DY must ha"),
+        (lambda: equations.dropout(X, ROW, 0.5), r"hadamard: .* got \(4, 3\) and \(1, 3\)"),
+    ],
+)
+def test_nothing_is_broadcast_in_silence(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
 # ---------------------------------------------------------------------------------- nerva
 
 
