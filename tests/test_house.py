@@ -45,7 +45,8 @@ WALLS = {
     "zoo": Room(MIDDLE, {"jax", "numpy", "optax"}),
     "data": Room(MIDDLE, {"jax", "numpy"}, {"sklearn"}),
     "plot": Room(MIDDLE, {"jax", "numpy"}, {"matplotlib"}),
-    "__main__": Room(ROOMS | {"__init__"}, {"jax", "numpy", "optax"}, EXTRAS),
+    "command_line": Room(ROOMS | {"__init__"}, {"jax", "numpy"}, EXTRAS),
+    "__main__": Room({"command_line"}, set()),
     "__init__": Room(ROOMS | {"equations", "symbolic", "vjp"}, set()),
     "equations": Room({"ops"}, {"jax", "numpy"}),
     "symbolic": Room({"ops"}, {"numpy"}, {"sympy"}),
@@ -209,7 +210,7 @@ def test_the_wall_test_sees(path, source, message):
         ("neurons/a.py", "import pyneurons_yat.ops.dense\nfrom ..ops.dense import *"),
         ("ops/attention/scores.py", "from .layout import restore\nfrom ..dense.yat import yat"),
         ("learn/fit.py", "import optax\ndef bar():\n    from tqdm.auto import tqdm"),
-        ("__main__.py", "import pyneurons_yat as pn\nfrom .zoo import mlp"),
+        ("command_line/training.py", "import pyneurons_yat as pn\nfrom ..zoo import mlp"),
         ("__init__.py", "from . import core\nfrom .ops import yat"),
     ],
 )

@@ -41,6 +41,7 @@ from .metrics import (
 )
 from .optimizer_by_path import optimizer_by_path
 from .predict import predict
+from .rewiring import rewire
 from .session import DivergenceError
 from .train_step import TrainState, train_step
 
@@ -81,6 +82,7 @@ __all__ = [
     "predict",
     "r2",
     "recall",
+    "rewire",
     "roc_auc",
     "save_with",
     "top_k_accuracy",

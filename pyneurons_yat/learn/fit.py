@@ -139,7 +139,9 @@ def fit(
             epoch, by inference.
         callback: `callback(epoch, state, report)`, called after each epoch with its index, the
             `TrainState` and its numbers, as the history has them. Training ends when it returns
-            True.
+            True. Where it returns a `TrainState`, such as one that `rewire` has changed, training
+            goes on with that: of the same structure, shapes and dtypes. What else it returns does
+            not count.
         monitor: Which number of the report tells the best epoch, such as `"validation_loss"`. The
             model of that epoch is returned, unless Ctrl-C ends training; `history.best` tells
             which.

@@ -11,8 +11,10 @@ import numpy as np
 from jax.tree_util import keystr, tree_flatten_with_path
 
 from ..core import partition
+from ..core.leaves import describe
 from ..ops.checks import check_choice, check_flag, check_sizes
 from .batches import Arrays, Stream, ahead, shuffled
+from .descent import strong
 from .epochs import Piece, Work, passes
 from .evaluate import Evaluation, evaluation
 from .metrics import told
@@ -53,7 +55,7 @@ class Until(NamedTuple):
     """What is decided after each epoch.
 
     Attributes:
-        callback: What is called.
+        callback: What is called. It may end training, or give another state to go on from.
         monitor: Which number of the report tells the best epoch.
         patience: After how many epochs without a better one training ends.
         maximize: Whether more is better.
@@ -151,7 +153,8 @@ def run(plan: Plan, state: TrainState) -> Iterator[Kept]:
     kept, sound, begin = Kept(state, []), True, _begun(plan.data, state)
     whole, held_out = plan.data.steps, plan.held_out
     validation = None if held_out is None else evaluation(plan.recipe, state.model, held_out)
-    pieces = _pieces(plan, state, begin)
+    changed: list[TrainState] = []
+    pieces = _pieces(plan, state, begin, changed)
     for epoch in range(plan.epochs):
         start, seen, sizes, metrics = time.perf_counter(), [], [], started(plan.recipe)
         while isinstance(piece := next(pieces), Piece):
@@ -177,7 +180,9 @@ def run(plan: Plan, state: TrainState) -> Iterator[Kept]:
             report |= _validate(validation, epoch, state)
         kept.reports.append(report)
         kept = kept._replace(state=state if sound else kept.state, epochs=epoch + 1)
-        kept = _decided(plan.until, kept, epoch, state)
+        kept = _decided(plan.until, kept, epoch, state, changed)
+        if changed and sound:
+            kept = kept._replace(state=changed[0])
         yield kept
         if kept.stopped is not None:
             break
@@ -191,15 +196,22 @@ def _begun(data: Arrays | Stream, state: TrainState) -> int:
     return 0 if data.steps is not None and begin >= data.steps else begin
 
 
-def _pieces(plan: Plan, state: TrainState, begin: int) -> Iterator[Piece | TrainState]:
-    """The pieces of each epoch, and the state after it. Where nobody looks, one is ahead."""
-    pieces = _passes(plan, state, begin)
+def _pieces(
+    plan: Plan, state: TrainState, begin: int, changed: list[TrainState]
+) -> Iterator[Piece | TrainState]:
+    """The pieces of each epoch, and the state after it. Where nobody looks, one is ahead.
+
+    The next epoch begins with the state that is put into `changed`, if one is.
+    """
+    pieces = _passes(plan, state, begin, changed)
     until = plan.until
     looked_at = until.callback or until.monitor or plan.held_out or isinstance(plan.data, Stream)
     return pieces if looked_at else ahead(pieces, 2)
 
 
-def _passes(plan: Plan, state: TrainState, begin: int) -> Iterator[Piece | TrainState]:
+def _passes(
+    plan: Plan, state: TrainState, begin: int, changed: list[TrainState]
+) -> Iterator[Piece | TrainState]:
     recipe = plan.recipe
     over = passes(recipe, Work(_train, _still_finite), plan.data, (state, started(recipe)))
     none = jnp.zeros_like(state.batch)  # batches of an epoch that has not begun
@@ -209,6 +221,7 @@ def _passes(plan: Plan, state: TrainState, begin: int) -> Iterator[Piece | Train
             yield piece
         state, begin = state._replace(batch=none), 0
         yield state
+        state = changed.pop() if changed else state
 
 
 def _order(data: Arrays | Stream, state: TrainState, begin: int) -> jax.Array | None:
@@ -267,8 +280,10 @@ def _refuse_broken(good: TrainState, last: TrainState) -> None:
         )
 
 
-def _decided(until: Until, kept: Kept, epoch: int, state: TrainState) -> Kept:
-    """Whether the epoch was the best, and whether training ends with it."""
+def _decided(
+    until: Until, kept: Kept, epoch: int, state: TrainState, changed: list[TrainState]
+) -> Kept:
+    """Whether the epoch was the best, whether training ends with it, or goes on `changed`."""
     report = kept.reports[-1]
     if until.monitor is not None:
         check_choice("fit", "monitor", until.monitor, tuple(report))
@@ -278,9 +293,28 @@ def _decided(until: Until, kept: Kept, epoch: int, state: TrainState) -> Kept:
         since = epoch - (-1 if kept.best is None else kept.best.epoch)
         if until.patience is not None and since >= until.patience:
             kept = kept._replace(stopped="patience")
-    if until.callback is not None and _is_true(until.callback(epoch, state, dict(report))):
-        kept = kept._replace(stopped="callback")
-    return kept
+    answer = None if until.callback is None else until.callback(epoch, state, dict(report))
+    if isinstance(answer, TrainState):
+        changed.append(_alike(state, answer))
+    return kept._replace(stopped="callback") if _is_true(answer) else kept
+
+
+def _alike(old: TrainState, new: TrainState) -> TrainState:
+    """The state that a callback gives, which must be such as the one that it got."""
+    new = strong(new)
+    (before, one), (after, other) = map(tree_flatten_with_path, (old, new))
+    if one != other:
+        raise TypeError(
+            "fit: the callback's TrainState must have the structure of the one that it got, got "
+            "another; to go on with other layers or another optimizer, call fit again"
+        )
+    for (path, a), (_, b) in zip(before, after, strict=True):
+        if (a.shape, a.dtype) != (b.shape, b.dtype):
+            raise ValueError(
+                f"fit: the callback's TrainState must have {describe(a)} at {keystr(path)}, got "
+                f"{describe(b)}"
+            )
+    return new
 
 
 def _is_true(answer: Any) -> bool:

@@ -70,10 +70,15 @@ class TrainState(NamedTuple):
                 "LossScale.create(scale) makes one"
             )
         model = strong(model)
-        params = trained("TrainState", model)
-        opt_state = start(optimizer, params if loss_scale is None else wide(params))
+        opt_state = opt_state_of("TrainState", optimizer, model, loss_scale)
         key, order = (None if key is None else jax.random.fold_in(key, n) for n in (0, 1))
         return exportable(cls(model, opt_state, jnp.int32(0), key, loss_scale, jnp.int32(0), order))
+
+
+def opt_state_of(function: str, optimizer: Any, model: Model, scale: LossScale | None) -> Any:
+    """The optimizer's state for what trains of a model."""
+    params = trained(function, model)
+    return start(optimizer, params if scale is None else wide(params))
 
 
 def train_step(

@@ -1,5 +1,5 @@
 """Pictures of training runs and models, with matplotlib."""
 
-from .pictures import comparison, learning_curves, prototypes
+from .pictures import learning_curves, prototypes, training
 
-__all__ = ["comparison", "learning_curves", "prototypes"]
+__all__ = ["learning_curves", "prototypes", "training"]

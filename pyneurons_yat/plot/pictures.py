@@ -52,31 +52,40 @@ def prototypes(
     axis.spines[:].set_visible(False)
 
 
-def comparison(
-    path: Path, histories: Mapping[str, History], kernel: jax.Array, votes: jax.Array
+def training(
+    path: Path,
+    histories: Mapping[str, History],
+    learned: tuple[jax.Array, jax.Array, tuple[int, int]] | None = None,
 ) -> Path:
-    """Writes the picture of the main job: learning curves beside the learned prototypes.
+    """Writes a picture of learning curves, and of the learned prototypes beside them.
 
     Args:
         path: Where to write it; the ending says the format.
-        histories: The runs by name, with loss and accuracy, and both for validation.
-        kernel: (64, hidden), the prototypes of the digits.
-        votes: (hidden, 10), their weights for the digits.
+        histories: The runs by name. Each quantity that all have for validation too is drawn.
+        learned: Kernel, votes and shape, as `prototypes` takes them; None for curves alone.
 
     Returns:
         The path.
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(12, 6), layout="constrained")
-    halves: Any = figure.subfigures(1, 2, width_ratios=(2, 3))
-    top, bottom = halves[0].subplots(2, 1, sharex=True)
-    learning_curves(top, histories, "loss")
-    top.set(yscale="log", xlabel="")
-    learning_curves(bottom, histories, "accuracy")
-    bottom.set(ylim=(0.85, 1.005))
-    axis = halves[1].subplots()
-    prototypes(axis, kernel, votes, (8, 8))
-    axis.set_title("Learned prototypes: the Yat neurons that vote most for each digit")
+    drawn = [name for name in next(iter(histories.values())) if _is_drawn(histories, name)]
+    widths = (2,) if learned is None else (2, 3)
+    figure = Figure(figsize=(2.4 * sum(widths), 6), layout="constrained")
+    halves: Any = figure.subfigures(1, len(widths), width_ratios=widths, squeeze=False)
+    rows = halves[0, 0].subplots(len(drawn), 1, sharex=True, squeeze=False)
+    for axis, name in zip(rows[:, 0], drawn, strict=True):
+        learning_curves(axis, histories, name)
+        axis.set(xlabel="epoch" if name == drawn[-1] else "")
+        if name == "loss" and all(min(history[name]) > 0 for history in histories.values()):
+            axis.set(yscale="log")
+    if learned is not None:
+        axis = halves[0, 1].subplots()
+        prototypes(axis, *learned)
+        axis.set_title("Learned prototypes: the neurons that vote most for each class")
     figure.savefig(path, dpi=120)
     return path
+
+
+def _is_drawn(histories: Mapping[str, History], name: str) -> bool:
+    return all(f"validation_{name}" in history for history in histories.values())

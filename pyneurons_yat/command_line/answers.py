@@ -1,0 +1,64 @@
+"""evaluate and predict: what a saved model says of examples."""
+
+import argparse
+import csv
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import pyneurons_yat as pn
+
+from .examples import DATASET, examples, inputs
+from .networks import loss_of
+from .parsing import Option, count
+
+MODEL = Option("model", "a file that train wrote (--save-weights)", Path)
+BATCH = Option("--batch-size", "examples at once", count, 256)
+LOSS = Option("--loss", "name of the loss (default: SoftmaxCrossEntropy of classes, else mse)")
+EVALUATE = (MODEL, *DATASET, LOSS, BATCH)
+PREDICT = (
+    MODEL,
+    *DATASET,
+    BATCH,
+    Option("--out", "csv file for the answers (default: the screen)", Path),
+    Option("--scores", "all outputs of the model, not the best class alone", None),
+)
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """Prints loss and accuracy on the test examples: those that train tested with."""
+    model, found = pn.load(options.model), examples(options)
+    metric = pn.mae if found.classes is None else pn.accuracy
+    loss = loss_of(options, found)
+    report = pn.evaluate(
+        model, *found.test, loss=loss, metrics=[metric], batch_size=options.batch_size
+    )
+    told = "  ".join(f"{name} {value:.4f}" for name, value in report.items())
+    print(f"test  {told}  ({len(found.test.x):,} examples)")
+    return 0
+
+
+def predict(options: argparse.Namespace) -> int:
+    """Writes an answer for each example: the class, or the outputs where there is one or more."""
+    model, x = pn.load(options.model), inputs(options)
+    outputs = np.asarray(pn.predict(model, x, batch_size=options.batch_size))
+    outputs = outputs.reshape(len(x), -1)
+    if outputs.shape[1] == 1 or options.scores:
+        names, rows = [f"output{i}" for i in range(outputs.shape[1])], outputs
+    else:
+        names, rows = ["class"], outputs.argmax(1)[:, None]
+    if options.out is None:
+        _write(sys.stdout, names, rows)
+        return 0
+    with options.out.open("w", newline="", encoding="utf-8") as file:
+        _write(file, names, rows)
+    print(f"{len(rows):,} answers in {options.out}")
+    return 0
+
+
+def _write(file: Any, names: list[str], rows: np.ndarray) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows(rows.tolist())
