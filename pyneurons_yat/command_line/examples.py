@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,8 @@ from .parsing import Option, seed, share
 
 DATASET = (
     Option("--dataset", "digits, a file .npz or .csv, or a folder of idx files", str, "digits"),
-    Option("--label", "column of a csv file with the targets, name or number", str, "-1"),
+    Option("--label", "column of a csv file with the targets, name or number; none if there is"
+           " none", str, "-1"),
     Option("--test-share", "share of the examples to test with, where the data has no test set",
            share, 0.2),
     Option("--seed", "of weights, order and division of the data", seed, 0),
@@ -68,24 +70,32 @@ def _read(options: argparse.Namespace) -> tuple[Split, Split | None, tuple[int, 
         table = data.load_csv(place, label=_column(options.label))
         return Split(table.x, table.y), None, None
     if place.suffix == ".npz":
-        return *data.load_npz(place), None
+        return *data.load_npz(place, keys=_only_inputs(place)), None
     if place.is_dir():
         return *data.load_idx(place), None
     raise ValueError(f"--dataset must be a .npz or .csv file or a folder, got {place}")
 
 
 def inputs(options: argparse.Namespace) -> np.ndarray:
-    """The inputs to answer to, in rows: of the test set where there is one, without its targets."""
-    place = Path(options.dataset)
-    if place.suffix == ".csv" and options.label == "none":
-        return data.load_csv(place, label=None).x
+    """The inputs to answer to, in rows: of the test set where there is one."""
     train, test, _ = _read(options)
     x = np.asarray((train if test is None else test).x, np.float32)
     return x.reshape(len(x), -1)
 
 
-def _column(label: str) -> str | int:
+def _column(label: str) -> str | int | None:
+    if label == "none":
+        return None
     return int(label) if label.lstrip("-").isdecimal() else label
+
+
+def _only_inputs(place: Path) -> list[str] | None:
+    """The name of the one array of an npz file; None if it holds several, or is none."""
+    if not zipfile.is_zipfile(place):
+        return None
+    with zipfile.ZipFile(place) as file:
+        names = [name.removesuffix(".npy") for name in file.namelist()]
+    return names if len(names) == 1 else None
 
 
 def _are_labels(y: Any) -> bool:

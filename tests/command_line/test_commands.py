@@ -43,6 +43,8 @@ def blobs(tmp_path_factory):
     lines = ["a,b,c,d,kind", *(f"{','.join(map(str, r))},{['no', 'yes'][k]}"
                                for r, k in zip(x, y, strict=True))]  # fmt: skip
     (folder / "blobs.csv").write_text("\n".join(lines))
+    np.savez(folder / "inputs.npz", x=x)
+    np.savetxt(folder / "inputs.csv", x, delimiter=",")
     return folder
 
 
@@ -99,6 +101,9 @@ def test_a_csv_of_words_is_trained_on_evaluated_and_answered(blobs, tmp_path, ca
     rows = [*csv.reader(out.read_text().splitlines())]
     assert rows[0] == ["output0", "output1"]
     best = np.array(rows[1:], float).argmax(1)
+    for name, label in (("inputs.npz", "-1"), ("inputs.csv", "none")):
+        answered = run(f"predict {model} --dataset {blobs}/{name} --label {label}", capsys)
+        assert [*map(int, answered.split()[1:])] == [*best]
     np.testing.assert_array_equal(best, np.arange(96) % 2)  # "no" sorts before "yes"
 
 
