@@ -3,7 +3,7 @@
 from .baking import bake
 from .bind import bind, identity
 from .calls import inference
-from .capture import capture, name
+from .capture import capture, name, offer
 from .compose import compose
 from .exporting import exportable
 from .filters import Filter, label, leaves_by_path, where
@@ -56,6 +56,7 @@ __all__ = [
     "merge",
     "name",
     "observe",
+    "offer",
     "options_of",
     "parametrise",
     "partition",

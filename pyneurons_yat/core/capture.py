@@ -68,6 +68,8 @@ def capture(f: Callable[..., Any]) -> Callable[..., tuple[Any, dict[str, Any]]]:
     Args:
         f: A function, or a model. Of a model the output of each inner model is captured too, under
             its path, such as `['hidden']`, but where it cannot be had, as in a `while_loop`.
+            Attention layers called without a `block_size` give "attention_weights" (*B, N, T, S)
+            as well, which are formed for `capture` alone; under `jax.jit`, only if they are used.
 
     Returns:
         A function `(*args, **keywords) -> (y, seen)`. `seen` maps each label to its value, or to a
@@ -95,13 +97,17 @@ def capture(f: Callable[..., Any]) -> Callable[..., tuple[Any, dict[str, Any]]]:
 
     def capturing(*args: Any, **keywords: Any) -> tuple[Any, dict[str, Any]]:
         leaves, structure = jax.tree.flatten((args, keywords))
+        arrays = {i: leaf for i, leaf in enumerate(leaves) if hasattr(leaf, "dtype")}
 
-        def flat(*leaves: Any) -> Any:
-            args, keywords = jax.tree.unflatten(structure, leaves)
+        def flat(*arrays_now: Any) -> Any:
+            now = dict(zip(arrays, arrays_now, strict=True))
+            rest = [now.get(i, leaf) for i, leaf in enumerate(leaves)]  # such as flags
+            args, keywords = jax.tree.unflatten(structure, rest)
             return f(*args, **keywords)
 
-        closed, shape = jax.make_jaxpr(flat, return_shape=True)(*leaves)
-        values, found = _evaluate(closed, *leaves)
+        with _capturing(True):
+            closed, shape = jax.make_jaxpr(flat, return_shape=True)(*arrays.values())
+        values, found = _evaluate(closed, *arrays.values())
         seen = {label: v[0] if len(v) == 1 else tuple(v) for label, v in found.items()}
         return jax.tree.unflatten(jax.tree.structure(shape), values), seen
 
@@ -112,7 +118,19 @@ def capture(f: Callable[..., Any]) -> Callable[..., tuple[Any, dict[str, Any]]]:
 
 
 class OfPart(str):
-    """The label of an inner model's output: it is captured where it can be."""
+    """The label of what a part of a model puts out: it is captured where it can be."""
+
+
+_capturing = jax.make_user_context(default_value=False)
+
+
+def offer(label: str, compute: Callable[[], Any]) -> None:
+    """Marks, for `capture` alone, what a function computes, where it can be captured.
+
+    Elsewhere it is not called, so that what nobody asks for costs nothing.
+    """
+    if _capturing.value:
+        name(compute(), OfPart(label))
 
 
 @dataclass(frozen=True)

@@ -686,9 +686,10 @@ class _MultiHeadAttentionModel(Model):
         dropout: float = ...,
         key: jax.Array | None = ...,
         cache: Any | None = ...,
-        scale: Any = ...,
-        query_seq_lengths: Any = ...,
-        key_value_seq_lengths: Any = ...,
+        scale: ArrayLike | None = ...,
+        query_seq_lengths: ArrayLike | None = ...,
+        key_value_seq_lengths: ArrayLike | None = ...,
+        local_window_size: int | tuple[int, int] | None = ...,
     ) -> Any: ...
 
 class _MultiHeadAttention(Layer):
@@ -716,9 +717,10 @@ class _MultiHeadAttention(Layer):
         offset: ArrayLike = ...,
         positions: ArrayLike | None = ...,
         cache: Any | None = ...,
-        scale: Any = ...,
-        query_seq_lengths: Any = ...,
-        key_value_seq_lengths: Any = ...,
+        scale: ArrayLike | None = ...,
+        query_seq_lengths: ArrayLike | None = ...,
+        key_value_seq_lengths: ArrayLike | None = ...,
+        local_window_size: int | tuple[int, int] | None = ...,
     ) -> _MultiHeadAttentionModel: ...
     @overload
     def __call__(self, box: Box, /, **options: Any) -> _MultiHeadAttentionModel: ...

@@ -2,7 +2,13 @@
 
 from . import vjp as vjp
 from .activations import all_relu, prelu, srelu, trelu
-from .attention import rotary, yat_attention, yat_attention_weights
+from .attention import (
+    dot_product_attention,
+    dot_product_attention_weights,
+    rotary,
+    yat_attention,
+    yat_attention_weights,
+)
 from .convolution import (
     adaptive_average_pool,
     adaptive_max_pool,
@@ -81,6 +87,8 @@ __all__ = [
     "conv",
     "conv_transpose",
     "degree_weights",
+    "dot_product_attention",
+    "dot_product_attention_weights",
     "dropout",
     "erdos_renyi",
     "flatten",

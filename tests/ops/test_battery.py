@@ -21,7 +21,8 @@ SPARSE = {
     "sparse_kernel",
 }  # fmt: skip
 OTHERS = {"LinearState", "forward_mode", "inverse_softplus", "linear_state", "recurrence"}
-ELSEWHERE = GRAPHS | SPARSE | OTHERS  # tested in files of their own
+WEIGHTS = {"dot_product_attention", "dot_product_attention_weights"}  # kept for the reverse pass
+ELSEWHERE = GRAPHS | SPARSE | OTHERS | WEIGHTS  # tested in files of their own
 
 COMPILED = []
 jax.monitoring.register_event_duration_secs_listener(

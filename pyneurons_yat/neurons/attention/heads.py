@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike, DTypeLike
 
-from ...core import Model, Size, options_of, sequential
+from ...core import Model, Size, offer, options_of, sequential
 from ...core.signatures import divided
 from ...ops import rotary as turned
 from ...ops.attention import cleared, dropped_attention, visible_parts
@@ -205,15 +205,14 @@ def attended(
     check_numbers(layer, PART, static=True, dropout=dropout)
     check_flag(layer, is_causal=is_causal)
     place = Positions(rotary, rotary_base, offset, positions)
-    attend = partial(_responding(kind, dropout, key, options), bias=bias, mask=mask)
+    attend = partial(_attend, kind, dropout, key, options, (bias, mask))
     inputs = three(layer, *inputs)
     if cache is None:
         inputs = read(layer, inputs, heads, bias, mask, options)
     q, k, v = projected(params, inputs, heads)
     q, k = placed(layer, place, q, k, cache, alone)
     if cache is None:
-        y = attend(q, k, v, is_causal=is_causal, query_offset=-kind.before)
-        return _joined(params, y)
+        return _joined(params, attend(q, k, v, is_causal=is_causal, query_offset=-kind.before))
     check_cache(layer, cache, k, alone)
     after = extended(cache, k, v)
     first = cache.index - kind.before
@@ -222,15 +221,32 @@ def attended(
     return or_nan(_joined(params, y), after), after
 
 
-def _responding(
-    kind: Kind, dropout: float, key: Any, options: dict[str, Any]
-) -> Callable[..., jax.Array]:
-    """The attention of queries, keys and values, its weights dropped or not."""
-    if key is None or not dropout:
-        return partial(kind.attend, **options)
-    check_key(kind.layer, key)
-    limits, of_weights = divided(dropped_attention, options)
-    return partial(dropped_attention, key, dropout, partial(kind.weigh, **of_weights), **limits)
+def _attend(
+    kind: Kind,
+    dropout: float,
+    rng: Any,
+    options: dict[str, Any],
+    limits: tuple[Any, Any],
+    query: jax.Array,
+    key: jax.Array,
+    value: jax.Array,
+    **order: Any,
+) -> jax.Array:
+    """The attention of queries, keys and values, its weights dropped or not, and shown if asked."""
+    options = {**options, **order}
+    _show(kind, query, key, *limits, **options)
+    if rng is None or not dropout:
+        return kind.attend(query, key, value, *limits, **options)
+    check_key(kind.layer, rng)
+    own, of_weights = divided(dropped_attention, options)
+    weigh = partial(kind.weigh, **of_weights)
+    return dropped_attention(rng, dropout, weigh, query, key, value, *limits, **own)
+
+
+def _show(kind: Kind, *arrays: Any, block_size: Any = None, **options: Any) -> None:
+    """Marks the weights for `capture`, before dropout; not where blocks were asked for."""
+    if block_size is None:
+        offer("attention_weights", partial(kind.weigh, *arrays, **options))
 
 
 def three(layer: str, query: Any, key: Any, value: Any) -> tuple[Any, Any, Any]:

@@ -51,7 +51,7 @@ class Bounds(NamedTuple):
 
 def check_attention(function: str, inputs: Inputs, bounds: Bounds) -> np.dtype:
     """Refuses what does not fit together. Returns the dtype of the result."""
-    check_inputs(function, inputs)
+    check_inputs(function, *inputs[:3])
     batch, (length, heads, _) = np.shape(inputs.query)[:-3], np.shape(inputs.query)[-3:]
     scores = (*batch, heads, length, np.shape(inputs.key)[-3])
     check_scores(function, scores, inputs.bias, bounds.mask)
@@ -69,9 +69,10 @@ def _given(**arguments: Any) -> dict[str, Any]:
     return {name: value for name, value in arguments.items() if value is not None}
 
 
-def check_inputs(function: str, inputs: Inputs) -> None:
-    """Refuses query, key and value that do not fit each other."""
-    query, key, value = (np.shape(x) for x in inputs[:3])
+def check_inputs(function: str, *arrays: Any) -> None:
+    """Refuses query, key and maybe value that do not fit each other."""
+    query, key, *rest = map(np.shape, arrays)
+    value = rest[0] if rest else key
     same_rank = 3 <= len(query) == len(key) == len(value)
     if not same_rank or not query[:-3] == key[:-3] == value[:-3] or key[:-1] != value[:-1]:
         raise ValueError(

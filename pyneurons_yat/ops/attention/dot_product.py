@@ -1,4 +1,4 @@
-"""Attention whose weights are formed: dot-product attention, and any attention with dropout.
+"""Dot-product attention, whose weights are formed.
 
 Letters: *B batch axes, T queries, S keys, N heads, K key and value heads (a divisor of N), H head
 size, V value size. Arguments are (*B, T, N, H), (*B, S, K, H) and (*B, S, K, V); bias and mask
@@ -7,41 +7,61 @@ position s. A key that no query sees, and a query that sees no key, may hold any
 """
 
 import math
-from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
-from ..checks import check_flag, check_positive, check_shapes, is_known
-from ..dtypes import narrow, widen
-from .arguments import pair_of
+from ..checks import check_flag, check_positive, check_shapes, check_whole
+from ..dtypes import narrow, result_dtype, widen
+from .arguments import check_inputs, pair_of
 from .masks import both, cleared, in_rank, scores_shape, visible_parts
 
 Shape = tuple[int, ...]
-Weigh = Callable[..., jax.Array]
+
+
+class Course(NamedTuple):
+    """Which keys a query sees by their places."""
+
+    is_causal: bool
+    offset: Any
+    window: tuple[int, ...] | None
+
+    @property
+    def is_mask(self) -> bool:
+        """Whether a mask has to say it: it is more than the plain causal order."""
+        at_0 = isinstance(self.offset, int) and self.offset == 0
+        return self.window is not None or (self.is_causal and not at_0)
 
 
 def dot_product_attention(
-    query: jax.Array,
-    key: jax.Array,
-    value: jax.Array,
-    bias: Any = None,
-    mask: Any = None,
+    query: ArrayLike,
+    key: ArrayLike,
+    value: ArrayLike,
+    bias: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
     *,
-    scale: Any = None,
+    scale: ArrayLike | None = None,
     is_causal: bool = False,
-    query_offset: Any = 0,
-    query_seq_lengths: Any = None,
-    key_value_seq_lengths: Any = None,
+    query_offset: ArrayLike = 0,
+    query_seq_lengths: ArrayLike | None = None,
+    key_value_seq_lengths: ArrayLike | None = None,
+    local_window_size: int | tuple[int, int] | None = None,
 ) -> jax.Array:
-    """`jax.nn.dot_product_attention` for any batch axes, in which a query without a key gives 0.
+    """Attention whose scores are dot products.
 
-    That one takes its softmax in float32; here float64 is computed in float64, the weights formed.
+        y_t = sum_s weight_ts v_s,    weight_t = softmax over s of (scale q_t . k_s + bias_ts)
+
+    It is `jax.nn.dot_product_attention`, by which it is computed, for any batch axes and any V. But
+    a query that sees no key gives 0, and in float64 the softmax is taken in float64 too.
+
+    Letters: *B any batch axes, T queries, S keys, N heads, K heads of keys and values, H and V
+    sizes of a head.
 
     Args:
         query: (*B, T, N, H).
-        key: (*B, S, K, H), where K divides N.
+        key: (*B, S, K, H), where K divides N: query head n reads key head n // (N / K).
         value: (*B, S, K, V).
         bias: broadcasts to (*B, N, T, S), or None for 0. Where it is -inf, t does not see s.
         mask: booleans that broadcast to (*B, N, T, S), True where t sees s, or None for all.
@@ -50,54 +70,93 @@ def dot_product_attention(
         query_offset: the place of query 0 among the keys, a whole number; it may be traced.
         query_seq_lengths: (*B,), the number of queries in use; the others give 0.
         key_value_seq_lengths: (*B,), the number of keys in use.
+        local_window_size: how many keys t sees before its place and after, a pair or one number
+            for both, or None for all. It is a mask here, and saves nothing.
 
     Returns:
-        (*B, T, N, V), in the promoted dtype of query, key and value.
+        (*B, T, N, V), in the promoted dtype of query, key and value. A key that no query sees, and
+        a query that sees no key, may hold anything: NaN there reaches nothing.
+
+    Gradient:
+        By autodiff, which keeps the weights (*B, N, T, S). In a query that sees no key it is 0.
+
+    Raises:
+        ValueError: a shape does not fit, or a number is out of its range.
+        TypeError: an argument is complex or not an array, the mask is not boolean, or a length or
+            the offset is not whole.
+
+    Example:
+        >>> import jax.numpy as jnp, pyneurons_yat as pn
+        >>> query = jnp.array([[[1.0, 0.0]]])  # one query, one head
+        >>> key, value = jnp.array([[[1.0, 0.0]], [[0.0, 1.0]]]), jnp.array([[[1.0]], [[2.0]]])
+        >>> y = pn.dot_product_attention(query, key, value, scale=1.0)
+        >>> round(float(y[0, 0, 0]), 4)  # weights of e / (e + 1) and 1 / (e + 1)
+        1.2689
+
+    Source:
+        Vaswani et al., "Attention Is All You Need", arXiv:1706.03762, section 3.2.1.
     """
-    dtype = jnp.result_type(query, key, value)
-    shape = scores_shape(query, key)
-    _check_scale(scale)
+    name = "dot_product_attention"
+    arrays = _arrays(name, query, key, value)
+    course = _course(name, scale, is_causal, query_offset, local_window_size)
     limits = bias, mask, query_seq_lengths, key_value_seq_lengths
-    (query, key, value), bias, mask = _visible((query, key, value), *limits, is_causal=is_causal)
-    if dtype == jnp.float64:
-        weights = _weights(query, key, bias, mask, scale, is_causal, query_offset)
-        return jnp.swapaxes(jnp.matmul(weights, _heads_first(value, shape[-3])), -3, -2)
-    alive = None
-    if mask is not None or (is_causal and not _is_zero(query_offset)):
-        mask, is_causal = _allowed(shape, mask, is_causal, query_offset), False
-        alive = jnp.swapaxes(jnp.any(mask, -1), -1, -2)[..., None]
+    return _attention(*read_alone(name, arrays, *limits), scale, course)
+
+
+def _attention(
+    arrays: tuple[jax.Array, ...], bias: Any, mask: Any, scale: Any, course: Course
+) -> jax.Array:
+    query, key, value = arrays
+    dtype, shape = query.dtype, scores_shape(query, key)
+    if dtype == jnp.float64 or value.shape[-1] != query.shape[-1]:  # which JAX's does not take
+        weights = _weights(query, key, bias, mask, scale, course)
+        value = heads_first(widen(value, dtype, 0), shape[-3])
+        return narrow(jnp.swapaxes(jnp.matmul(weights, value), -3, -2), dtype)
+    plain = mask is None and not course.is_mask
+    mask = None if plain else _allowed(shape, mask, course)
     inside = jnp.float32 if dtype == jnp.float16 else dtype  # the CPU's refuses float16
     y = jax.nn.dot_product_attention(
-        *(_flat(a.astype(inside), 3) for a in (query, key, value)),
+        *(_flat(array.astype(inside), 3) for array in arrays),
         *(None if a is None else _flat(_batched(a, shape), 3) for a in (bias, mask)),
         scale=scale,
-        is_causal=bool(is_causal),
+        is_causal=plain and course.is_causal,
     )
     y = y.reshape((*query.shape[:-1], value.shape[-1])).astype(dtype)
-    return y if alive is None else jnp.where(alive, y, 0)
+    if mask is None:
+        return y
+    return jnp.where(jnp.swapaxes(jnp.any(mask, -1), -1, -2)[..., None], y, 0)
 
 
-def _check_scale(scale: Any) -> None:
+def _arrays(
+    function: str, query: ArrayLike, key: ArrayLike, *value: ArrayLike
+) -> tuple[jax.Array, ...]:
+    """Query, key and maybe value in their promoted dtype; what does not fit is refused."""
+    given = dict(zip(("query", "key", "value"), (query, key, *value), strict=False))
+    dtype = result_dtype(function, **given)
+    check_inputs(function, query, key, *value)
+    return tuple(jnp.asarray(array, dtype) for array in given.values())
+
+
+def _course(function: str, scale: Any, is_causal: bool, offset: Any, window: Any) -> Course:
+    """What a query sees by its place; a wrong option is refused."""
     if scale is not None:
-        check_positive("attention", scale=scale)
-        check_shapes("attention", (), scale=scale)
+        check_positive(function, scale=scale)
+        check_shapes(function, (), scale=scale)
+    check_flag(function, is_causal=is_causal)
+    check_whole(function, "query_offset", offset, ())
+    return Course(bool(is_causal), offset, pair_of(function, "local_window_size", window, 0))
 
 
-def _visible(
-    arrays: tuple[jax.Array, ...], *limits: Any, is_causal: bool
+def read_alone(
+    function: str, arrays: tuple[jax.Array, ...], *limits: Any
 ) -> tuple[tuple[jax.Array, ...], Any, Any]:
     """Query, key and maybe value with 0 for what is not read; the bias; all that hides, as a mask.
 
     Bias and mask are in the rank of the scores.
     """
-    check_flag("attention", is_causal=is_causal)
-    bias, mask, queries, keys = visible_parts("attention", scores_shape(*arrays[:2]), *limits)
+    bias, mask, queries, keys = visible_parts(function, scores_shape(*arrays[:2]), *limits)
     query, *rest = arrays
     return (cleared(query, queries), *(cleared(x, keys) for x in rest)), bias, mask
-
-
-def _is_zero(offset: Any) -> bool:
-    return isinstance(offset, int) and offset == 0
 
 
 def _flat(array: jax.Array, kept: int) -> jax.Array:
@@ -111,46 +170,89 @@ def _batched(value: jax.Array, shape: Shape) -> jax.Array:
     return value if none else jnp.broadcast_to(value, (*shape[:-3], *value.shape[-3:]))
 
 
-def _allowed(shape: Shape, mask: Any, is_causal: bool, query_offset: Any) -> Any:
-    """The mask and the causal order in one, in the rank of the scores; None for no limit."""
-    if not is_causal:
+def _allowed(shape: Shape, mask: Any, course: Course) -> Any:
+    """The mask, the causal order and the window in one, in the rank of the scores; or None."""
+    if not course.is_causal and course.window is None:
         return mask
     queries, keys = shape[-2:]
-    causal = jnp.arange(keys)[None, :] <= query_offset + jnp.arange(queries)[:, None]
-    return both(mask, in_rank(causal, shape))
+    away = course.offset + jnp.arange(queries)[:, None] - jnp.arange(keys)[None, :]
+    seen = [away >= 0] if course.is_causal else []
+    if course.window is not None:
+        before, after = course.window
+        seen += [away <= before, away >= -after]
+    return both(mask, in_rank(both(*seen), shape))
 
 
 def dot_product_attention_weights(
-    query: jax.Array,
-    key: jax.Array,
-    bias: jax.Array | None = None,
-    mask: jax.Array | None = None,
+    query: ArrayLike,
+    key: ArrayLike,
+    bias: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
     *,
-    scale: Any = None,
+    scale: ArrayLike | None = None,
     is_causal: bool = False,
-    query_offset: Any = 0,
-    query_seq_lengths: Any = None,
-    key_value_seq_lengths: Any = None,
+    query_offset: ArrayLike = 0,
+    query_seq_lengths: ArrayLike | None = None,
+    key_value_seq_lengths: ArrayLike | None = None,
+    local_window_size: int | tuple[int, int] | None = None,
 ) -> jax.Array:
-    """The weights of `dot_product_attention`, (*B, N, T, S)."""
-    _check_scale(scale)
+    """The weights of `dot_product_attention`.
+
+        y_t = sum_s weight_ts v_s
+
+    For looking at them, and for what acts on weights, such as dropout.
+
+    Letters: as for `dot_product_attention`.
+
+    Args:
+        query: (*B, T, N, H).
+        key: (*B, S, K, H), where K divides N.
+        bias: as for `dot_product_attention`, and so is everything that follows.
+        mask: booleans that broadcast to (*B, N, T, S), True where t sees s.
+        scale: one number above 0, or None for 1 / sqrt(H).
+        is_causal: whether t sees only keys at its place and before.
+        query_offset: the place of query 0 among the keys.
+        query_seq_lengths: (*B,).
+        key_value_seq_lengths: (*B,).
+        local_window_size: how many keys t sees before its place and after.
+
+    Returns:
+        (*B, N, T, S), in float32 for lower precision. A row that sees no key is 0, the others sum
+        to 1.
+
+    Gradient:
+        Plain autodiff.
+
+    Raises:
+        ValueError: a shape does not fit, or a number is out of its range.
+        TypeError: an argument is complex or not an array, the mask is not boolean, or a length or
+            the offset is not whole.
+
+    Example:
+        >>> import jax.numpy as jnp, pyneurons_yat as pn
+        >>> query = jnp.array([[[1.0, 0.0]]])
+        >>> key = jnp.array([[[1.0, 0.0]], [[0.0, 1.0]]])
+        >>> weights = pn.dot_product_attention_weights(query, key, scale=1.0)
+        >>> [round(float(w), 4) for w in weights[0, 0]]
+        [0.7311, 0.2689]
+
+    Source:
+        Vaswani et al., "Attention Is All You Need", arXiv:1706.03762, section 3.2.1.
+    """
+    name = "dot_product_attention_weights"
+    arrays = _arrays(name, query, key)
+    course = _course(name, scale, is_causal, query_offset, local_window_size)
     limits = bias, mask, query_seq_lengths, key_value_seq_lengths
-    (query, key), bias, mask = _visible((query, key), *limits, is_causal=is_causal)
-    return _weights(query, key, bias, mask, scale, is_causal, query_offset)
+    (q, k), bias, mask = read_alone(name, arrays, *limits)
+    return _weights(q, k, bias, mask, scale, course)
 
 
 def _weights(
-    query: jax.Array,
-    key: jax.Array,
-    bias: Any,
-    mask: Any,
-    scale: Any,
-    is_causal: bool,
-    query_offset: Any,
+    query: jax.Array, key: jax.Array, bias: Any, mask: Any, scale: Any, course: Course
 ) -> jax.Array:
     shape = scores_shape(query, key)
-    mask = _allowed(shape, mask, is_causal, query_offset)
-    query, key = (_heads_first(widen(array, array.dtype, 0), shape[-3]) for array in (query, key))
+    mask = _allowed(shape, mask, course)
+    query, key = (heads_first(widen(array, array.dtype, 0), shape[-3]) for array in (query, key))
     scale = query.shape[-1] ** -0.5 if scale is None else scale
     scores = scale * jnp.matmul(query, jnp.swapaxes(key, -1, -2))
     scores = scores if bias is None else scores + bias
@@ -160,100 +262,6 @@ def _weights(
     return jnp.where(mask, jax.nn.softmax(scores), 0)
 
 
-def dropped_attention(
-    rng: Any,
-    rate: float,
-    weigh: Weigh,
-    query: jax.Array,
-    key: jax.Array,
-    value: jax.Array,
-    bias: jax.Array | None = None,
-    mask: jax.Array | None = None,
-    *,
-    is_causal: bool = False,
-    query_offset: Any = 0,
-    query_seq_lengths: Any = None,
-    key_value_seq_lengths: Any = None,
-    block_size: int | tuple[int, int] | None = None,
-) -> jax.Array:
-    """Attention with dropout: each weight is 0 with probability `rate`, else w / (1 - rate).
-
-    Weights are dropped after normalisation, so those that are left do not sum to 1, but the
-    expected result is the one without dropout. Query t draws from `fold_in(rng, t)`: the result
-    does not depend on `block_size`.
-
-    Weights are formed for `block_size` queries at a time, in the reverse pass once more: memory is
-    N block_size S numbers per batch entry.
-
-    Args:
-        rng: A PRNG key.
-        rate: The probability of dropping, in [0, 1).
-        weigh: `dot_product_attention_weights` or `yat_attention_weights`, their options bound.
-        query: (*B, T, N, H).
-        key: (*B, S, K, H).
-        value: (*B, S, K, V).
-        bias: Handed to `weigh`, block by block, like all that follows.
-        mask: Where a query may see a key.
-        is_causal: Whether a query sees no key behind its own position.
-        query_offset: The position of the first query.
-        query_seq_lengths: (*B,), how many queries are in use; the others give 0.
-        key_value_seq_lengths: (*B,), how many keys are in use.
-        block_size: How many queries at a time, 128 for None; of a pair the first number.
-
-    Returns:
-        (*B, T, N, V), in the promoted dtype of query, key and value.
-    """
-    dtype = jnp.result_type(query, key, value)
-    shape = scores_shape(query, key)
-    if (length := shape[-2]) == 0:
-        return jnp.zeros((*query.shape[:-1], value.shape[-1]), dtype)
-    limits = bias, mask, query_seq_lengths, key_value_seq_lengths
-    (query, key, value), bias, mask = _visible((query, key, value), *limits, is_causal=is_causal)
-    value = widen(_heads_first(value, shape[-3]), value.dtype, 0)
-    rows, _ = pair_of("attention", "block_size", block_size, 1) or (128, None)
-    size = min(rows, length) if is_known(length) else length
-    blocks = -(-length // size)
-    query = _padded(query, blocks * size, -3)
-    bias, mask = (_padded(array, blocks * size, -2) for array in (bias, mask))
-
-    @jax.checkpoint  # the reverse pass forms the weights of a block once more
-    def respond(first):
-        q = _rows(query, first, size, -3)
-        b, m = (_rows(array, first, size, -2) for array in (bias, mask))
-        w = weigh(q, key, b, m, is_causal=is_causal, query_offset=query_offset + first)
-        w = _dropped(rng, rate, first, widen(w, w.dtype, 0))
-        return narrow(jnp.matmul(w, value), dtype)
-
-    y = jax.lax.map(respond, size * jnp.arange(blocks))
-    y = jnp.moveaxis(y, 0, -3)  # (*B, N, blocks, size, V)
-    y = y.reshape((*shape[:-2], blocks * size, value.shape[-1]))[..., :length, :]
-    return jnp.swapaxes(y, -3, -2)
-
-
-def _dropped(rng, rate, first, weights):
-    """Weights (*B, N, T, S) of the queries from `first` on, each query with a key of its own."""
-    columns = (*weights.shape[:-2], weights.shape[-1])
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(rng, first + jnp.arange(weights.shape[-2]))
-    kept = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - rate, columns), out_axes=-2)(keys)
-    return jnp.where(kept, weights / (1 - rate), 0)
-
-
-def _heads_first(array: jax.Array, heads: int) -> jax.Array:
+def heads_first(array: jax.Array, heads: int) -> jax.Array:
     """(*B, S, K, H) as (*B, N, S, H), each key head repeated for its group of query heads."""
     return jnp.swapaxes(jnp.repeat(array, heads // max(array.shape[-2], 1), axis=-2), -3, -2)
-
-
-def _padded(array: Any, length: int, axis: int) -> Any:
-    """Rows up to a length; one row that stands for all stays one."""
-    if array is None or array.shape[axis] == 1:
-        return array
-    widths = [(0, 0)] * array.ndim
-    widths[axis] = (0, length - array.shape[axis])
-    return jnp.pad(array, widths)
-
-
-def _rows(array: Any, first: Any, size: int, axis: int) -> Any:
-    """The rows of one block."""
-    if array is None or array.shape[axis] == 1:
-        return array
-    return jax.lax.dynamic_slice_in_dim(array, first, size, axis)
