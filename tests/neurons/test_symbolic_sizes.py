@@ -56,6 +56,17 @@ CASES |= {  # a function, and the shapes and dtypes of its arrays
     ),
     "GroupNorm of images": (pn.GroupNorm(8, groups=2), [("b, h, w, 8", float)]),
     "YatConv of images": (pn.YatConv(KEY, 3, 2, (3, 3)), [("b, h, w, 3", float)]),
+    "pooling": (
+        pn.sequential(
+            partial(pn.max_pool, window=(3, 3), strides=1, padding="SAME"),
+            partial(pn.upsample, factor=(2, 1)),
+            partial(pn.average_pool, window=(3, 3), strides=1, padding=1, count_include_pad=False),
+            partial(pn.adaptive_max_pool, sizes=(5, 3)),
+            partial(pn.adaptive_average_pool, sizes=(2, 2)),
+            pn.flatten,
+        ),
+        [("b, h, w, 3", float)],
+    ),
     "circular": (pn.YatConv(KEY, 3, 2, 3, padding="CIRCULAR"), [("b, t, 3", float)]),
     "LSTM": (pn.LSTM(KEY, 8, 4, layers=2), [("b, t, 8", float)]),
 }

@@ -307,5 +307,5 @@ def check_fit(function: str, windows: Windows, sizes: Shape) -> None:
         if size < extent:
             raise ValueError(
                 f"{function}: the window spans {extent} entries of spatial axis {axis}, which has "
-                f"{size} with its padding; choose a smaller kernel or more padding"
+                f"{size} with its padding; choose a smaller window or more padding"
             )
