@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from ..core import Layer, Model
+from ..core.functions import as_value
 from ..core.leaves import describe
 from .known import name_of, named
 
@@ -135,7 +136,7 @@ def _read_model(json: Json, inner: Callable[[Json], Any], unknown: list[str]) ->
 
 def _read_partial(json: Json, inner: Callable[[Json], Any], unknown: list[str]) -> Any:
     function, args, keywords = map(inner, json["partial"])
-    return None if unknown else partial(function, *args, **keywords)
+    return None if unknown else as_value(partial(function, *args, **keywords))
 
 
 def _read_member(json: Json, inner: Callable[[Json], Any], unknown: list[str]) -> Any:

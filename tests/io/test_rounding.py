@@ -1,5 +1,7 @@
 """save with `quantize`: integers and steps in the file, floats in memory, the same predictions."""
 
+from functools import cache
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,7 @@ import optax
 import pytest
 
 import pyneurons_yat as pn
+from pyneurons_yat.data import digits
 from pyneurons_yat.io.formats import read
 
 
@@ -59,7 +62,7 @@ def test_state_vectors_and_what_would_not_become_smaller_stay(path, assert_same)
         "vector": jnp.arange(50.0),
         "row": jnp.ones((1, 50)) / 3,
         "integers": jnp.ones((50, 50), int),
-        "small": jnp.ones((50, 50), jnp.float8_e4m3fn),
+        "small": np.ones((50, 50), jnp.float8_e4m3fn),
         "diverged": ones.at[3, 4].set(jnp.nan),
         "infinite": ones.at[3, 4].set(jnp.inf),
         "key": jax.random.split(key(), (50, 50)),
@@ -85,16 +88,20 @@ def test_bits_are_checked_before_anything_is_written(path, bits):
     assert not path.exists()
 
 
+@cache
+def trained():
+    """A classifier of digits, and the test data."""
+    training, test = digits()
+    model, _ = pn.fit(
+        optax.adam(5e-3), pn.zoo.yat_classifier(key(), 64, 192, 10), *training,
+        loss=pn.cross_entropy, epochs=8, batch_size=128, key=jax.random.key(1), progress=False,
+    )  # fmt: skip
+    return model, test
+
+
 def test_the_file_is_a_quarter_and_predicts_the_same_digits(path):
     pytest.importorskip("sklearn")
-    from pyneurons_yat.data import digits
-    from pyneurons_yat.zoo import yat_classifier
-
-    training, test = digits()
-    fitted, _ = pn.fit(
-        optax.adam(5e-3), yat_classifier(key(), 64, 192, 10), *training,
-        loss=pn.cross_entropy, epochs=15, batch_size=128, key=jax.random.key(1), progress=False,
-    )  # fmt: skip
+    fitted, test = trained()
     whole = pn.save(path, fitted).stat().st_size
     small = pn.save(path, fitted, quantize=8).stat().st_size
     assert small <= 0.3 * whole
