@@ -1,7 +1,7 @@
 """Losses and their gradients are those of torch, for every option and reduction."""
 
-import functools
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -46,7 +46,7 @@ class Row(NamedTuple):
 
 def of(function, *arrays, differentiable=1, theirs, **options):
     """A row of a loss with options, which theirs does not know."""
-    return Row(functools.partial(function, **options), theirs, arrays, differentiable)
+    return Row(partial(function, **options), theirs, arrays, differentiable)
 
 
 def reduced(each):
@@ -89,10 +89,6 @@ def smooth_l1(p, t, beta, reduction):
 def first(function):
     """Torch's loss of classes, which lie along its second axis."""
     return lambda p, t, reduction: function(p.movedim(-1, 1), t, reduction=reduction)
-
-
-def partial(function, **options):
-    return functools.partial(function, **options)
 
 
 REGRESSION = {
@@ -384,3 +380,17 @@ def test_values_and_gradients_are_those_of_torch(name):
         np.testing.assert_allclose(value, expected, rtol=1e-10, atol=1e-12, err_msg=reduction)
         for gradient, slope in zip(gradients, slopes, strict=True):
             np.testing.assert_allclose(gradient, slope, rtol=1e-8, atol=1e-10, err_msg=reduction)
+
+
+@pytest.mark.parametrize("name", [name for name in ROWS if "chances" not in name])
+def test_numbers_of_ten_thousand_in_float32_are_no_matter(name):
+    row = ROWS[name]
+    huge = [np.float32(1e4 * array) for array in row.arrays[: row.differentiable]]
+    row = row._replace(arrays=(*huge, *row.arrays[row.differentiable :]))
+    value, gradients = jax.jit(lambda: ours(row, "none"))()
+    wide = row._replace(arrays=tuple(np.asarray(a, a.dtype.kind + "8") for a in row.arrays))
+    expected, slopes = theirs(wide, "none")
+    np.testing.assert_allclose(value, expected, rtol=1e-4, atol=1e-2)
+    for gradient, slope in zip(gradients, slopes, strict=True):
+        close = 1e-4 * float(abs(slope).max())
+        np.testing.assert_allclose(gradient, slope, rtol=1e-4, atol=close)

@@ -191,13 +191,24 @@ def reducing(errors: Callable[P, Errors]) -> Callable[P, jax.Array]:
 
     Over the batches of a data set, what it is made of adds up.
     """
+    signature = inspect.signature(errors)
+    taken = [p.name for p in _of_kind(signature, KEYWORD)]
+    known = {*taken, *(p.name for p in _of_kind(signature, POSITIONAL))}
+
+    def checked(*arrays: Any, **options: Any) -> Errors:
+        if unknown := [name for name in options if name not in known]:
+            raise TypeError(
+                f"{errors.__name__}: unexpected keyword {', '.join(unknown)}; it takes "
+                f"{', '.join([*taken, 'reduction'])}"
+            )
+        return errors(*arrays, **options)
 
     def measure(*arrays: Any, reduction: str = "mean", **options: Any) -> jax.Array:
         check_reduction(errors.__name__, reduction)
-        return reduced(errors(*arrays, **options), reduction)
+        return reduced(checked(*arrays, **options), reduction)
 
     def summed(*arrays: Any, **options: Any) -> tuple[jax.Array, jax.Array]:
-        return totals(errors(*arrays, **options))
+        return totals(checked(*arrays, **options))
 
     return adding_up(named_after(errors, measure), summed)
 
