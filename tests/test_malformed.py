@@ -266,6 +266,34 @@ CASES = {
     "value_and_grad": (lambda **o: pn.value_and_grad(jnp.sum, **o), {"has_aux": FLAG}),
     "replace": (lambda **o: pn.replace({"a": 1.0}, "a", 2.0, **o), {"reshape": FLAG}),
     "summary": (lambda **o: pn.summary(pn.LayerNorm(4), ROWS, **o), {"cost": FLAG}),
+    "huber": (lambda **o: pn.huber(ROWS, ROWS, **o), {"delta": POSITIVE}),
+    "binary_cross_entropy": (
+        lambda **o: pn.binary_cross_entropy(ROWS, ROWS, **o),
+        {"from_logits": FLAG, "pos_weight": NOT_NEGATIVE},
+    ),
+    "focal": (lambda **o: pn.focal(ROWS, ROWS, **o), {"alpha": SHARE, "gamma": NOT_NEGATIVE}),
+    "cross_entropy": (
+        lambda **o: pn.cross_entropy(ROWS, IDS, **o),
+        {"from_logits": FLAG, "label_smoothing": SHARE, "ignore_index": (1.5, True, "2")},
+    ),
+    "kl_divergence": (lambda **o: pn.kl_divergence(ROWS, ROWS, **o), {"log_targets": FLAG}),
+    "cosine_embedding": (
+        lambda **o: pn.cosine_embedding(ROWS, ROWS, np.ones(3), **o),
+        {"margin": FINITE},
+    ),
+    "triplet": (
+        lambda **o: pn.triplet(ROWS, ROWS, ROWS, **o),
+        {"margin": NOT_NEGATIVE, "epsilon": NOT_NEGATIVE, "swap": FLAG, "p": (0.5, *POSITIVE)},
+    ),
+    "ctc": (
+        lambda **o: pn.ctc(np.ones((2, 5, 3)), np.ones((2, 2), int), **o),
+        {"blank": (3, *COUNT), "zero_infinity": FLAG},
+    ),
+    "top_k_accuracy": (
+        lambda k=2: pn.top_k_accuracy(ROWS, IDS, k=k),
+        {"k": (5, *SIZE)},
+    ),
+    "predict": (lambda **o: pn.predict(pn.LayerNorm(4), ROWS, **o), {"batch_size": SIZE}),
     "evaluate": (lambda **o: pn.evaluate(pn.LayerNorm(4), ROWS, ROWS, **o), {"batch_size": SIZE}),
     "train_step": (
         lambda **o: pn.train_step(pn.mse, optax.sgd(0.1), **o),
@@ -283,7 +311,7 @@ CASES = {
 }
 
 
-READING = {"evaluate"}  # calls that read the numbers they compute
+READING = {"evaluate", "predict"}  # calls that read the numbers they compute
 
 
 @pytest.mark.parametrize("name", CASES)
