@@ -1,4 +1,4 @@
-"""Losses and metrics against float64 NumPy, closed forms and torch, at the awkward points too."""
+"""Losses and metrics against float64 NumPy and closed forms, at the awkward points too."""
 
 import functools
 
@@ -80,30 +80,6 @@ def test_binary_cross_entropy_is_the_numpy_formula(reduction):
 
 def test_l1_is_mae():
     assert pn.l1 is pn.mae
-
-
-@pytest.mark.parametrize("reduction", REDUCE)
-def test_losses_and_their_gradients_are_those_of_torch(reduction):
-    torch = pytest.importorskip("torch")
-    functional = torch.nn.functional
-    pairs = [
-        (pn.mae, functional.l1_loss, T),
-        (pn.mse, functional.mse_loss, T),
-        (pn.cross_entropy, functional.cross_entropy, LABELS),
-        (pn.cross_entropy, functional.cross_entropy, SHARES),
-        (
-            pn.binary_cross_entropy,
-            functional.binary_cross_entropy_with_logits,
-            PROBABILITIES,
-        ),
-    ]
-    for ours, theirs, targets in pairs:
-        p = torch.tensor(P, requires_grad=True)
-        expected = theirs(p, torch.tensor(targets), reduction=reduction)
-        expected.sum().backward()
-        value, gradient = every_way(ours)(P, targets)[reduction]
-        np.testing.assert_allclose(value, expected.detach(), rtol=1e-14)
-        np.testing.assert_allclose(gradient, p.grad, rtol=1e-12, atol=1e-16)
 
 
 def test_accuracy_counts_largest_predictions_the_first_of_equals():

@@ -382,7 +382,10 @@ def test_values_and_gradients_are_those_of_torch(name):
             np.testing.assert_allclose(gradient, slope, rtol=1e-8, atol=1e-10, err_msg=reduction)
 
 
-@pytest.mark.parametrize("name", [name for name in ROWS if "chances" not in name])
+LEFT_OUT = "chances", "blank", "impossible"  # no logits, or as the others but slow to compile
+
+
+@pytest.mark.parametrize("name", [n for n in ROWS if not any(word in n for word in LEFT_OUT)])
 def test_numbers_of_ten_thousand_in_float32_are_no_matter(name):
     row = ROWS[name]
     huge = [np.float32(1e4 * array) for array in row.arrays[: row.differentiable]]
