@@ -171,14 +171,17 @@ def _restarted(old: Any, fresh: Any, moved: list[Moved]) -> Any:
     nodes = []
     for (path, node), new in zip(pairs, others, strict=True):
         if _is_kernel(node):
-            one = max((m for m in moved if _ends(path, m.path)), key=lambda m: len(m.path))
-            node = node._replace(values=_chosen(one.gone, new.values, node.values))
+            one = _belonging(path, moved)
+            if one is not None:
+                node = node._replace(values=_chosen(one.gone, new.values, node.values))
         nodes.append(node)
     return jax.tree.unflatten(structure, nodes)
 
 
-def _ends(path: tuple[Any, ...], end: tuple[Any, ...]) -> bool:
-    return path[len(path) - len(end) :] == end
+def _belonging(path: tuple[Any, ...], moved: list[Moved]) -> Moved | None:
+    """The kernel of the model to which a place in the optimizer's state belongs."""
+    ends = [one for one in moved if path[len(path) - len(one.path) :] == one.path]
+    return max(ends, key=lambda one: len(one.path), default=None)
 
 
 def _chosen(gone: jax.Array | None, new: Any, old: Any) -> Any:

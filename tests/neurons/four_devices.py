@@ -27,6 +27,8 @@ def made(layer, *sizes, **options):
     """A layer with parameters of NumPy: drawing them is not what is tested, and compiles a lot."""
 
     def numbers(leaf):
+        if leaf.dtype == jnp.int32:  # indices: different ones in each column
+            return jnp.asarray(np.argsort(RNG.random(leaf.shape), axis=0), jnp.int32)
         if len(leaf.shape) > 1:
             values = RNG.normal(0, np.prod(leaf.shape[:-1]) ** -0.5, leaf.shape)
         else:
@@ -53,6 +55,8 @@ FIRST, SECOND = P("data"), P(None, "data")
 
 CASES = {  # how a layer is called, the layer, its input, and how that is sharded
     "YatDense": (None, made(pn.YatDense, 8, 6), VECTORS, FIRST),
+    "SparseLinear": (None, made(pn.SparseLinear, 8, 6, density=0.5), VECTORS, FIRST),
+    "SparseYatDense": (None, made(pn.SparseYatDense, 8, 6, density=0.5), SERIES, FIRST),
     "Conv": (None, made(pn.Conv, 4, 6, (3, 3)), IMAGES, FIRST),
     "YatConv": (None, made(pn.YatConv, 4, 6, (3, 3), padding="CIRCULAR"), IMAGES, FIRST),
     "YatConv direct": (
@@ -136,7 +140,7 @@ def main():
         trains(mesh, size)
     accumulates(mesh)
     for name, (call, model, x, spec) in CASES.items():
-        f = jax.value_and_grad(partial(loss, call), has_aux=True)
+        f = pn.value_and_grad(partial(loss, call), has_aux=True)
         wanted = jax.jit(f)(model, x)
         with jax.set_mesh(mesh):
             parts = jax.device_put(model, P()), jax.device_put(x, spec)

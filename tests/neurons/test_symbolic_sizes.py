@@ -54,6 +54,10 @@ CASES |= {  # a function, and the shapes and dtypes of its arrays
         lambda x: pn.linear_attention(x**2, x**2, x, is_causal=True),
         [("b, t, 2, 4", float)],
     ),
+    "SparseYatDense": (
+        partial(gradient, pn.SparseYatDense(jax.random.key(0), 8, 6, density=0.5)),
+        [("b, t, 8", float)],
+    ),
     "GroupNorm of images": (pn.GroupNorm(8, groups=2), [("b, h, w, 8", float)]),
     "YatConv of images": (pn.YatConv(KEY, 3, 2, (3, 3)), [("b, h, w, 3", float)]),
     "pooling": (

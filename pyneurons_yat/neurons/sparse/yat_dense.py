@@ -5,6 +5,9 @@ variance s. The product x.w has variance K a s, and |x - w|^2 is close to I a + 
 square over all weights, t = s K / I, these are I a t and I (a + t), as for a dense layer whose
 weights have the variance t = (a + epsilon / I) / 3. So s = (a I / K + epsilon / K) / 3: that of
 `yat_normal` for K inputs, with a larger by I / K, as an alpha smaller by sqrt(K / I) makes it.
+
+The product counts as normal, as a sum of many terms is. Where they are few, the mean square of a
+deep stack settles above 1: measured, at 2.4 with 40 non-zeros of each output, at 9 with 10.
 """
 
 import math
