@@ -140,7 +140,8 @@ def main():
         trains(mesh, size)
     accumulates(mesh)
     for name, (call, model, x, spec) in CASES.items():
-        f = pn.value_and_grad(partial(loss, call), has_aux=True)
+        with_values = pn.value_and_grad if jax.tree.leaves(model) else jax.value_and_grad
+        f = with_values(partial(loss, call), has_aux=True)
         wanted = jax.jit(f)(model, x)
         with jax.set_mesh(mesh):
             parts = jax.device_put(model, P()), jax.device_put(x, spec)
