@@ -31,13 +31,19 @@ def is_key(leaf: Any) -> bool:
     return jnp.issubdtype(dtype_of(leaf), jax.dtypes.prng_key)
 
 
+def is_numeric(leaf: Any) -> bool:
+    """Whether a leaf is a number, a boolean or an array of such."""
+    dtype = dtype_of(leaf)
+    return jnp.issubdtype(dtype, np.number) or jnp.issubdtype(dtype, np.bool_)
+
+
 def plain(place: str, leaf: Any) -> tuple[str, np.ndarray]:
     """The dtype of a leaf in words, and the leaf as a NumPy array."""
     _check_at_hand(place, leaf)
     if is_key(leaf):
         return f"key {jax.random.key_impl(leaf)}", np.asarray(jax.random.key_data(leaf))
     dtype = dtype_of(leaf)
-    if not (jnp.issubdtype(dtype, np.number) or jnp.issubdtype(dtype, np.bool_)):
+    if not is_numeric(leaf):
         raise TypeError(
             f"save: {place} must be an array of numbers, got a {type(leaf).__name__} of dtype "
             f"{dtype}"

@@ -13,7 +13,7 @@ from ..core.checks import check_kind
 from ..core.filters import starred
 from ..core.paths import Keys, children, text
 from ..core.repeat import Repeated
-from .leaves import dtype_of
+from .leaves import dtype_of, is_key, is_numeric
 from .torch_layouts import Exchange, copies, exchanges, same, spread
 
 To = str | tuple[Any, ...]
@@ -36,6 +36,10 @@ def exchange_table(function: str, model: Any, mapping: Mapping[str, To] | None) 
     """The exchanges of a whole model, at most one for a place: the innermost entry's."""
     mapping = {"": ""} if mapping is None else mapping
     check_kind(function, "mapping", mapping, Mapping)
+    for leaf in jax.tree.leaves(model):
+        if not (is_numeric(leaf) or is_key(leaf)):
+            told = type(leaf).__name__
+            raise TypeError(f"{function}: model must hold arrays of numbers, got a {told}")
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(np.shape(leaf), dtype_of(leaf)), model)
     nodes = list(_nodes(shapes))
     found = [one for key, to in mapping.items() for one in _entries(function, nodes, key, to)]
@@ -96,7 +100,9 @@ def _exchanges(function: str, node: Node, stars: tuple[str, ...], to: To) -> lis
             f"{function}: {path or 'the model'} must be mapped to a name or, if it is a leaf, to "
             f"(names, function), got {to!r}"
         )
-    names = (to[0],) if isinstance(to[0], str) else tuple(to[0])
+    names = (to[0],) if isinstance(to[0], str) else to[0]
+    if not isinstance(names, tuple | list) or not all(isinstance(one, str) for one in names):
+        raise TypeError(f"{function}: names of {path} must be one or several, got {names!r}")
     enter = _single(to[1])
     leave = _several(to[2], len(names)) if len(to) == 3 else partial(_no_way_back, path)
     return [Exchange((path,), tuple(_named(one, stars) for one in names), enter, leave)]

@@ -15,7 +15,7 @@ import numpy as np
 from ..core import leaves_by_path
 from ..core.checks import check_flag, check_kind
 from .formats import SUFFIXES, read_arrays
-from .leaves import described, dtype_of, placed
+from .leaves import described, dtype_of, is_key, placed
 from .mappings import To, exchange_table
 from .torch_layouts import Exchange
 
@@ -136,7 +136,7 @@ def to_state_dict(model: Any, mapping: Mapping[str, To] | None = None) -> dict[s
         Where PyTorch adds two biases and there is one here, the second is 0.
 
     Raises:
-        TypeError: If the mapping is of the wrong kind.
+        TypeError: If the mapping is of the wrong kind, or a leaf no array of numbers.
         ValueError: If a path of it leads nowhere, has a function without the way back, or a name
             is given twice.
 
@@ -148,6 +148,12 @@ def to_state_dict(model: Any, mapping: Mapping[str, To] | None = None) -> dict[s
     """
     leaves, found = dict(leaves_by_path(model)), {}
     for one in exchange_table("to_state_dict", model, mapping):
+        for place in one.places:
+            if is_key(leaves[place]):
+                raise TypeError(
+                    f"to_state_dict: {place} must be an array of numbers, got a PRNG key; map the "
+                    "parts without it"
+                )
         arrays = one.leave(*(np.asarray(leaves[place]) for place in one.places))
         for name, array in zip(one.names, arrays, strict=True):
             if name in found:

@@ -211,6 +211,7 @@ WRONG = {
     "no name": ({"in": 3}, TypeError, r"\['in'\] must be mapped to a name or, if it is a leaf"),
     "a function of a part": ({"in": ("a", abs)}, TypeError, r"\['in'\] must be mapped to a name"),
     "no function": ({"in.bias": ("a", "b")}, TypeError, "must be mapped to a name"),
+    "a number of names": ({"in.bias": (3, abs)}, TypeError, "names of .* must be one or several"),
     "a key": ({3: "in"}, TypeError, "a path of the mapping must be text, got a int"),
     "stars": ({"in": "a.*"}, ValueError, "must have 0 stars more than its path"),
 }
@@ -233,6 +234,11 @@ def test_other_malformed_calls():
         pn.from_state_dict(model, [1.0])
     with pytest.raises(TypeError, match="from_state_dict: strict must be True or False"):
         pn.from_state_dict(model, STATE, strict="no")
+    for call in (lambda: pn.from_state_dict(pn.Linear, STATE), lambda: pn.to_state_dict(["a"])):
+        with pytest.raises(TypeError, match="_state_dict: model must hold arrays of numbers, got"):
+            call()
+    with pytest.raises(TypeError, match=r"to_state_dict: \['k'\] must be .*, got a PRNG key"):
+        pn.to_state_dict({"k": key()})
     with pytest.raises(ValueError, match="must have 1 stars more than its path"):
         pn.from_state_dict(pn.repeat(pn.Linear, 2)(key(), 3, 3), STATE, {"each": "in"})
     with pytest.raises(ValueError, match=r"tell the way back for \['in'\].bias, got a function"):
