@@ -72,6 +72,7 @@ __all__ = [
     "Neuron",
     "PHI",
     "PReLU",
+    "PositionEmbed",
     "RMSNorm",
     "RNN",
     "RadialFeatures",
@@ -758,6 +759,31 @@ class _PReLU(Layer):
     ) -> _PReLUModel: ...
     @overload
     def __call__(self, box: Box, /, **options: Any) -> _PReLUModel: ...
+
+class _PositionEmbedModel(Model):
+    def __call__(
+        self,
+        x: ArrayLike,
+        *,
+        offset: ArrayLike = ...,
+        positions: ArrayLike | None = ...,
+    ) -> jax.Array: ...
+
+class _PositionEmbed(Layer):
+    @overload
+    def __call__(
+        self,
+        key: jax.Array,
+        length: int,
+        features: int,
+        *,
+        embedding_init: Callable[..., jax.Array] = ...,
+        dtype: DTypeLike = ...,
+        offset: ArrayLike = ...,
+        positions: ArrayLike | None = ...,
+    ) -> _PositionEmbedModel: ...
+    @overload
+    def __call__(self, box: Box, /, **options: Any) -> _PositionEmbedModel: ...
 
 class _RMSNormModel(Model):
     def __call__(
@@ -1725,6 +1751,7 @@ MaclaurinFeatures: _MaclaurinFeatures
 MultiHeadAttention: _MultiHeadAttention
 Neuron: _Neuron
 PReLU: _PReLU
+PositionEmbed: _PositionEmbed
 RMSNorm: _RMSNorm
 RNN: _RNN
 RadialFeatures: _RadialFeatures

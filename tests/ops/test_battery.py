@@ -21,8 +21,12 @@ SPARSE = {
     "sparse_kernel",
 }  # fmt: skip
 OTHERS = {"LinearState", "forward_mode", "inverse_softplus", "linear_state", "recurrence"}
+MASKS = {
+    "alibi", "big_bird_mask", "block_mask", "combine_masks", "fixed_mask", "make_attention_mask",
+    "make_causal_mask", "strided_mask",
+}  # fmt: skip
 WEIGHTS = {"dot_product_attention", "dot_product_attention_weights"}  # kept for the reverse pass
-ELSEWHERE = GRAPHS | SPARSE | OTHERS | WEIGHTS  # tested in files of their own
+ELSEWHERE = GRAPHS | SPARSE | OTHERS | MASKS | WEIGHTS  # tested in files of their own
 
 COMPILED = []
 jax.monitoring.register_event_duration_secs_listener(

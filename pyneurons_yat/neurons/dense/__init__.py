@@ -1,7 +1,8 @@
 """Dense layers: affine, Yat, and the basic neuron of pyneurons.
 
 `initializers` draws weights, `yat_parameters` all that a layer of Yat neurons learns. Data meets
-`embed` first where it is ids, then `linear`, `yat_dense` or `neuron`, or `einsum` along any axes.
+`embed` first where it is ids, and `position_embed` where order counts; then `linear`, `yat_dense`
+or `neuron`, or `einsum` along any axes.
 """
 
 from .einsum import Einsum
@@ -15,6 +16,7 @@ from .initializers import (
 )
 from .linear import Linear, LinearParams, draw_linear
 from .neuron import PHI, Binary, Neuron, Vector, apply, bias, create, param, weight
+from .position_embed import PositionEmbed
 from .yat_dense import YatDense, YatNMN
 from .yat_parameters import (
     YatParams,
@@ -34,6 +36,7 @@ __all__ = [
     "LinearParams",
     "Neuron",
     "PHI",
+    "PositionEmbed",
     "Vector",
     "YatDense",
     "YatEmbed",

@@ -200,10 +200,27 @@ def key_range(options: Options, limits: Limits, rows: Block, length: int) -> tup
     return first, last
 
 
+@jax.custom_batching.custom_vmap
+def any_of(seen: jax.Array) -> jax.Array:
+    """Whether anything is seen in a block; under `jax.vmap` in one of all entries.
+
+    So it stays one number, and a `cond` of it one branch; of several, both would be computed.
+    """
+    return jnp.any(seen)
+
+
+@any_of.def_vmap
+def _any_of_all(size: int, batched: list[bool], seen: jax.Array) -> tuple[jax.Array, bool]:
+    return any_of(seen), False
+
+
 def over_keys(
     options: Options, limits: Limits, rows: Block, length: int, step: Callable, carry: Any
 ) -> Any:
     """Carry something through the blocks of keys that a block of queries sees.
+
+    A block that a mask hides is left out, where that was measured to pay: on a CPU. Elsewhere a
+    branch waits for the device at each block.
 
     step(keys, seen, carry) is given a block, and which of its keys each query sees.
     """
@@ -211,7 +228,9 @@ def over_keys(
     def see_and_step(keys, carry):
         part = limits._replace(mask=cut(limits.mask, rows, keys))
         seen = both(visible(options, part, rows.places, keys.places), keys.is_new)
-        return step(keys, seen, carry)
+        if limits.mask is None or not few_at_a_time():
+            return step(keys, seen, carry)
+        return jax.lax.cond(any_of(seen), lambda c: step(keys, seen, c), lambda c: c, carry)
 
     first, last = key_range(options, limits, rows, length)
     return over_blocks(first, last, options.blocks[1], length, see_and_step, carry)

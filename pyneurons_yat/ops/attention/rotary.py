@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 
 from ..checks import check_flag, check_positive, check_shapes, check_sizes
 from ..dtypes import accumulator, result_dtype
+from .positions import frequencies_of
 
 
 def rotary(
@@ -133,8 +134,7 @@ def _angles(shape, positions, offset, base, size, dtype):
     offset = jnp.asarray(offset, dtype)
     if offset.ndim == 0:
         offset = jnp.expand_dims(offset, tuple(range(rank - 3)))
-    frequencies = base ** (-np.arange(0, size, 2) / max(size, 1))
-    frequencies = jnp.asarray(frequencies, dtype).reshape((1,) * (rank - 1) + (-1,))
+    frequencies = frequencies_of(base, size, dtype).reshape((1,) * (rank - 1) + (-1,))
     return (positions + offset[..., None])[..., None, None] * frequencies
 
 

@@ -1,4 +1,4 @@
-"""Cases of the rotary positions."""
+"""Cases of the rotary and of the sinusoidal positions."""
 
 import functools
 
@@ -36,3 +36,13 @@ def cases():
         ((2, 3, 1, 5),),
         variant=True,
     )
+    for interleaved in (True, False):
+        options = {"features": 4, "interleaved": interleaved}
+        yield Case(
+            f"sinusoidal-{'interleaved' if interleaved else 'half'}",
+            functools.partial(ops.sinusoidal, **options),
+            functools.partial(truth_rotary.sinusoidal, **options),
+            ((2, 3),),
+            (((),), ((0,),), ((1, 1, 1),)),
+            variant=not interleaved,
+        )

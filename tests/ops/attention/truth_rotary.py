@@ -19,3 +19,13 @@ def rotary(x, positions=None, offset=0.0, base=1e4, size=None, interleaved=False
             )
             y[(*place, ..., a)], y[(*place, ..., b)] = turned.real, turned.imag
     return y
+
+
+def sinusoidal(positions, features, base=1e4, interleaved=True):
+    """Sines and cosines of each position, pair by pair."""
+    y = np.zeros((*np.shape(positions), features))
+    for i in range(features // 2):
+        angle = positions * base ** (-2 * i / features)
+        sine, cosine = (2 * i, 2 * i + 1) if interleaved else (i, i + features // 2)
+        y[..., sine], y[..., cosine] = np.sin(angle), np.cos(angle)
+    return y
