@@ -222,12 +222,16 @@ def test_what_metrics_refuse():
             function(SCORES, LABELS, average="mean")
         with pytest.raises(ValueError, match=f"{name}: ignore_index .* average='binary', got 1;"):
             function(LOGITS, ANSWERS, ignore_index=1)
-        with pytest.raises(ValueError, match=f"{name}: predictions and targets .* same shape"):
+        with pytest.raises(ValueError, match=f"{name}: .* same shape, got .*; .* such as 'macro'"):
             function(SCORES, LABELS)
         with pytest.raises(ValueError, match=f"{name}: targets must be labels from 0 to 3, got 9"):
             function(SCORES, np.full(40, 9), average="macro")
         with pytest.raises(ValueError, match=f"{name}: weight must have the shape"):
             function(LOGITS, ANSWERS, weight=np.ones(3))
+    with pytest.raises(ValueError, match="same shape, got .*; for .* use confusion_matrix"):
+        pn.binary_confusion_matrix(SCORES, LABELS)
+    with pytest.raises(ValueError, match="same shape, got .*; reshape one"):
+        pn.f1(SCORES, SCORES[:3])
     with pytest.raises(ValueError, match="r2: multioutput must be 'uniform_average' or"):
         pn.r2(SCORES, SCORES, multioutput="mean")
     with pytest.raises(ValueError, match="top_k_accuracy: k must be at most 4, the classes, got 5"):

@@ -81,7 +81,8 @@ def binary_confusion_matrix(
         >>> pn.binary_confusion_matrix(logits, jnp.array([1, 0, 0, 1])).tolist()
         [[1, 1], [0, 2]]
     """
-    return _of_answers(answers("binary_confusion_matrix", predictions, targets, weight))
+    name, classes = "binary_confusion_matrix", "confusion_matrix"
+    return _of_answers(answers(name, predictions, targets, weight, classes=classes))
 
 
 def _table(of: Counted, said: jax.Array, classes: int) -> jax.Array:

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ..measures import are_known, labels_of, of_classes, of_one_shape, spread
 
@@ -23,9 +24,21 @@ class Counted(NamedTuple):
 
 
 def answers(
-    function: str, predictions: Any, targets: Any, weight: Any, ignore_index: Any = None
+    function: str,
+    predictions: Any,
+    targets: Any,
+    weight: Any,
+    ignore_index: Any = None,
+    *,
+    classes: str = "another average, such as 'macro'",
 ) -> Counted:
-    """Answers, yes or no, checked."""
+    """Answers, yes or no, checked; `classes` is for scores of classes."""
+    shapes = np.shape(predictions), np.shape(targets)
+    if len(shapes[0]) > len(shapes[1]) and shapes[0][:-1] == shapes[1]:
+        raise ValueError(
+            f"{function}: predictions and targets must have the same shape, got {shapes[0]} and "
+            f"{shapes[1]}; for scores of classes use {classes}"
+        )
     if ignore_index is not None:
         raise ValueError(
             f"{function}: ignore_index must be left out with average='binary', got {ignore_index}; "
