@@ -23,6 +23,7 @@ SUITES = {
     "linear_attention": "linear_attention",
     "loops": "loops",
     "rnn": "rnn",
+    "sparse": "sparse",
     "vmap": "vmap",
 }
 

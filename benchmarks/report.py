@@ -123,7 +123,7 @@ def _digits(value: float) -> str:
 
 def verdict(result: Result, target: Target) -> str:
     """One target: the bound, the number, and whether it keeps to it."""
-    divide, unit = ("-", "s") if target.quantity == "difference" else ("/", "")
+    divide, unit = ("-", result.case.unit) if target.quantity == "difference" else ("/", "")
     limit = quantity(target.limit, unit) if unit else f"{target.limit:.2f}"
     noise = " within noise" if target.noise else ""
     bound = f"{target.contender} {divide} {target.against} {target.sign} {limit}{noise}"
