@@ -8,6 +8,9 @@ training; `fit` and `train_step` do so for you. `freeze`, `partition` and their 
 are meant by role, path, pattern or predicate. `PHI` is the golden ratio.
 """
 
+import importlib as _importlib
+import typing as _typing
+
 # What a model is
 from . import by_name, equations, neurons, ops, symbolic, vjp, zoo
 from .core import (
@@ -353,3 +356,16 @@ __all__ = [
     "yat_normal",
 ]
 __all__ += ops.__all__
+
+if _typing.TYPE_CHECKING:
+    from . import data as data
+    from . import estimators as estimators
+else:
+
+    def __getattr__(name: str) -> object:
+        """`pn.data`, and `pn.estimators` with scikit-learn, are imported when asked for."""
+        if name == "data":
+            return _importlib.import_module("pyneurons_yat.data")
+        if name == "estimators":
+            return _importlib.import_module("pyneurons_yat.estimators")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
