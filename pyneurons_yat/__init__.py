@@ -186,7 +186,7 @@ from .neurons import (
 # What numbers do
 from .ops import *
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 _save_with(save)
 _know(neurons, zoo)
