@@ -5,6 +5,7 @@ import json
 import os
 import re
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,20 @@ def test_it_is_committed_without_outputs(path):
 def test_it_has_no_path_of_a_machine(path):
     text = path.read_text()
     assert not re.search(r"/(home|Users|root|tmp|mnt|opt|var|work)/|[A-Z]:\\\\", text)
+
+
+def lines(code):
+    return [line for line in code.splitlines() if line.strip()]
+
+
+def test_what_nmn_shows_is_no_longer_here():
+    """Training and six models: each block of nmn's code is followed by the cell that does it."""
+    cells = json.loads((ROOT / "notebooks" / "03_coming_from_nmn.ipynb").read_text())["cells"]
+    sources = ["".join(cell["source"]) for cell in cells]
+    found = [
+        (re.search(r"```python\n(.*?)```", text, re.S), after) for text, after in pairwise(sources)
+    ]
+    pairs = [(block[1], after) for block, after in found if block]
+    assert len(pairs) == 7
+    for theirs, ours in pairs:
+        assert len(lines(ours)) <= len(lines(theirs)), ours
