@@ -26,14 +26,6 @@ def squared_error(
 
 
 @per_class(binary="binary_cross_entropy")
-def cross_entropy_of_probabilities(
-    predictions: jax.Array, **shared: Unpack[SharedByCosts]
-) -> jax.Array:
-    """Cross entropy of probabilities: mean -log(predictions)[target]."""
-    return -clamped_log(predictions)
-
-
-@per_class(binary="binary_cross_entropy")
 def logistic_cross_entropy(predictions: jax.Array, **shared: Unpack[SharedByCosts]) -> jax.Array:
     """Cross entropy of sigmoids, of the target alone: mean -log sigmoid(predictions)[target]."""
     return -jax.nn.log_sigmoid(predictions)
@@ -52,7 +44,7 @@ def table() -> Mapping[str, Loss]:
     """All losses: those of nerva, and those of this library that take predictions and targets."""
     own = {
         "SquaredError": squared_error,
-        "CrossEntropy": cross_entropy_of_probabilities,
+        "CrossEntropy": partial(cross_entropy, from_logits=False),
         "SoftmaxCrossEntropy": cross_entropy,
         "LogisticCrossEntropy": logistic_cross_entropy,
         "NegativeLogLikelihood": likelihood_of_the_target,
