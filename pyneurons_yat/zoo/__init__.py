@@ -1,17 +1,27 @@
 """Whole models, written as a user would write them."""
 
+from .block import Block
 from .classifiers import relu_classifier, yat_classifier
-from .feed_forward import GatedFeedForward, YatFeedForward
+from .encoder_decoder import EncoderDecoder, Memory, translation_loss
+from .feed_forward import FeedForward, GatedFeedForward, YatFeedForward
 from .graphs import drop_half, fit_nodes, node_classifier, smooth
-from .sampling import generate, sample
-from .transformer import Block, Transformer, caches, extend
+from .resnet import ResidualBlock, ResNet
+from .sampling import generate, sample, translate
+from .transformer import Transformer, caches, extend
 from .vae import VAE, draw_images, vae_loss
+from .vision_transformer import VisionTransformer
 
 __all__ = [
     "Block",
+    "EncoderDecoder",
+    "FeedForward",
     "GatedFeedForward",
+    "Memory",
+    "ResNet",
+    "ResidualBlock",
     "Transformer",
     "VAE",
+    "VisionTransformer",
     "YatFeedForward",
     "caches",
     "draw_images",
@@ -23,6 +33,8 @@ __all__ = [
     "relu_classifier",
     "sample",
     "smooth",
+    "translate",
+    "translation_loss",
     "vae_loss",
     "yat_classifier",
 ]

@@ -1,4 +1,4 @@
-"""Feed-forward layers of a transformer block: one hidden layer, gated or of Yat neurons."""
+"""Feed-forward layers of a transformer block: one hidden layer, plain, gated or of Yat neurons."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -9,6 +9,68 @@ from jax.typing import DTypeLike
 
 from ..core import Model, bind
 from ..neurons import Linear, YatDense
+
+
+class FeedForwardParams(NamedTuple):
+    """Two affine models: into the hidden layer, and out of it."""
+
+    hidden: Model
+    output: Model
+
+
+def create(
+    key: jax.Array,
+    inputs: int,
+    outputs: int,
+    *,
+    hidden: int,
+    use_bias: bool = True,
+    dtype: DTypeLike = jnp.float32,
+) -> FeedForwardParams:
+    """A hidden layer with an activation: `output(activation(hidden(x)))`.
+
+    Args:
+        key: A PRNG key.
+        inputs: Features of x.
+        outputs: Features of y.
+        hidden: Features of the hidden layer.
+        use_bias: Whether both layers have a bias.
+        dtype: The dtype of the parameters.
+
+    The model takes x of shape (*B, inputs) and returns (*B, outputs). Option of the call:
+    `activation`, relu by default.
+
+    Returns:
+        `FeedForwardParams(hidden, output)`.
+
+    Raises:
+        TypeError: If a size is not an integer.
+        ValueError: If a size is below 1.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from pyneurons_yat.zoo import FeedForward
+        >>> FeedForward(jax.random.key(0), 4, 4, hidden=8)(jnp.ones((2, 4))).shape
+        (2, 4)
+
+    Source:
+        Vaswani et al., "Attention Is All You Need", arXiv:1706.03762, section 3.3.
+    """
+    one, two = jax.random.split(key)
+    options: dict[str, Any] = {"use_bias": use_bias, "dtype": dtype}
+    return FeedForwardParams(
+        Linear(one, inputs, hidden, **options), Linear(two, hidden, outputs, **options)
+    )
+
+
+def apply(
+    params: FeedForwardParams,
+    x: jax.Array,
+    *,
+    activation: Callable[[jax.Array], jax.Array] = jax.nn.relu,
+) -> jax.Array:
+    """Applies `FeedForward` to x (*B, inputs)."""
+    return params.output(activation(params.hidden(x)))
 
 
 class GatedParams(NamedTuple):
@@ -122,5 +184,6 @@ def apply_yat(params: YatFeedForwardParams, x: jax.Array) -> jax.Array:
     return params.output(params.hidden(x))
 
 
+FeedForward = bind("FeedForward", create, apply)
 GatedFeedForward = bind("GatedFeedForward", create_gated, apply_gated)
 YatFeedForward = bind("YatFeedForward", create_yat, apply_yat)

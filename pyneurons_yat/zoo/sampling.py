@@ -1,4 +1,4 @@
-"""Sampling tokens: from scores, and on and on from a transformer."""
+"""Sampling tokens: from scores, and on and on from transformers."""
 
 from functools import partial
 from typing import Any
@@ -9,7 +9,7 @@ from jax.typing import ArrayLike
 
 from ..core import Model
 from ..ops.checks import NOT_NEGATIVE, check_numbers, check_positive, check_share, check_sizes
-from .transformer import caches, extend
+from .transformer import caches
 
 
 def sample(
@@ -113,36 +113,98 @@ def generate(
         >>> generate(model, jax.random.key(1), jnp.array([[3, 1]]), 4).shape
         (1, 6)
     """
-    _check("generate", temperature, top_k, top_p)
+    tokens = _checked("generate", "tokens", tokens, steps, temperature, top_k, top_p)
+    how = (temperature, top_k, top_p)
+    start = caches(model, tokens.shape[:-1], tokens.shape[-1] + steps)
+    new = _generate(model, None, key, tokens, start, steps, *how)
+    return jnp.concatenate([tokens, new], -1)
+
+
+def translate(
+    model: Model,
+    key: jax.Array,
+    source: ArrayLike,
+    steps: int,
+    *,
+    lengths: ArrayLike | None = None,
+    temperature: Any = 1.0,
+    top_k: int | None = None,
+    top_p: Any = None,
+) -> jax.Array:
+    """Writes a target to a source by an `EncoderDecoder`, token by token, from token 0 on.
+
+    Args:
+        model: An `EncoderDecoder`.
+        key: A PRNG key.
+        source: Integers (*B, S), at least one.
+        steps: How many tokens to write; static under `jax.jit`.
+        lengths: Integers (*B,), the number of tokens of each source.
+        temperature: As for `sample`.
+        top_k: As for `sample`.
+        top_p: As for `sample`.
+
+    Returns:
+        Integers (*B, steps), without the 0 in front.
+
+    Raises:
+        TypeError: If source or lengths are not integers, or steps is none.
+        ValueError: If there is no token, steps is below 0, or an option out of range.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from pyneurons_yat.zoo import EncoderDecoder, translate
+        >>> model = EncoderDecoder(jax.random.key(0), 5, 8, blocks=1, heads=2)
+        >>> translate(model, jax.random.key(1), jnp.array([[3, 1, 4]]), 6).shape
+        (1, 6)
+    """
+    source = _checked("translate", "source", source, steps, temperature, top_k, top_p)
+    start = caches(model, source.shape[:-1], 1 + steps)
+    memory, first = _read(model, source, lengths), jnp.zeros_like(source[..., :1])
+    return _generate(model, memory, key, first, start, steps, temperature, top_k, top_p)
+
+
+@jax.jit
+def _read(model: Model, source: jax.Array, lengths: Any) -> Any:
+    return model(source, lengths=lengths)
+
+
+def _checked(
+    function: str, name: str, tokens: Any, steps: int, temperature: Any, top_k: Any, top_p: Any
+) -> jax.Array:
+    """The tokens as an array; what cannot be gone on from is refused."""
+    _check(function, temperature, top_k, top_p)
     tokens = jnp.asarray(tokens)
     if not jnp.issubdtype(tokens.dtype, jnp.integer):
-        raise TypeError(f"generate: tokens must be integers, got {tokens.dtype}")
+        raise TypeError(f"{function}: {name} must be integers, got {tokens.dtype}")
     if tokens.ndim == 0 or tokens.shape[-1] == 0:
-        raise ValueError(f"generate: tokens must be (*B, T), at least one, got {tokens.shape}")
-    check_sizes("generate", least=0, steps=steps)
-    return _generate(model, key, tokens, steps, temperature, top_k, top_p)
+        raise ValueError(f"{function}: {name} must be (*B, T), at least one, got {tokens.shape}")
+    check_sizes(function, least=0, steps=steps)
+    return tokens
 
 
 @partial(jax.jit, static_argnames=("steps", "top_k"))
 def _generate(
     model: Model,
+    memory: Any,
     key: jax.Array,
     tokens: jax.Array,
+    cache: Any,
     steps: int,
     temperature: Any,
     top_k: int | None,
     top_p: Any,
 ) -> jax.Array:
+    """So many new tokens (*B, steps) behind those given, by a model with a memory or without."""
     draw = partial(sample, temperature=temperature, top_k=top_k, top_p=top_p)
-    room = tokens.shape[-1] + steps
-    scores, cache = extend(model, tokens, caches(model, tokens.shape[:-1], room))
+    read = partial(model, *(() if memory is None else (memory,)))
+    scores, cache = read(tokens, cache=cache)
 
     def step(carry: Any, key: jax.Array) -> tuple[Any, jax.Array]:
         scores, cache = carry
         token = draw(key, scores).astype(tokens.dtype)
-        scores, cache = extend(model, token[..., None], cache)
+        scores, cache = read(token[..., None], cache=cache)
         return (scores[..., -1, :], cache), token
 
     start = scores[..., -1, :], cache
     _, new = jax.lax.scan(step, start, jax.random.split(key, steps))
-    return jnp.concatenate([tokens, jnp.moveaxis(new, 0, -1)], -1)
+    return jnp.moveaxis(new, 0, -1)

@@ -6,28 +6,11 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from ..core import Layer, Model, bind, options_of, repeat
-from ..neurons import (
-    Dropout,
-    Embed,
-    Linear,
-    RMSNorm,
-    YatMultiHeadAttention,
-    attend,
-    attention_cache,
-)
+from ..core import Model, bind, options_of, repeat
+from ..neurons import Embed, Linear, RMSNorm, attend, attention_cache
 from ..ops.checks import check_flag
-from .feed_forward import YatFeedForward
-
-
-class BlockParams(NamedTuple):
-    """Norms (None for none), attention, feed-forward and dropout: models."""
-
-    attention_norm: Model | None
-    attention: Model
-    feed_norm: Model | None
-    feed: Model
-    dropout: Model
+from .block import Block, Function, normal, through
+from .block import create as create_block
 
 
 class TransformerParams(NamedTuple):
@@ -39,83 +22,7 @@ class TransformerParams(NamedTuple):
     output: Model | None
 
 
-def create_block(
-    key: jax.Array,
-    features: int,
-    *,
-    heads: int,
-    kv_heads: int | None = None,
-    hidden: int | None = None,
-    attention: Layer = YatMultiHeadAttention,
-    feed: Layer = YatFeedForward,
-    norm: Layer | None = RMSNorm,
-    rotary: str | None = "half",
-    dropout: float = 0.0,
-    dtype: DTypeLike = jnp.float32,
-) -> BlockParams:
-    """A block: `x + attention(norm(x))`, then `x + feed(norm(x))`, each sum with dropout.
-
-    Args:
-        key: A PRNG key.
-        features: Features of x and y.
-        heads: Heads of the attention.
-        kv_heads: Key and value heads; as many as heads by default.
-        hidden: Hidden features of the feed-forward layer; 4 times the features by default.
-        attention: A layer that is created as `MultiHeadAttention` is.
-        feed: A layer that is created as `YatFeedForward` is.
-        norm: A layer that is created from a number of features; None for no norm.
-        rotary: How positions are told: "half", "interleaved" or None.
-        dropout: The rate of dropout on what attention and feed-forward layer add.
-        dtype: The dtype of the parameters.
-
-    The model takes x of shape (*B, T, features) and returns the same shape; each position sees
-    those up to its own.
-
-    Returns:
-        `BlockParams`.
-
-    Example:
-        >>> import jax, jax.numpy as jnp
-        >>> from pyneurons_yat.zoo import Block
-        >>> Block(jax.random.key(0), 8, heads=2)(jnp.ones((5, 8))).shape
-        (5, 8)
-    """
-    one, two = jax.random.split(key)
-    options: dict[str, Any] = {"use_bias": False, "rotary": rotary, "dtype": dtype}
-    return BlockParams(
-        None if norm is None else norm(features, dtype=dtype),
-        attention(one, features, features, heads=heads, kv_heads=kv_heads, **options),
-        None if norm is None else norm(features, dtype=dtype),
-        feed(
-            two, features, features, hidden=4 * features if hidden is None else hidden, dtype=dtype
-        ),
-        Dropout(dropout),
-    )
-
-
-def apply_block(params: BlockParams, x: jax.Array, *, cache: Any = None) -> Any:
-    """Applies `Block` to x (*B, T, features).
-
-    Args:
-        params: The parts.
-        x: (*B, T, features).
-        cache: From `attention_cache`, of the tokens before; it then comes back, after y.
-    """
-    y = params.attention(_normal(params.attention_norm, x), is_causal=True, cache=cache)
-    y, cache = (y, None) if cache is None else y
-    x = x + params.dropout(y)
-    x = x + params.dropout(params.feed(_normal(params.feed_norm, x)))
-    return x if cache is None else (x, cache)
-
-
-def _normal(norm: Model | None, x: jax.Array) -> jax.Array:
-    return x if norm is None else norm(x)
-
-
-Block = bind("Block", create_block, apply_block)
-
-
-@options_of(create_block)
+@options_of(create_block, without=["memory"])
 def create(
     key: jax.Array,
     vocabulary: int,
@@ -124,7 +31,7 @@ def create(
     blocks: int,
     tied: bool = True,
     remat: Any = False,
-    norm: Layer | None = RMSNorm,
+    norm: Function | None = RMSNorm,
     dtype: DTypeLike = jnp.float32,
     **options: Any,
 ) -> TransformerParams:
@@ -181,37 +88,30 @@ def apply(params: TransformerParams, tokens: jax.Array, *, cache: Any = None) ->
         tokens: Integers (*B, T).
         cache: From `caches`, of the tokens before; it then comes back, after the scores.
     """
-    x = _embedded(params, tokens)
-    if cache is None:
-        return _scores(params, params.blocks(x))
-
-    def step(x: jax.Array, each: Any) -> tuple[jax.Array, Any]:
-        block, cache = each
-        return block(x, cache=cache)
-
-    x, cache = jax.lax.scan(step, x, (params.blocks.each, cache))
-    return _scores(params, x), cache
+    x, cache = through(params.blocks, embedded(params.embed, tokens), cache=cache)
+    y = scores(params.output, params.embed, normal(params.norm, x))
+    return y if cache is None else (y, cache)
 
 
-def _embedded(params: TransformerParams, tokens: jax.Array) -> jax.Array:
+def embedded(embed: Model, tokens: jax.Array) -> jax.Array:
     """The rows of the table, scaled to unit mean square: they have a length of about 1."""
-    x = params.embed(tokens)
+    x = embed(tokens)
     return x * jnp.sqrt(jnp.asarray(x.shape[-1], x.dtype))
 
 
-def _scores(params: TransformerParams, x: jax.Array) -> jax.Array:
-    x = _normal(params.norm, x)
-    return attend(params.embed, x) if params.output is None else params.output(x)
+def scores(output: Model | None, embed: Model, x: jax.Array) -> jax.Array:
+    """Scores of all tokens, by the output layer or else by the embedding."""
+    return attend(embed, x) if output is None else output(x)
 
 
 Transformer = bind("Transformer", create, apply)
 
 
 def caches(model: Model, batch_shape: tuple[int, ...], length: int) -> Any:
-    """Empty caches of all blocks of a `Transformer`, with room for `length` tokens.
+    """Empty caches of all blocks that decode, with room for `length` tokens.
 
     Args:
-        model: A `Transformer`.
+        model: A `Transformer`, or an `EncoderDecoder`.
         batch_shape: The batch axes of the tokens to come.
         length: How many tokens there is room for.
 

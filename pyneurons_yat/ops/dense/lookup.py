@@ -20,6 +20,6 @@ def look_up(function: str, table: jax.Array, ids: ArrayLike) -> jax.Array:
             "call attend(model, query)"
         )
     check_index(function, "ids", ids, 0, table.shape[0] - 1)
-    ids = jnp.asarray(ids)
+    ids, table = jnp.asarray(ids), jnp.asarray(table)
     sharding = follow(ids, range(ids.ndim), last=table)
     return table.at[ids].get(mode="fill", wrap_negative_indices=False, out_sharding=sharding)
