@@ -111,6 +111,27 @@ CASES = {
         lambda **o: pn.yat_attention(HEADS, HEADS, HEADS, normalizer="softermax", **o),
         {"power": POSITIVE},
     ),
+    "dot_product_attention": (
+        lambda **o: pn.dot_product_attention(HEADS, HEADS, HEADS, **o),
+        {"is_causal": FLAG, "scale": POSITIVE, "local_window_size": COUNT},
+    ),
+    "alibi": (
+        lambda heads=2, queries=3, keys=3: pn.alibi(heads, queries, keys),
+        {"heads": SIZE, "queries": SIZE, "keys": SIZE},
+    ),
+    "sinusoidal": (
+        lambda features=4, **o: pn.sinusoidal(ROW, features, **o),
+        {"features": (3, *SIZE), "base": POSITIVE, "interleaved": FLAG},
+    ),
+    "fixed_mask": (
+        lambda stride=2, **o: pn.fixed_mask(4, 4, stride, **o),
+        {"stride": SIZE, "summary": (3, *SIZE)},
+    ),
+    "strided_mask": (lambda stride=2: pn.strided_mask(4, 4, stride), {"stride": SIZE}),
+    "big_bird_mask": (
+        lambda block_size=2, **o: pn.big_bird_mask(key(), 4, 4, block_size, **o),
+        {"block_size": SIZE, "window": (2, *SIZE), "global_blocks": COUNT, "random_blocks": COUNT},
+    ),
     "yat_attention_weights": (lambda **o: pn.yat_attention_weights(HEADS, HEADS, **o), ATTEND),
     "linear_attention": (
         lambda **o: pn.linear_attention(HEADS, HEADS, HEADS, **o),
@@ -175,6 +196,10 @@ CASES = {
         | {"activation": ("relu",), "norm": (1,), "last_layer": (1,)},
     ),
     "YatEmbed": (draws(pn.YatEmbed, 3, 4), YAT),
+    "PositionEmbed": (
+        draws(pn.PositionEmbed, length=4, features=4),
+        {"length": SIZE, "features": SIZE},
+    ),
     "Embed": (calls(draws(pn.Embed, 3, 4), IDS), {"attend": FLAG}),
     "Conv": (draws(pn.Conv, 4, 4, 3), {"use_bias": FLAG, "feature_group_count": SIZE}),
     "YatConv": (draws(pn.YatConv, 4, 4, 3), YAT),
@@ -304,6 +329,17 @@ CASES = {
         draws(zoo.Transformer, 4, 8, blocks=1, heads=2),
         {"tied": FLAG, "remat": FLAG, "heads": SIZE, "kv_heads": SIZE},
     ),
+    "EncoderDecoder": (
+        draws(zoo.EncoderDecoder, 4, 8, blocks=1, heads=2),
+        {"tied": FLAG, "remat": FLAG, "heads": SIZE, "use_bias": FLAG},
+    ),
+    "VisionTransformer": (
+        draws(
+            zoo.VisionTransformer, 1, 2, image_size=4, patch_size=2, features=4, blocks=1, heads=1
+        ),
+        {"class_token": FLAG, "image_size": SIZE, "patch_size": SIZE},
+    ),
+    "ResNet": (draws(zoo.ResNet, 1, 2, widths=(2,)), {"blocks": SIZE}),
     "sample": (
         lambda **o: zoo.sample(key(), ROWS, **o),
         {"temperature": NOT_NEGATIVE, "top_k": SIZE, "top_p": (0.0, 1.1, np.nan, True)},

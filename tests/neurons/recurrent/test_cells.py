@@ -15,7 +15,6 @@ YAT = (pn.YatSimpleCell, pn.YatLSTMCell, pn.YatGRUCell)
 X = np.sin(np.arange(2 * 5 * 3.0)).reshape(2, 5, 3)
 
 every_cell = pytest.mark.parametrize("layer", PLAIN + YAT, ids=lambda layer: layer.name)
-plain_cell = pytest.mark.parametrize("layer", PLAIN, ids=lambda layer: layer.name)
 yat_cell = pytest.mark.parametrize("layer", YAT, ids=lambda layer: layer.name)
 
 
@@ -185,27 +184,6 @@ def test_an_input_at_the_weights(layer):
     y, gradient = value_and_gradient(cell, x)
     assert np.abs(y).max() <= 1
     assert finite(gradient)
-
-
-@plain_cell
-def test_torch_agrees(layer):
-    torch = pytest.importorskip("torch")
-    kind = {"SimpleCell": torch.nn.RNN, "LSTMCell": torch.nn.LSTM, "GRUCell": torch.nn.GRU}
-    peer = kind[layer.name](3, 4, batch_first=True, dtype=torch.float64)
-    cell = make(layer)
-
-    def tensor(array):
-        return torch.tensor(np.asarray(array).T.copy())
-
-    hidden = np.zeros(cell.bias.shape)
-    if layer is pn.GRUCell:
-        hidden[8:] = cell.recurrent_bias
-    state = (tensor(cell.kernel), tensor(cell.recurrent_kernel), tensor(cell.bias), tensor(hidden))
-    with torch.no_grad():
-        for place, value in zip(peer.parameters(), state, strict=True):
-            place.copy_(value)
-        wanted = peer(torch.tensor(X))[0].numpy()
-    close(scan(cell, X)[1], wanted)
 
 
 def test_forget_gates_start_open():
