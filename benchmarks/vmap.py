@@ -72,6 +72,8 @@ def dense_subjects() -> Iterator[Subject]:
         yield Subject(layer.name, partial(layer, n=784), (784,), partial(in_a_batch, 1))
     yield Subject("Embed", lambda key: pn.Embed(key, 1000, 64), (16,), looked_up)
     yield Subject("YatEmbed", lambda key: pn.YatEmbed(key, 1000, 64), (16,), looked_up)
+    places = partial(pn.PositionEmbed, length=16, features=64)
+    yield Subject("PositionEmbed", places, (16, 64))
     yield Subject("YatEmbed attend", lambda key: pn.YatEmbed(key, 1000, 64), (16, 64), pn.attend)
 
 
@@ -140,6 +142,8 @@ def recurrent_subjects() -> Iterator[Subject]:
         yield Subject(layer.name, partial(layer, inputs=64, outputs=64), (64,), step)
         cells = partial(pn.RNN, inputs=64, outputs=64, cell=layer)
         yield Subject(f"RNN, {layer.name}", cells, (16, 64))
+    separate = partial(pn.YatGRU, inputs=64, outputs=64, form="separate")
+    yield Subject("YatGRU separate", separate, (16, 64))
     for layer in (pn.LSTM, pn.GRU, pn.YatLSTM, pn.YatGRU, pn.YatSimpleRNN):
         yield Subject(layer.name, partial(layer, inputs=64, outputs=64), (16, 64))
     short = partial(pn.RNN, inputs=128, outputs=128, bidirectional=True)

@@ -43,7 +43,7 @@ from .parameters import (
     unit_norm,
     weight_norm,
 )
-from .recurrent import bind_cell, initial_carry, scan_cell
+from .recurrent import bind_cell, carry_of, initial_carry, scan_cell, stacked_states
 from .sparse import to_dense, to_sparse
 
 __all__ = [
@@ -106,6 +106,7 @@ __all__ = [
     "attention_cache",
     "bias",
     "bind_cell",
+    "carry_of",
     "cast",
     "create",
     "decode",
@@ -126,6 +127,7 @@ __all__ = [
     "scan_cell",
     "settling",
     "spectral_norm",
+    "stacked_states",
     "stop",
     "ternary",
     "to_dense",

@@ -51,10 +51,20 @@ MODELS = {
     "YatSelfAttention": lambda: pn.YatSelfAttention(key(), 4, 4, heads=2),
     "LSTM": lambda: pn.LSTM(key(), 2, 3, layers=2, bidirectional=True, merge=jnp.add),
     "YatGRU": lambda: pn.YatGRU(key(), 2, 3, return_carry=True, activation=pn.soft_tanh),
+    "separate": lambda: pn.YatLSTM(key(), 2, 3, form="separate", activation=pn.score_tanh),
     "YatGraphConv": lambda: pn.YatGraphConv(key(), 3, 2),
     "YatFeatures": lambda: pn.YatFeatures(key(), 3, 4),
     "zoo": lambda: zoo.Transformer(key(), 5, 4, blocks=2, heads=2, dropout=0.1),
     "zoo with functions": lambda: zoo.VAE(key(), 2, channels=2),
+    "encoder-decoder": lambda: zoo.EncoderDecoder(
+        key(), 5, 4, blocks=1, heads=2, target_vocabulary=6, feed=zoo.FeedForward
+    ),
+    "residual network": lambda: zoo.ResNet(
+        key(), 1, 3, widths=(2,), conv=pn.YatConv, activation=pn.identity
+    ),
+    "vision transformer": lambda: zoo.VisionTransformer(
+        key(), 1, 3, image_size=4, patch_size=2, features=4, blocks=1, heads=2
+    ),
     "zoo classifier": lambda: zoo.relu_classifier(key(), 3, 4, 2),
     "compose": lambda: pn.compose("Folded", pn.Linear, jax.nn.relu, jnp.abs)(key(), 3, 2),
     "sequential": lambda: pn.sequential(linear(), pn.relu, jax.nn.gelu, pn.identity, jnp.square),
@@ -324,17 +334,24 @@ PRIVATE = [
     "pyneurons_yat.neurons.parameters.transforms._cast",
     "pyneurons_yat.neurons.recurrent.cells.CellParams",
     "pyneurons_yat.neurons.recurrent.rnn.RNNParams",
+    "pyneurons_yat.neurons.recurrent.separate_gates.SeparateCellParams",
     "pyneurons_yat.neurons.recurrent.yat_gates.YatCellParams",
     "pyneurons_yat.ops.lengths.unit",
     "pyneurons_yat.ops.quantization.in_steps",
     "pyneurons_yat.ops.quantization.in_three",
     "pyneurons_yat.ops.sparse.kernel.Inputs",
+    "pyneurons_yat.zoo.block.BlockParams",
+    "pyneurons_yat.zoo.encoder_decoder.EncoderDecoderParams",
+    "pyneurons_yat.zoo.feed_forward.FeedForwardParams",
     "pyneurons_yat.zoo.feed_forward.YatFeedForwardParams",
-    "pyneurons_yat.zoo.transformer.BlockParams",
+    "pyneurons_yat.zoo.resnet.ResNetParams",
+    "pyneurons_yat.zoo.resnet.ResidualParams",
+    "pyneurons_yat.zoo.resnet.mean_of_places",
     "pyneurons_yat.zoo.transformer.TransformerParams",
     "pyneurons_yat.zoo.vae.VAEParams",
     "pyneurons_yat.zoo.vae.flatten",
     "pyneurons_yat.zoo.vae.unflatten",
+    "pyneurons_yat.zoo.vision_transformer.VisionTransformerParams",
 ]
 
 
