@@ -134,11 +134,27 @@ def accumulates(mesh):
         np.testing.assert_allclose(one, two, 1e-5, 1e-6)
 
 
+def is_mapped(mesh):
+    """Inside of `jax.shard_map` the gradient of a sparse layer is summed over the devices."""
+    model, x = made(pn.SparseYatDense, 8, 6, density=0.5), draw(8, 8)
+
+    def gradient(model, x):
+        return pn.grad(lambda model, x: jnp.sum(model(x) ** 2))(model, x)
+
+    wanted = jax.jit(gradient)(model, x)
+    mapped = jax.shard_map(gradient, mesh=mesh, in_specs=(P(), FIRST), out_specs=P())
+    with jax.set_mesh(mesh):
+        got = jax.jit(mapped)(*jax.device_put((model, x), (P(), FIRST)))
+    for one, two in zip(jax.tree.leaves(got), jax.tree.leaves(wanted), strict=True):
+        np.testing.assert_allclose(one, two, 1e-4, 1e-4)
+
+
 def main():
     mesh = jax.make_mesh((4,), ("data",))
     for size in (8, 6):  # a multiple of the devices and not
         trains(mesh, size)
     accumulates(mesh)
+    is_mapped(mesh)
     for name, (call, model, x, spec) in CASES.items():
         with_values = pn.value_and_grad if jax.tree.leaves(model) else jax.value_and_grad
         f = with_values(partial(loss, call), has_aux=True)

@@ -140,6 +140,7 @@ def check_sparse_product(function: str, x: ArrayLike, kernel: Any) -> tuple[int,
 # --------------------------------------------------------------------------------- conversion
 
 
+@jax.jit
 def densified(kernel: SparseKernel) -> jax.Array:
     """The kernel (..., I, O) with its zeros, of values (..., K, O)."""
     values, indices, inputs = kernel
@@ -151,6 +152,7 @@ def densified(kernel: SparseKernel) -> jax.Array:
     return _over_leading(one, values.ndim - 2)(values, indices)
 
 
+@partial(jax.jit, static_argnames="count")
 def sparsified(kernel: jax.Array, count: int) -> SparseKernel:
     """The largest entries of each column of a kernel (..., I, O), so many, by their magnitude."""
     columns = jnp.swapaxes(kernel, -1, -2)

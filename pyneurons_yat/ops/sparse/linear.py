@@ -19,9 +19,9 @@ def sparse_linear(x: ArrayLike, kernel: SparseKernel, bias: ArrayLike | None = N
 
         y_o = sum_k x[indices[k, o]] values[k, o] + bias_o
 
-    Time and memory follow the non-zeros. On two cores and 256 rows, for 1024 inputs and outputs,
-    value and gradient take a third of the time of `linear` at a density of 0.01, about as long at
-    0.05, and longer above.
+    Time and memory follow the non-zeros. On two cores, for 32 to 256 rows and 1024 inputs and
+    outputs, value and gradients take 0.2 to 0.4 of the time of `linear` at a density of 0.01, 0.7
+    to 1 at 0.05, and 0.9 to 1.4 at 0.1.
 
     Letters: *B any batch axes, I inputs, O outputs, K non-zeros of each output.
 

@@ -79,7 +79,26 @@ def _gather(x: jax.Array, values: jax.Array, indices: jax.Array, *, dtype: Any) 
         return total + weights[:, None] * _taken(rows, places), None
 
     none = jnp.zeros_like(rows, shape=(columns.shape[0], rows.shape[1]))
-    return jax.lax.scan(add, none, (columns.T, indices), unroll=UNROLL)[0].T.astype(dtype)
+    total = jax.lax.scan(add, none, (columns.T, indices), unroll=UNROLL)[0]
+    return _turned(total, dtype)
+
+
+def _turned(rows: jax.Array, dtype: Any) -> jax.Array:
+    """The transpose, as an array of its own: XLA would put it into whatever reads it, each time.
+
+    It is copied in two parts, since of a loop over one there is nothing left. No part is of the
+    last axis, which may lie on many devices.
+    """
+    number, half = rows.shape[0], -(-rows.shape[0] // 2)
+    if number < 2:
+        return rows.T.astype(dtype)
+
+    def copy(i, columns):
+        start = jnp.minimum(i * half, number - half)
+        part = jax.lax.dynamic_slice_in_dim(rows, start, half).T.astype(dtype)
+        return jax.lax.dynamic_update_slice_in_dim(columns, part, start, 1)
+
+    return jax.lax.fori_loop(0, 2, copy, jnp.zeros_like(rows, dtype, shape=rows.shape[::-1]))
 
 
 def _scatter(
@@ -87,23 +106,35 @@ def _scatter(
 ) -> jax.Array:
     rows, columns = _wide(g, values)
     none = jnp.zeros_like(rows, shape=(inputs, rows.shape[1]))
+    add = partial(jax.lax.platform_dependent, cpu=by_outputs, default=by_entries)
+    return _turned(add(none, rows, columns, indices), dtype)
 
-    def by_outputs(none, rows, columns, places):  # what a processor adds to at once is brief
-        def add(total, output):
-            row, weights, places = output
-            return _added(total, places, weights[:, None] * row[None]), None
 
-        return jax.lax.scan(add, none, (rows, columns, places.T))[0]
+def by_outputs(
+    total: jax.Array, rows: jax.Array, columns: jax.Array, indices: jax.Array
+) -> jax.Array:
+    """The total (I, B) with the rows (O, B) added, output after output: a processor's way.
 
-    def by_entries(none, rows, columns, places):  # an accelerator wants much at once
-        def add(total, entry):
-            weights, places = entry
-            return _added(total, places, weights[:, None] * rows), None
+    The columns are the values (O, K).
+    """
 
-        return jax.lax.scan(add, none, (columns.T, places))[0]
+    def add(total, output):
+        row, weights, places = output
+        return _added(total, places, weights[:, None] * row[None]), None
 
-    choose = partial(jax.lax.platform_dependent, cpu=by_outputs, default=by_entries)
-    return choose(none, rows, columns, indices).T.astype(dtype)
+    return jax.lax.scan(add, total, (rows, columns, indices.T))[0]
+
+
+def by_entries(
+    total: jax.Array, rows: jax.Array, columns: jax.Array, indices: jax.Array
+) -> jax.Array:
+    """The same, one non-zero of every output after another: few steps, as an accelerator wants."""
+
+    def add(total, entry):
+        weights, places = entry
+        return _added(total, places, weights[:, None] * rows), None
+
+    return jax.lax.scan(add, total, (columns.T, indices))[0]
 
 
 def _sample(x: jax.Array, g: jax.Array, indices: jax.Array, *, dtype: Any) -> jax.Array:
