@@ -103,6 +103,7 @@ def test_dense_formula_is_the_published_one():
     np.testing.assert_allclose(ours.call(), expected, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_attention_contenders_return_the_same_values_and_gradients():
     pytest.importorskip("nmn.nnx")
     *timed, doubling, _ = attention.cases([16], [16, 32], (2, 8, 3))
@@ -189,6 +190,7 @@ def test_graph_accuracies_are_one_a_seed(monkeypatch, tmp_path):
         assert "absent" in table(measure(graph.accuracy_case("citeseer"), rounds=1))
 
 
+@pytest.mark.slow
 def test_rnn_contenders_return_the_same_values_and_gradients():
     pytest.importorskip("flax.nnx")
     pytest.importorskip("torch")
@@ -202,6 +204,7 @@ def test_rnn_contenders_return_the_same_values_and_gradients():
             assert all(np.isfinite(n).all() for n in numbers(contender.call()))
 
 
+@pytest.mark.slow
 def test_vmapped_contenders_return_the_same_gradients(monkeypatch):
     subjects = {subject.name: subject for subject in vmap.subjects()}
     monkeypatch.setattr(vmap, "subjects", lambda: [subjects["YatDense"], subjects["RNN, GRUCell"]])
@@ -224,6 +227,7 @@ def test_import_contenders_are_fresh_processes(monkeypatch):
     assert case.contenders[-1].call() == 0
 
 
+@pytest.mark.slow
 def test_linear_attention_measures_time_memory_and_nearness():
     found = list(linear_attention.cases([8], [(1.0, 0.5)], draws=1))
     assert [case.unit for case in found] == ["s", "s", "bytes"] * 2 + ["%"]

@@ -88,6 +88,7 @@ def test_early_stopping_keeps_the_best_epoch():
     assert model.n_iter_ == best + 4 < 200
 
 
+@pytest.mark.slow
 def test_it_can_be_pickled_cloned_and_searched():
     model = YatClassifier(**BRIEF, optimizer=optax.sgd).fit(X, WORDS)
     again = pickle.loads(pickle.dumps(model))

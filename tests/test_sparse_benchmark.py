@@ -2,12 +2,14 @@
 
 import jax
 import numpy as np
+import pytest
 
 from benchmarks import sparse
 from benchmarks.harness import measure
 from benchmarks.report import table
 
 
+@pytest.mark.slow
 def test_sparse_contenders_return_the_same_values_and_gradients(monkeypatch):
     for name, value in {"SIZES": (784, 12, 12, 10), "BATCH": 4, "EPOCHS": 1, "SEEDS": 2}.items():
         monkeypatch.setattr(sparse, name, value)
@@ -23,6 +25,7 @@ def test_sparse_contenders_return_the_same_values_and_gradients(monkeypatch):
     assert memory[sparse.OURS][0] < memory[sparse.DENSE][0]
 
 
+@pytest.mark.slow
 def test_sparse_accuracies_are_of_images_that_were_not_learned(tmp_path, monkeypatch):
     labels = np.resize(np.arange(10), 200).astype(np.uint8)
     images = 255 * (np.arange(784).reshape(28, 28) // 79 == labels[:, None, None])

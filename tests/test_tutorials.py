@@ -30,6 +30,7 @@ def test_regression():
     assert np.mean((model(x) - np.sin(3 * x)) ** 2) < 0.01  # near the curve behind the noise
 
 
+@pytest.mark.slow
 def test_convolutional_classifier():
     pytest.importorskip("sklearn")
     train, test = digits()
@@ -49,6 +50,7 @@ def test_convolutional_classifier():
     assert float(pn.accuracy(predictions, test.y)) > 0.95
 
 
+@pytest.mark.slow
 def test_recurrent_classifier_of_two_layers():
     symbols = jax.random.randint(jax.random.key(0), (512, 10), 0, 4)
     x, y = jax.nn.one_hot(symbols, 4), symbols[:, 0]  # which symbol was first, nine steps ago?

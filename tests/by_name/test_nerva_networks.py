@@ -84,6 +84,7 @@ def begun(texts):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.slow
 def test_a_network_learns_what_that_of_nerva_learns(name):
     texts, optimizers, loss, rate = NETWORKS[name]
     model = begun(texts)

@@ -72,6 +72,7 @@ def test_the_main_job_saves_what_another_process_evaluates_and_predicts_with(tmp
     assert picture.stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_a_network_by_names_learns_from_an_npz(blobs, tmp_path, capsys):
     line = (
         f"--dataset {blobs}/blobs.npz --layers SReLU;BatchNormalization;Linear --layer-sizes 4;6;2 "
@@ -121,6 +122,7 @@ def test_numbers_are_learned_as_numbers(tmp_path, capsys):
     assert float(last[4]) < 0.01
 
 
+@pytest.mark.slow
 def test_a_sparse_network_moves_its_weights_and_keeps_their_number(blobs, tmp_path, capsys):
     line = (
         f"--dataset {blobs}/blobs.npz --layers ReLU;YatDense;Linear --layer-sizes 4;16;16;2 "

@@ -122,6 +122,7 @@ def composed(key, batch):
     return mixup(three, noise(one, random_shift(two, batch, most=1)), classes=3)
 
 
+@pytest.mark.slow
 def test_composed_they_train_a_classifier():
     def flat(x):
         return x.reshape(len(x), -1)

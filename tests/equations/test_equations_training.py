@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import optax
+import pytest
 
 import pyneurons_yat as pn
 from pyneurons_yat.equations import (
@@ -52,6 +53,7 @@ def rows(model):
     return tuple(np.atleast_2d(leaf) for leaf in jax.tree.leaves(pn.select(model, "params")))
 
 
+@pytest.mark.slow
 def test_it_takes_the_steps_of_fit():
     one, two = jax.random.split(jax.random.key(0))
     model = pn.sequential(

@@ -99,6 +99,7 @@ def trained():
     return model, test
 
 
+@pytest.mark.slow
 def test_the_file_is_a_quarter_and_predicts_the_same_digits(path):
     pytest.importorskip("sklearn")
     fitted, test = trained()

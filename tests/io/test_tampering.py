@@ -164,6 +164,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_a_process_killed_while_it_saves_leaves_a_whole_file(path):
     like = [jnp.zeros(300_000, jnp.float32), jnp.zeros(3, jnp.float32)]
     for pause in (0.013, 0.031):

@@ -94,7 +94,7 @@ def apply(
             f"{shape}, got {np.shape(positions)}"
         )
     rows = look_up(NAME, params.embedding, positions + offset)  # pyright: ignore[reportOperatorIssue]
-    return x + jnp.expand_dims(rows, tuple(range(len(shape) - rows.ndim)))
+    return jnp.add(x, jnp.expand_dims(rows, tuple(range(len(shape) - rows.ndim))))
 
 
 PositionEmbed = bind(NAME, create, apply)

@@ -173,6 +173,7 @@ def test_wrong_forms():
 
 
 @pytest.mark.parametrize("layer", [pn.YatSimpleRNN, pn.YatLSTM, pn.YatGRU])
+@pytest.mark.slow
 def test_it_learns_what_it_was_shown_a_step_ago(layer):
     x = np.random.default_rng(0).normal(size=(32, 6, 1)).astype(np.float32)
     before = np.pad(x, ((0, 0), (1, 0), (0, 0)))[:, :-1]
