@@ -11,12 +11,11 @@ import numpy as np
 import pyneurons_yat as pn
 
 from .examples import DATASET, examples, inputs
-from .networks import loss_of
+from .networks import LOSS, loss_of, reached
 from .parsing import Option, count
 
 MODEL = Option("model", "a file that train wrote (--save-weights)", Path)
 BATCH = Option("--batch-size", "examples at once", count, 256)
-LOSS = Option("--loss", "name of the loss (default: SoftmaxCrossEntropy of classes, else mse)")
 EVALUATE = (MODEL, *DATASET, LOSS, BATCH)
 PREDICT = (
     MODEL,
@@ -30,13 +29,8 @@ PREDICT = (
 def evaluate(options: argparse.Namespace) -> int:
     """Prints loss and accuracy on the test examples: those that train tested with."""
     model, found = pn.load(options.model), examples(options)
-    metric = pn.mae if found.classes is None else pn.accuracy
-    loss = loss_of(options, found)
-    report = pn.evaluate(
-        model, *found.test, loss=loss, metrics=[metric], batch_size=options.batch_size
-    )
-    told = "  ".join(f"{name} {value:.4f}" for name, value in report.items())
-    print(f"test  {told}  ({len(found.test.x):,} examples)")
+    told = reached(model, found, loss_of(options, found), options.batch_size)
+    print(f"{told}  ({len(found.test.x):,} examples)")
     return 0
 
 

@@ -105,13 +105,12 @@ def _are_labels(y: Any) -> bool:
 def _in_rows(train: Split, test: Split, shape: tuple[int, ...]) -> Examples:
     classes = None
     if _are_labels(train.y):
-        labels = [y if y.ndim == 1 else y.reshape(len(y), -1) for y in (train.y, test.y)]
-        if labels[0].ndim == 1:
-            if (least := min(y.min() for y in labels)) < 0:
+        if train.y.ndim == 1:
+            if (least := min(train.y.min(), test.y.min())) < 0:
                 raise ValueError(f"labels must be at least 0, got {least}")
-            classes = 1 + max(int(y.max()) for y in labels)
+            classes = 1 + int(max(train.y.max(), test.y.max()))
             eye = np.eye(classes, dtype=np.float32)
-            train, test = (Split(s.x, eye[y]) for s, y in zip((train, test), labels, strict=True))
+            train, test = (Split(s.x, eye[s.y]) for s in (train, test))
     elif train.y.ndim == 2 and _is_one_hot(train.y):
         classes = train.y.shape[1]
     rows = [

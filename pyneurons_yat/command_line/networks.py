@@ -30,11 +30,12 @@ NETWORK = (
            density),
     Option("--load-weights", "model file to go on from, or an npz of W1, b1, W2, ..."),
 )  # fmt: skip
+LOSS = Option("--loss", "name of the loss (default: SoftmaxCrossEntropy of classes, else mse)")
 LEARNING = (
     Option("--optimizers", "one for all layers or one for each", str, "adamw(weight_decay=0.5)"),
     Option("--learning-rate", "a number or a schedule by epochs, one for all layers or one for"
            " each", str, "Exponential(0.005, 0.05)"),
-    Option("--loss", "name of the loss (default: SoftmaxCrossEntropy of classes, else mse)"),
+    LOSS,
     Option("--prune", "Magnitude(SHARE), SET(SHARE) or Threshold(VALUE): drops weights of sparse"
            " layers between epochs"),
     Option("--grow", "where as many new weights come, which is the only way", str, None,
@@ -102,6 +103,21 @@ def loss_of(options: argparse.Namespace, found: Examples) -> Callable[..., jax.A
     """The loss that the options name, or the usual one of the data."""
     usual = "mse" if found.classes is None else "SoftmaxCrossEntropy"
     return by_name.loss(options.loss or usual)
+
+
+def metrics_of(found: Examples) -> tuple[Callable[..., jax.Array], ...]:
+    """What is told beside the loss: the accuracy of classes, the mean error of numbers."""
+    return (pn.mae,) if found.classes is None else (pn.accuracy,)
+
+
+def reached(
+    model: pn.Model, found: Examples, loss: Callable[..., jax.Array], batch_size: int | None = None
+) -> str:
+    """The line of what a model reaches on the test examples."""
+    report = pn.evaluate(
+        model, *found.test, loss=loss, metrics=metrics_of(found), batch_size=batch_size
+    )
+    return "test  " + "  ".join(f"{name} {value:.4f}" for name, value in report.items())
 
 
 def between_epochs(

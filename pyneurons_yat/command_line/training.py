@@ -14,7 +14,7 @@ import pyneurons_yat as pn
 
 from .. import by_name, data, plot
 from .examples import DATASET, Examples, augmentation, epochs_of, examples
-from .networks import LEARNING, NETWORK, between_epochs, loss_of, network
+from .networks import LEARNING, NETWORK, between_epochs, loss_of, metrics_of, network, reached
 from .parsing import Option, count, integer, positive
 
 OPTIONS = (
@@ -45,7 +45,6 @@ class Job(NamedTuple):
     optimizer: Any
     loss: Callable[..., Any]
     found: Examples
-    steps: int  # per epoch
 
 
 def train(options: argparse.Namespace) -> int:
@@ -58,9 +57,8 @@ def train(options: argparse.Namespace) -> int:
     if options.gradient_step is not None:
         print(f"gradients differ by {_difference(job, options.gradient_step):.2g} of their size")
     model, history = _learned(job, options)
-    report = pn.evaluate(model, *job.found.test, loss=job.loss, metrics=_metrics(job.found))
-    told = "  ".join(f"{name} {value:.4f}" for name, value in report.items())
-    print(f"test  {told}  ({pn.count(model):,} parameters, {time.perf_counter() - started:.1f} s)")
+    told = reached(model, job.found, job.loss)
+    print(f"{told}  ({pn.count(model):,} parameters, {time.perf_counter() - started:.1f} s)")
     for what, path in _written(options, model, history, job.found):
         print(f"{what:8} {path}")
     return 0
@@ -91,7 +89,7 @@ def _job(options: argparse.Namespace) -> Job:
     )
     loss = loss_of(options, found)
     jax.eval_shape(lambda: loss(model(found.train.x[:1]), found.train.y[:1]))
-    return Job(model, optimizer, loss, found, steps)
+    return Job(model, optimizer, loss, found)
 
 
 def _check_places(options: argparse.Namespace) -> None:
@@ -111,10 +109,6 @@ def _check_places(options: argparse.Namespace) -> None:
             raise FileNotFoundError(f"{flag}: there is no folder {path.parent}")
 
 
-def _metrics(found: Examples) -> tuple[Any, ...]:
-    return (pn.mae,) if found.classes is None else (pn.accuracy,)
-
-
 def _learned(job: Job, options: argparse.Namespace) -> tuple[pn.Model, pn.History]:
     """The trained model and its history; epochs are told as they end."""
     watched = not options.no_statistics
@@ -130,7 +124,7 @@ def _learned(job: Job, options: argparse.Namespace) -> tuple[pn.Model, pn.Histor
         x,
         y,
         loss=job.loss,
-        metrics=_metrics(job.found),
+        metrics=metrics_of(job.found),
         epochs=options.epochs,
         batch_size=size,
         key=jax.random.key(options.seed + 1),
@@ -145,8 +139,8 @@ class _Table:
     """A line for each epoch on the screen, and one of JSON in the log."""
 
     def __init__(self, job: Job, options: argparse.Namespace) -> None:
-        self.epochs, self.log = options.epochs, options.log
-        names = ["loss", *(metric.__name__ for metric in _metrics(job.found))]
+        self.log = options.log
+        names = ["loss", *(metric.__name__ for metric in metrics_of(job.found))]
         self.columns = [*names, *(f"validation_{name}" for name in names), "seconds"]
         heads = [column.replace("validation_", "test ") for column in self.columns]
         self.widths = [max(len(head), 8) for head in heads]
