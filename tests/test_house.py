@@ -47,6 +47,7 @@ WALLS = {
     "plot": Room(MIDDLE, {"jax", "numpy"}, {"matplotlib"}),
     "estimators": Room(MIDDLE | {"data"}, {"jax", "numpy", "optax", "scipy", "sklearn"}),
     "command_line": Room(ROOMS | {"__init__"}, {"jax", "numpy"}, EXTRAS),
+    "experiments": Room(ROOMS | {"command_line"}, {"jax", "numpy", "optax"}, EXTRAS),
     "__main__": Room({"command_line"}, set()),
     "__init__": Room(ROOMS | {"equations", "estimators", "symbolic", "vjp"}, set()),
     "equations": Room({"ops"}, {"jax", "numpy"}),

@@ -1,0 +1,8 @@
+"""Runs an experiment; `command` says how."""
+
+import sys
+
+from .command import main
+
+if __name__ == "__main__":
+    sys.exit(main())
