@@ -12,6 +12,8 @@ import pytest
 import pyneurons_yat as pn
 
 ROOT = Path(__file__).parent.parent
+WEIGHTS = ROOT / "pyneurons_yat" / "zoo" / "weights"
+MB = 1_000_000
 
 
 def run_tool(*command: str) -> None:
@@ -40,12 +42,16 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
     names = set(zipfile.ZipFile(wheel).namelist())
     info = f"pyneurons_yat-{pn.__version__}.dist-info/"
     modules = {str(p.relative_to(ROOT)) for p in (ROOT / "pyneurons_yat").rglob("*.py")}
+    weights = {str(p.relative_to(ROOT)) for p in WEIGHTS.iterdir()}
     assert names == {
         *modules,
+        *weights,
         "pyneurons_yat/neurons/__init__.pyi",
         "pyneurons_yat/py.typed",
         *(info + file for file in ("METADATA", "RECORD", "WHEEL", "licenses/LICENSE")),
     }
+    assert sum(p.stat().st_size for p in WEIGHTS.iterdir()) <= 10 * MB
+    assert wheel.stat().st_size < 12 * MB
 
 
 def test_no_file_names_a_place_on_one_machine():

@@ -26,8 +26,11 @@ SHOWN: dict[str, Any] = {
     "jax.checkpoint_policies": jax.checkpoint_policies,
 }
 """The modules whose public names a file may hold; `know` adds the rooms."""
-FILES_AND_SETTINGS = {"fromfile", "load", "printoptions", "save", "savez", "set_printoptions"}
-"""What `jax.numpy` has beside functions that compute."""
+FILES_AND_SETTINGS = {
+    *("fromfile", "load", "printoptions", "save", "savez", "set_printoptions"),
+    *("model_cards", "pretrained"),
+}
+"""What `jax.numpy` and the rooms have beside functions that compute."""
 
 
 def know(*rooms: ModuleType) -> None:
@@ -62,10 +65,12 @@ def _same(found: Any, value: Any) -> bool:
 def named(name: str) -> Any:
     """What a name leads to; `None` if it leads nowhere."""
     place, _, own = name.rpartition(".")
+    if own in FILES_AND_SETTINGS:
+        return None
     if place not in SHOWN:
         return _defined(place, own)
     public = getattr(SHOWN[place], "__all__", dir(SHOWN[place]))
-    if own.startswith("_") or own not in public or own in FILES_AND_SETTINGS:
+    if own.startswith("_") or own not in public:
         return None
     found = getattr(SHOWN[place], own, None)
     defined = str(getattr(found, "__module__", None))

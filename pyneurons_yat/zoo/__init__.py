@@ -7,6 +7,7 @@ from .feed_forward import FeedForward, GatedFeedForward, YatFeedForward
 from .graphs import drop_half, fit_nodes, node_classifier, smooth
 from .resnet import ResidualBlock, ResNet
 from .sampling import generate, sample, translate
+from .trained import model_cards, pretrained
 from .transformer import Transformer, caches, extend
 from .vae import VAE, draw_images, vae_loss
 from .vision_transformer import VisionTransformer
@@ -29,7 +30,9 @@ __all__ = [
     "extend",
     "fit_nodes",
     "generate",
+    "model_cards",
     "node_classifier",
+    "pretrained",
     "relu_classifier",
     "sample",
     "smooth",

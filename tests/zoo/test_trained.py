@@ -1,0 +1,140 @@
+"""Trained weights: what the cards say holds, damage is refused, and nothing is fetched."""
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+import pyneurons_yat as pn
+from pyneurons_yat.zoo import model_cards, pretrained, trained
+
+pytest.importorskip("safetensors", reason="needs the extra `io`")
+
+ROOT = Path(__file__).parents[2]
+CARDS = model_cards()
+
+
+def figure(name: str, which: str = "accuracy") -> float:
+    """What the index says of the model in the package."""
+    return CARDS[name]["figures"][which]["value"]
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_a_card_says_what_the_file_holds(name):
+    model, card = pretrained(name), CARDS[name]
+    assert isinstance(model, pn.Model)
+    assert pn.count(model) == card["parameters"]
+    told = "inputs", "outputs", "data", "data_license", "license", "command"
+    assert all(card[each].strip() for each in told)
+    assert card["steps"] > 0
+    assert card["figures"]
+    assert card["command"].startswith(f"python tools/train_zoo.py {name}")
+    assert (ROOT / "tools" / "recipes" / f"{name.replace('-', '_')}.py").is_file()
+
+
+def test_index_and_files_are_the_same_models():
+    files = {path.stem for path in trained.FOLDER.glob("*.safetensors")}
+    assert files == {*CARDS}
+    assert [*CARDS] == sorted(CARDS)
+
+
+def test_an_unknown_name_lists_the_known():
+    names = " or ".join(map(repr, CARDS))
+    with pytest.raises(ValueError, match=f"^pretrained: name must be {names}, got 'resnet-50'$"):
+        pretrained("resnet-50")
+    with pytest.raises(ValueError, match="name must be .*, got None"):
+        pretrained(None)
+
+
+def test_damage_is_refused(tmp_path, monkeypatch):
+    name = "digits-mlp"
+    weights = bytearray((trained.FOLDER / f"{name}.safetensors").read_bytes())
+    (tmp_path / "index.json").write_text(json.dumps({name: CARDS[name]}))
+    monkeypatch.setattr(trained, "FOLDER", tmp_path)
+    path = tmp_path / f"{name}.safetensors"
+    path.write_bytes(weights)
+    assert pn.count(pretrained(name)) == CARDS[name]["parameters"]
+    weights[-1] ^= 1  # one bit of the last weight
+    path.write_bytes(weights)
+    found = hashlib.sha256(weights).hexdigest()
+    with pytest.raises(ValueError, match=f"must have the sha256 .*, got {found}; install"):
+        pretrained(name)
+
+
+def test_a_bare_process_loads_them_all():
+    """Without scikit-learn, matplotlib or a socket."""
+    code = """if True:
+        import socket, sys
+        sys.modules.update(dict.fromkeys(["sklearn", "matplotlib", "tqdm"]))
+        import pyneurons_yat as pn
+        def refuse(*args, **options):
+            raise OSError("a socket was opened")
+        socket.socket = socket.create_connection = socket.getaddrinfo = refuse
+        print([pn.count(pn.zoo.pretrained(name)) for name in pn.zoo.model_cards()])
+    """
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.strip() == str([card["parameters"] for card in CARDS.values()])
+
+
+def test_without_safetensors_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    wanted = "pretrained: safetensors must be installed, got none; pip install 'pyneurons_yat[io]'"
+    with pytest.raises(ImportError, match=f"^{re.escape(wanted)}$"):
+        pretrained("digits-mlp")
+
+
+def test_a_file_cannot_name_it():
+    """`load` finds functions that compute alone."""
+    assert pn.io.known.named("pyneurons_yat.zoo.pretrained") is None
+    assert pn.io.known.named("pyneurons_yat.zoo.trained.pretrained") is None
+    assert pn.io.known.named("pyneurons_yat.zoo.model_cards") is None
+
+
+# ------------------------------------------------------------------------------------ figures
+
+
+@jax.jit
+def run(model, x):
+    return model(x)
+
+
+def logits_of(parts: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
+    """A hidden layer of Yat neurons and a linear layer, in float64, by the formula."""
+    kernel, alpha = parts["hidden"].kernel, parts["hidden"].alpha
+    kernel, alpha = np.asarray(kernel, np.float64), np.asarray(alpha, np.float64)
+    epsilon = dict(parts["hidden"].static).get("epsilon", 1e-5)
+    distance = ((x[:, None, :] - kernel.T[None]) ** 2).sum(-1)
+    hidden = alpha * (x @ kernel) ** 2 / (distance + epsilon)
+    return hidden @ np.asarray(parts["logits"].kernel) + np.asarray(parts["logits"].bias)
+
+
+def test_digits_mlp_holds_its_figure():
+    pytest.importorskip("sklearn", reason="needs the extra `sklearn`")
+    from pyneurons_yat.data import digits
+
+    _, test = digits()
+    model = pretrained("digits-mlp")
+    logits = np.asarray(run(model, test.x))
+    np.testing.assert_allclose(logits, logits_of(model, test.x), rtol=1e-3, atol=1e-3)
+    assert round(np.mean(logits.argmax(1) == test.y), 4) == figure("digits-mlp") >= 0.96
+
+
+def test_the_scale_of_digits_mlp_is_that_of_the_loader():
+    sklearn = pytest.importorskip("sklearn.datasets", reason="needs the extra `sklearn`")
+    from pyneurons_yat.data import digits
+
+    card = CARDS["digits-mlp"]
+    rows = (sklearn.load_digits().data - card["mean"]) / card["deviation"]
+    train, test = digits()
+    assert np.allclose(np.sort(rows.sum(1)), np.sort(np.r_[train.x, test.x].sum(1)), atol=1e-3)
