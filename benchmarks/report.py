@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
+
+from pyneurons_yat.plot import bars
+from pyneurons_yat.plot.bars import digits
 
 from .harness import Absent, Contender, Result, Target, quartiles
 
@@ -72,7 +76,7 @@ def quantity(value: float, unit: str) -> str:
         return f"{value:.4g} {unit}"
     for factor, prefix in ((1, ""), (1e3, "m"), (1e6, "u"), (1e9, "n")):
         if abs(value) * factor >= 1:
-            return f"{_digits(value * factor)} {prefix}s"
+            return f"{digits(value * factor)} {prefix}s"
     return "0 s"
 
 
@@ -112,13 +116,8 @@ def legend(result: Result) -> list[str]:
 
 def spread(values: Sequence[float]) -> str:
     """Median and quartiles of ratios."""
-    low, middle, high = (_digits(value) for value in quartiles(values))
+    low, middle, high = (digits(value) for value in quartiles(values))
     return f"{middle} [{low}, {high}]"
-
-
-def _digits(value: float) -> str:
-    """Two decimals, or two significant digits of a small number."""
-    return f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.2g}"
 
 
 def verdict(result: Result, target: Target) -> str:
@@ -131,7 +130,7 @@ def verdict(result: Result, target: Target) -> str:
     if met is None:
         return f"{bound}: not measured"
     values = result.compare(target.contender, target.against, target.quantity)
-    shown = [quantity(v, unit) if unit else _digits(v) for v in quartiles(values)]
+    shown = [quantity(v, unit) if unit else digits(v) for v in quartiles(values)]
     return f"{bound}: {shown[1]} [{shown[0]}, {shown[2]}] {'ok' if met else 'MISSED'}"
 
 
@@ -176,30 +175,16 @@ def plot(path: str, results: Sequence[Result]) -> None:
     figure = Figure(figsize=(6.0 * columns, 0.6 + 2.9 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, result in zip(grid, results, strict=False):
-        _bars(axes, result)
+        case = result.case
+        ratios = {name: np.array(result.compare(name, case.baseline)) for name in result.samples}
+        bars(
+            ratios,
+            label=f"ratio to {case.baseline}",
+            highlight=[name for name in ratios if "pyneurons_yat" in name],
+            ax=axes,
+        )
+        axes.set_title(case.name, fontsize=10)
     for axes in grid[len(results) :]:
         axes.set_visible(False)
     figure.suptitle(headline(), fontsize=9)
     figure.savefig(path, dpi=120)
-
-
-def _bars(axes: Any, result: Result) -> None:
-    """Draw one case: a bar per contender that ran."""
-    names = list(result.samples)
-    ratios = [quartiles(result.compare(name, result.case.baseline)) for name in names]
-    middles = [middle for _, middle, _ in ratios]
-    errors = [[middle - low for low, middle, _ in ratios], [high - m for _, m, high in ratios]]
-    colors = ["C0" if "pyneurons_yat" in name else "0.7" for name in names]
-    axes.barh(names, middles, xerr=errors, color=colors, capsize=3)
-    axes.axvline(1, color="black", linewidth=0.8)
-    for index, (_, middle, high) in enumerate(ratios):
-        axes.annotate(
-            f"{_digits(middle)}", (high, index), (4, 0), textcoords="offset points", va="center"
-        )
-    if max(middles) > 8:
-        axes.set_xscale("log")
-    axes.margins(x=0.2)
-    axes.invert_yaxis()
-    axes.set_title(result.case.name, fontsize=10)
-    axes.set_xlabel(f"ratio to {result.case.baseline}", fontsize=8)
-    axes.tick_params(labelsize=8)

@@ -214,6 +214,22 @@ def _picture(
     options: argparse.Namespace, model: pn.Model, history: pn.History, found: Examples
 ) -> Path:
     """The learning curves; of two layers and images also what the first has learned."""
+    from matplotlib.figure import Figure
+
     kernels = [leaf for leaf in jax.tree.leaves(pn.select(model, "*kernel")) if leaf.ndim == 2]
-    drawn: Any = (*kernels, found.shape) if len(kernels) == len(found.shape) == 2 else None
-    return plot.training(options.plot, {options.layers: history}, drawn)
+    shown = len(kernels) == len(found.shape) == 2
+    names = [name for name in history if f"validation_{name}" in history]
+    widths = (2, 3)[: 1 + shown]
+    figure = Figure(figsize=(2.4 * sum(widths), 6), layout="constrained")
+    halves: Any = figure.subfigures(1, len(widths), width_ratios=widths, squeeze=False)
+    rows = halves[0, 0].subplots(len(names), 1, sharex=True, squeeze=False)
+    for ax, name in zip(rows[:, 0], names, strict=True):
+        plot.history(history, name, log=name == "loss" and min(history[name]) > 0, ax=ax)
+        ax.label_outer()
+    if shown:
+        ax = halves[0, 1].subplots()
+        plot.prototypes(kernels[0], found.shape, votes=kernels[1], ax=ax)
+        ax.set_title("Learned prototypes: the neurons that vote most for each class")
+    figure.suptitle(options.layers)
+    figure.savefig(options.plot, dpi=120)
+    return options.plot

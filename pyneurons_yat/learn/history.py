@@ -7,6 +7,10 @@ from typing import Any
 import numpy as np
 
 SHOWN = 20
+COLORS = ("#0072B2", "#E69F00", "#000000", "#D55E00", "#56B4E9", "#CC79A7")
+"""Colors of Okabe and Ito, which colour-blind readers tell apart; neighbours differ in grey."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+"""What tells two runs or classes apart where the color does not."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -110,12 +114,27 @@ class History(Mapping[str, list[float]]):
             _, axes = plt.subplots(
                 1, len(names), figsize=(4.5 * len(names), 3.2), layout="constrained"
             )
-        epochs = range(1, self.epochs + 1)
         axes = np.ravel(axes)
         for axis, name in zip(axes, names, strict=True):
-            axis.plot(epochs, self.columns[name], label="training")
-            if (validation := self.columns.get(f"validation_{name}")) is not None:
-                axis.plot(epochs, validation, label="validation")
-            axis.set(xlabel="epoch", ylabel=name)
-            axis.legend()
+            draw_curves(axis, {"": self}, name)
         return axes[0].figure
+
+
+def draw_curves(ax: Any, runs: Mapping[str, "History"], name: str) -> None:
+    """Draws a quantity of several runs into Matplotlib axes: training dashed, validation solid.
+
+    Each run has a color and a marker of its own. A single run may be called `""`.
+    """
+    for number, (run, history) in enumerate(runs.items()):
+        epochs = range(1, history.epochs + 1)
+        look = {"color": COLORS[number % len(COLORS)], "markersize": 4}
+        look |= {"marker": MARKERS[number % len(MARKERS)], "markevery": -(-len(epochs) // 10) or 1}
+        validation = history.get(f"validation_{name}")
+        label = f"{run}, " * bool(run)
+        ax.plot(epochs, history[name], linestyle="--", markerfacecolor="white", **look,
+                label=f"{label}training")  # fmt: skip
+        if validation is not None:
+            ax.plot(epochs, validation, **look, label=f"{label}validation")
+    ax.set(xlabel="epoch", ylabel=name)
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.legend(fontsize="small")
