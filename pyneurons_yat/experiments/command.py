@@ -9,12 +9,12 @@ from pathlib import Path
 from types import ModuleType
 
 from ..command_line.parsing import Option, Parser, count, one_line
-from . import prototypes
+from . import guidance, prototypes
 from .report import table, write
 from .study import Study
 
 PROGRAM = "python -m pyneurons_yat.experiments"
-MODULES = (prototypes,)
+MODULES = (guidance, prototypes)
 OPTIONS = (
     Option("--data", "folder of the data files", Path),
     Option(
