@@ -72,6 +72,7 @@ def assert_same_numbers(case, calls=1):
 # The suites compare like with like
 
 
+@pytest.mark.slow
 def test_dense_contenders_return_the_same_values_and_gradients():
     pytest.importorskip("nmn.nnx")
     forward, gradient, memory = dense.cases([(8, 6, 4)])
@@ -126,6 +127,7 @@ def test_dispatch_contenders_return_the_same_values():
     assert {"pyneurons_yat", "bare tuple"} <= set(groups[dispatch.FORMULA])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("index", [0, 1])
 def test_fit_loops_take_the_same_steps(index, monkeypatch):
     pytest.importorskip("sklearn")
@@ -170,12 +172,14 @@ def test_three_ways_to_train_take_the_same_steps(monkeypatch):
         assert scores.shape[:-1] == y.shape
 
 
+@pytest.mark.slow
 def test_graph_contenders_return_the_same_values_and_gradients():
     for case in graph.cases(20, 40, 3, names=()):
         groups = assert_same_numbers(case)
         assert [len(names) for names in groups.values()] == [2, 2]
 
 
+@pytest.mark.slow
 def test_graph_accuracies_are_one_a_seed(monkeypatch, tmp_path):
     with jax.enable_x64(False):
         words = {"feature_rows": [0, 1, 2], "feature_cols": [0, 1, 0], "feature_values": [1.0] * 3}

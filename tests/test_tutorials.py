@@ -19,6 +19,7 @@ def last(y):
     return y[..., -1, :]
 
 
+@pytest.mark.slow
 def test_regression():
     x = np.linspace(-1, 1, 64, dtype=np.float32)[:, None]
     y = np.sin(3 * x) + 0.1 * np.random.default_rng(0).normal(size=x.shape).astype(np.float32)

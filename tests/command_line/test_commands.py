@@ -48,6 +48,7 @@ def blobs(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_the_main_job_saves_what_another_process_evaluates_and_predicts_with(tmp_path):
     model, picture, log = (tmp_path / name for name in ("m.safetensors", "p.png", "run.jsonl"))
     written = in_a_new_process("--epochs", 30, "--save-weights", model, "--plot", picture,
@@ -93,6 +94,7 @@ def test_a_network_by_names_learns_from_an_npz(blobs, tmp_path, capsys):
     assert "accuracy 1.0000" in more
 
 
+@pytest.mark.slow
 def test_a_csv_of_words_is_trained_on_evaluated_and_answered(blobs, tmp_path, capsys):
     model, out = tmp_path / "m.npz", tmp_path / "answers.csv"
     line = f"--dataset {blobs}/blobs.csv --label kind --epochs 20 --save-weights {model}"
@@ -108,6 +110,7 @@ def test_a_csv_of_words_is_trained_on_evaluated_and_answered(blobs, tmp_path, ca
     np.testing.assert_array_equal(best, np.arange(96) % 2)  # "no" sorts before "yes"
 
 
+@pytest.mark.slow
 def test_numbers_are_learned_as_numbers(tmp_path, capsys):
     x = np.linspace(-1, 1, 40)
     (tmp_path / "line.csv").write_text("\n".join(f"{a:.4f},{2 * a + 0.5:.4f}" for a in x))
@@ -138,6 +141,7 @@ def test_a_sparse_network_moves_its_weights_and_keeps_their_number(blobs, tmp_pa
     assert (moved[0] != moved[1]).any()
 
 
+@pytest.mark.slow
 def test_epochs_may_each_have_a_file_of_their_own(blobs, tmp_path, capsys):
     with np.load(blobs / "blobs.npz") as file:
         x, y = file["Xtrain"], file["Ttrain"]
@@ -147,6 +151,7 @@ def test_epochs_may_each_have_a_file_of_their_own(blobs, tmp_path, capsys):
     assert run(line, capsys).splitlines()[3].split()[0] == "3"
 
 
+@pytest.mark.slow
 def test_a_folder_of_idx_files_is_trained_on(tmp_path, capsys):
     def write(name, array):
         sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)

@@ -82,6 +82,7 @@ def test_a_training_step_with_its_state_is_written_and_read():
     jax.tree.map(np.testing.assert_allclose, found.model, expected.model)
 
 
+@pytest.mark.slow
 def test_what_one_process_writes_another_reads(tmp_path):
     model = pn.sequential({"a": pn.Linear(jax.random.key(0), 3, 2), "act": pn.relu})
     path = tmp_path / "written"

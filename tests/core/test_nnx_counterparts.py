@@ -340,6 +340,7 @@ def low_rank_sum(params):
     return params.kernel + params.down @ params.up
 
 
+@pytest.mark.slow
 def test_low_rank_adaptation_trains_as_nnx_lora():
     theirs = nnx.Linear(3, 4, param_dtype=float, rngs=nnx.Rngs(0))
     trained = linear(theirs)

@@ -63,6 +63,7 @@ def test_values_and_gradients_are_those_of_the_loop(remat):
     close(both(lambda model, x: model(x)), both(unrolled))
 
 
+@pytest.mark.slow
 def test_training_draws_for_each_copy_and_the_same_when_computed_again():
     def of(model):
         def loss(model):
@@ -178,6 +179,7 @@ def seconds(n):
     return min(times)
 
 
+@pytest.mark.slow
 def test_the_program_does_not_grow_with_depth():
     def size(n):
         model = pn.repeat(Residual, n)(jax.random.key(0), 3)

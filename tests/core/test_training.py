@@ -122,6 +122,7 @@ def test_what_moves_can_be_differentiated():
     np.testing.assert_allclose(gradient, [[0.125, 0, 0]] * 4, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_gradient_that_the_function_takes_itself():
     def penalty(model, x):
         return jnp.sum(jax.grad(lambda x: jnp.sum(jnp.tanh(model(x))))(x) ** 2)
@@ -186,6 +187,7 @@ def test_a_while_loop_moves_at_each_turn():
         close(WAYS[way](looped)(norm(), X)[1], statistics)
 
 
+@pytest.mark.slow
 def test_over_models_and_keys():
     keys = jax.random.split(jax.random.key(0), 3)
     models = jax.vmap(lambda key: Block(key, 3, rate=0.5))(keys)
@@ -199,6 +201,7 @@ def test_over_models_and_keys():
     assert len({tuple(np.asarray(row - X).ravel() == 0) for row in y}) == 3
 
 
+@pytest.mark.slow
 def test_inside_of_everything():
     block = pn.bind("Outer", lambda key: (Block(key, 3),), lambda p, x: p[0](x))
     keys = iter(jax.random.split(jax.random.key(0), 7))
@@ -243,6 +246,7 @@ def test_repeated_copies_move_as_a_loop_over_them(remat):
     assert np.isfinite(gradient.each.linear.kernel).all()
 
 
+@pytest.mark.slow
 def test_captured_outside_and_inside():
     model = pn.sequential({"norm": norm(), "f": jnp.tanh})
     (y, moved), _ = pn.capture(pn.training(lambda m, x: pn.name(m(x), "y")))(model, X)

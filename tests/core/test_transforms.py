@@ -86,6 +86,7 @@ def test_grad_with_respect_to_models_and_inputs():
     np.testing.assert_allclose(y, slope * x.sum(-1, keepdims=True), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_hessian_of_a_model():
     model = tanh(inputs=2, outputs=1)
     x = X[:, :2]
@@ -112,6 +113,7 @@ def test_while_loop_and_cond_carry_models():
     np.testing.assert_allclose(y, truth(model, truth(model, truth(model, X))), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_shard_map_and_donation():
     model = pn.YatDense(jax.random.key(0), 3, 2)
     mesh = jax.make_mesh((1,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))

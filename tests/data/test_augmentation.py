@@ -95,6 +95,7 @@ def test_noise_is_normal_and_of_the_dtype():
     assert drawn(noise, x=jnp.zeros(4, jnp.bfloat16), deviation=1.0)[0].dtype == jnp.bfloat16
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alpha", [0.3, 1.0])
 def test_mixup_mixes_pairs_by_a_beta(alpha):
     labels = np.arange(300)
@@ -110,6 +111,7 @@ def test_mixup_mixes_pairs_by_a_beta(alpha):
     assert (np.abs(weights - weights[0]) > 1e-3).any()
 
 
+@pytest.mark.slow
 def test_mixup_takes_numbers_and_tells_of_labels_that_are_none():
     x, y = drawn(mixup, x=IMAGES, y=IMAGES[:, 0, 0, 0])
     np.testing.assert_allclose(y, x[:, 0, 0, 0], 1e-6)

@@ -50,6 +50,7 @@ def test_it_is_a_sequence_that_leaves_arrays_where_they_are():
         found[3]
 
 
+@pytest.mark.slow
 def test_a_loop_over_them_is_fit():
     optimizer = optax.adam(0.1)
     model = pn.Linear(jax.random.key(0), 3, 2, dtype=float)

@@ -91,6 +91,7 @@ def test_what_is_saved_is_loaded(tmp_path):
         assert file.files == ["Xtrain", "Ttrain", "Xtest", "Ttest"]
 
 
+@pytest.mark.slow
 def test_nerva_reads_what_is_saved_alike(tmp_path):
     datasets = pytest.importorskip("nerva_jax.datasets", reason="nerva-jax is a peer")
     train, test = Split(X, LABELS), Split(X[:3], LABELS[:3])

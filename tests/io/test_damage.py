@@ -31,6 +31,7 @@ def test_a_truncated_file_is_refused_at_every_length(path, assert_same):
     assert_same(damaged(path, whole, tree), tree)
 
 
+@pytest.mark.slow
 def test_a_flipped_byte_is_noticed_or_harmless(path, assert_same):
     """Zip archives have bytes that say nothing about the arrays, such as the hour of writing."""
     tree = {"a": jnp.arange(8.0), "b": jnp.ones((2, 3), jnp.bfloat16), "c": jax.random.key(0)}

@@ -39,6 +39,7 @@ def test_the_file_holds_integers_and_floats_come_back(path, bits, kind):
     assert np.array_equal(pn.load(path, model).kernel, found.kernel)
 
 
+@pytest.mark.slow
 def test_what_is_loaded_is_what_the_transform_makes(path, assert_same):
     """Copies of a `repeat` have steps of their own; float64 and bfloat16 keep their dtypes."""
     model = pn.sequential(
@@ -56,6 +57,7 @@ def test_what_is_loaded_is_what_the_transform_makes(path, assert_same):
     }
 
 
+@pytest.mark.slow
 def test_state_vectors_and_what_would_not_become_smaller_stay(path, assert_same):
     ones = jnp.ones((50, 50))
     tree = {

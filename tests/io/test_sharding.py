@@ -29,11 +29,13 @@ def start(script, *args, **environment):
     return subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True)
 
 
+@pytest.mark.slow
 def test_every_shard_goes_to_its_device_alone(paths):
     out, err = start("sharded_files.py", *map(str, paths), **FOUR).communicate()
     assert out == "done\n" * len(paths), err
 
 
+@pytest.mark.slow
 def test_an_array_that_spans_processes_is_refused_in_one_line(paths):
     with socket.socket() as free:
         free.bind(("localhost", 0))

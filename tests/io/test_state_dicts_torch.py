@@ -289,6 +289,7 @@ def test_a_transformer_block(norm_first):
         np.testing.assert_array_equal(back[name], array)
 
 
+@pytest.mark.slow
 def test_a_stack_of_blocks_is_a_repeat():
     layer = nn.TransformerEncoderLayer(8, 2, 12, batch_first=True, norm_first=True)
     module = randomized(nn.TransformerEncoder(layer, 3, enable_nested_tensor=False))

@@ -54,6 +54,7 @@ def test_metrics_of_a_loss_are_summed_over_parts_too():
     np.testing.assert_allclose(got["tokens"], wanted["tokens"] / 4)  # a scalar is averaged
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("optimized")
 def test_one_running_sum_of_gradients_is_in_memory():
     model = pn.Linear(jax.random.key(0), 256, 256, use_bias=False)  # 256 KiB

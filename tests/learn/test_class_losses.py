@@ -51,6 +51,7 @@ def test_binary_accuracy_is_the_share_of_right_answers():
 # ------------------------------------------------------------------------------------- classes
 
 
+@pytest.mark.slow
 def test_class_weights_are_those_of_torch_also_where_there_are_as_many_examples_as_classes():
     torch = pytest.importorskip("torch")
     weights = np.array([0.5, 2.0, 1.25])

@@ -146,6 +146,7 @@ def test_a_key_shuffles_every_epoch_anew_and_always_the_same():
     assert orders(None, 2) == [list(range(20))] * 2
 
 
+@pytest.mark.slow
 def test_shuffled_batches_take_every_example_once():
     """With a rate of 0 the mean loss over the batches is that over the data, in any order."""
     losses = [
@@ -235,6 +236,7 @@ def test_inputs_and_targets_may_be_trees():
 # ------------------------------------------------------------------ what is measured, and history
 
 
+@pytest.mark.slow
 def test_training_and_validation_numbers_are_those_computed_by_hand():
     def largest(predictions, targets):
         return jnp.max(jnp.abs(predictions - targets))
@@ -269,6 +271,7 @@ def test_training_and_validation_numbers_are_those_computed_by_hand():
     )
 
 
+@pytest.mark.slow
 def test_a_validation_set_may_be_larger_or_smaller_than_the_batch():
     for size in (1, 10, 64):
         _, history = fit(STILL, linear(), X, Y, batch_size=size, validation=(X[:7], Y[:7]))

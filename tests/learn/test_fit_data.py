@@ -118,6 +118,7 @@ def test_inside_of_a_transformation_it_points_to_train_step(transform):
         wrapped[transform](trained)(X)
 
 
+@pytest.mark.slow
 def test_what_a_recipe_closes_over_is_freed_with_it():
     held = []
 
@@ -210,6 +211,7 @@ def test_a_fit_of_a_convolution_takes_about_as_long_as_a_loop_over_its_steps():
     assert min(fit for fit, _ in times) < 10 * min(loop for _, loop in times)
 
 
+@pytest.mark.slow
 def test_the_loop_outside_takes_the_same_steps(monkeypatch):
     """A fit of arrays inside a compiled loop and outside of it."""
     options = {"batch_size": 16, "epochs": 2, "key": jax.random.key(1), **QUIET}

@@ -108,6 +108,7 @@ def test_what_the_model_draws_comes_from_the_key_anew_at_each_step():
     assert losses[0] != losses[1]
 
 
+@pytest.mark.slow
 def test_a_loss_of_the_model_that_names_a_key_receives_one_for_each_step():
     def drawn(model, x, y, *, key=None):
         unknown = 0.0 if key is None else jax.random.uniform(key)
@@ -126,6 +127,7 @@ def test_a_loss_of_the_model_that_names_a_key_receives_one_for_each_step():
     assert len(set(losses)) == 3
 
 
+@pytest.mark.slow
 def test_a_line_search_draws_the_same_at_every_trial():
     lbfgs = optax.lbfgs(linesearch=optax.scale_by_backtracking_linesearch(10))
     _, history = fit(lbfgs, noisy(), X, Y, epochs=5, key=jax.random.key(0))
@@ -168,6 +170,7 @@ def test_a_second_fit_and_later_epochs_do_not_compile_again():
 # --------------------------------------------------------------------------------- capability
 
 
+@pytest.mark.slow
 def test_a_yat_network_learns_digits():
     datasets = pytest.importorskip("sklearn.datasets")
     x, y = datasets.load_digits(return_X_y=True)

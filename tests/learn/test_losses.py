@@ -306,6 +306,7 @@ def test_gradients_by_differences_to_second_order(function, args):
     check_grads(jax.jit(function), args, order=2, modes=["rev"])
 
 
+@pytest.mark.slow
 def test_the_same_under_jit_and_vmap():
     for function, targets in (
         (pn.binary_cross_entropy, PROBABILITIES),

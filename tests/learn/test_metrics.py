@@ -154,6 +154,7 @@ def summed_error(predictions, targets, *, reduction):
     return pn.mae(predictions.sum(-1), targets, reduction=reduction)
 
 
+@pytest.mark.slow
 def test_over_batches_metrics_are_those_of_all_examples(monkeypatch):
     """Also where what they are made of does not find room in one table."""
     monkeypatch.setattr("pyneurons_yat.learn.epochs.ROOM", 1000)
@@ -184,6 +185,7 @@ def test_over_batches_metrics_are_those_of_all_examples(monkeypatch):
             np.testing.assert_allclose(report[name], expected[name], rtol=1e-6, err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("accumulate", [1, 3])
 def test_in_training_sums_are_those_of_the_epoch(accumulate):
     """A learning rate of 0 leaves the model as it is, so the epoch is one evaluation."""

@@ -42,6 +42,7 @@ def test_a_complex_parameter_goes_where_the_loss_is_least():
     np.testing.assert_allclose(one["z"], 0.5 * (1 + 2j) / 5**0.5, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_lookahead_is_that_of_optax():
     optimizer = optax.lookahead(optax.sgd(0.1), sync_period=3, slow_step_size=0.5)
     model = line()

@@ -69,6 +69,7 @@ def same(one, other):
         assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["compiled loop", "in parts"])
 def test_whether_somebody_looks_at_an_epoch_changes_nothing(name):
     """Unwatched, the next epoch begins on the device before the numbers of this one are read."""

@@ -86,6 +86,7 @@ def test_zeros_go_by_the_rule_of_set():
     assert pn.prune_set(0.0)(jnp.array([[0.0, 1.0, -1.0]])).tolist() == [[True, False, False]]
 
 
+@pytest.mark.slow
 def test_where_a_column_is_nearly_full_new_entries_take_the_places_of_old_ones():
     before = pn.SparseLinear(jax.random.key(0), 10, 6, density=0.9)
     after = pn.rewire(jax.random.key(1), before, pn.prune_magnitude(1.0))
@@ -173,6 +174,7 @@ def test_slow_parameters_of_lookahead_are_the_new_values():
     np.testing.assert_array_equal(new, np.where(gone, 1, old))
 
 
+@pytest.mark.slow
 def test_a_loss_scale_and_frozen_layers():
     model = pn.freeze(network(), "out.kernel")
     half = jax.tree.map(lambda a: a.astype(jnp.float16) if a.dtype.kind == "f" else a, model)
@@ -182,6 +184,7 @@ def test_a_loss_scale_and_frozen_layers():
     assert leaves_of(after, "out") == []
 
 
+@pytest.mark.slow
 def test_under_jit():
     state, move = trained(), partial(pn.rewire, prune=HALF, optimizer=ADAM)
     one, two = (f(jax.random.key(1), state) for f in (move, jax.jit(move)))

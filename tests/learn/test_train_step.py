@@ -43,6 +43,7 @@ def run(state, step, steps, batch=(X, Y)):
     return state, metrics
 
 
+@pytest.mark.slow
 def test_it_is_optax_by_hand():
     optimizer = optax.chain(
         optax.clip_by_global_norm(0.5), optax.adamw(optax.cosine_decay_schedule(1e-2, 9))
@@ -69,6 +70,7 @@ def test_it_is_optax_by_hand():
     assert int(state.step) == 5
 
 
+@pytest.mark.slow
 def test_a_loss_of_the_model_itself():
     def loss(model, x, y):
         return jnp.mean((model(x) - y) ** 2) + 1e-3 * jnp.sum(model[1].kernel ** 2)
@@ -93,6 +95,7 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(parts):
     close(whole, split, 1e-5)
 
 
+@pytest.mark.slow
 def test_parts_draw_apart_and_move_statistics_one_after_another():
     optimizer = optax.sgd(0.0)
     state = pn.TrainState.create(noisy(), optimizer, jax.random.key(1))

@@ -50,6 +50,7 @@ def test_equal_networks_compile_once():
     assert pn.MLP(key(), (4, 3, 2)) is not pn.MLP(key(), (4, 3, 2))
 
 
+@pytest.mark.slow
 def test_in_training_it_drops_and_moves_its_norms():
     model = pn.MLP(key(), (4, 8, 2), norm=pn.BatchNorm, dropout=0.5)
     y, moved = pn.observe(model, X, key=jax.random.key(1))
@@ -59,6 +60,7 @@ def test_in_training_it_drops_and_moves_its_norms():
     assert stacked(X).shape == X.shape
 
 
+@pytest.mark.slow
 def test_it_learns_a_product():
     wanted = X[:, :1] * X[:, 1:2]
     yat = {"layer": pn.YatDense, "activation": None, "last_layer": pn.Linear}

@@ -62,6 +62,7 @@ def test_forward_mode_of_a_reverse_rule_says_what_to_do(op, mode):
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(found))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrap", [jax.jit, lambda f: f])
 def test_a_hessian_of_a_reverse_rule_says_what_to_do_or_is_right(wrap):
     with refused():

@@ -88,6 +88,7 @@ def decoders():
     return theirs, ours
 
 
+@pytest.mark.slow
 def test_a_transformer_scores_and_learns_as_the_one_in_nnx():
     theirs, ours = decoders()
     mask = nnx.make_causal_mask(TOKENS)

@@ -47,6 +47,7 @@ def close(one, other, rtol=1e-4, atol=1e-5):
     np.testing.assert_allclose(one, other, rtol, atol)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_token_sees_the_future(kind):
     transformer = model(kind)
@@ -70,6 +71,7 @@ def test_decoding_with_a_cache_is_the_full_pass(kind, options):
     close(np.concatenate(parts, 1), call(transformer, TOKENS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "transform",
     [pn.weight_norm(), pn.quantize(3), pn.ternary("*feed*kernel"), pn.cast(jnp.bfloat16)],
@@ -91,6 +93,7 @@ def test_a_transformed_model_decodes_as_it_scores(transform):
     np.testing.assert_array_equal(greedy[:, -1], np.asarray(whole)[:, 4].argmax(-1))
 
 
+@pytest.mark.slow
 def test_it_is_the_loop_over_its_blocks():
     @jax.jit
     def loop(transformer):
@@ -115,6 +118,7 @@ def masked(transformer, tokens, masks):
     return jnp.sum(jnp.sin(pn.attend(transformer.embed, transformer.norm(x))))
 
 
+@pytest.mark.slow
 def test_training_with_dropout_is_the_loop_over_blocks_with_masks_of_their_own():
     options = {"blocks": 2, "heads": 1, "dropout": 0.5, **KINDS["dot"]}
     transformer, tokens = Transformer(jax.random.key(0), 5, 2, **options), np.array([[3]])

@@ -123,6 +123,7 @@ def test_at_rate_0_the_weights_are_those_of_the_loops(normalizer):
     np.testing.assert_allclose(got, wanted, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("optimized")
 def test_memory_grows_with_the_length_not_its_square():
     def total(q, k, v):

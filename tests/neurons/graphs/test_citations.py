@@ -27,6 +27,7 @@ def test_the_network_is_a_yat_graph_convolution():
     np.testing.assert_allclose(model(graph), logits, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_one_label_in_ten_is_enough_for_two_communities():
     rng = np.random.default_rng(0)
     labels = np.arange(60) % 2

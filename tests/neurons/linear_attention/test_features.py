@@ -74,6 +74,7 @@ def test_yat_features_are_unbiased(shift, tail, normalize, nodes, degree):
     )
 
 
+@pytest.mark.slow
 def test_the_error_of_random_features_falls_with_the_root_of_their_number():
     q, k = (unit(x) for x in vectors(40))
     wanted = smooth(q, k, 1.0, 2.0, 2.0, 2)
@@ -116,6 +117,7 @@ def test_without_random_features_the_powers_are_exact():
     assert np.max(np.abs(got / kernel(q, k, 1.0, 8.0) - 1)[dot > 0]) < 1e-2
 
 
+@pytest.mark.slow
 def test_published_maps_on_average():
     q, k = (unit(x) for x in vectors())
     wanted = kernel(q, k, 1.0, 2.0)

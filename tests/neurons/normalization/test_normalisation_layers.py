@@ -264,6 +264,7 @@ def test_yat_layer_norm_against_its_formula():
     close(model(X), (h * (1 + alpha * score)[..., None]).reshape(X.shape), 1e-6, 1e-6)
 
 
+@pytest.mark.slow
 def test_a_yat_norm_learns_to_prefer_its_prototype():
     """Rows near one direction must come out larger: a plain LayerNorm gives all one length."""
     x = jax.random.normal(jax.random.key(0), (256, 8))

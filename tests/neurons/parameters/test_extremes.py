@@ -74,6 +74,7 @@ def test_the_singular_vectors_of_a_bfloat16_kernel_are_of_float32():
     assert model.kernel.left.dtype == model.kernel.right.dtype == jnp.float32
 
 
+@pytest.mark.slow
 def test_the_gradient_of_the_spectral_norm_of_a_tiny_kernel_is_that_of_its_double():
     """The normalized matrix does not depend on the scale, so its gradient goes as 1 / scale."""
 

@@ -25,6 +25,7 @@ def close(one, other, rtol=1e-7):
     np.testing.assert_allclose(one, other, rtol, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_weight_norm_equals_torch():
     torch = pytest.importorskip("torch")
     theirs = torch.nn.Linear(3, 5, bias=False).double()
@@ -46,6 +47,7 @@ def test_weight_norm_equals_torch():
     close(gradient.direction, original.original1.grad.numpy().T)
 
 
+@pytest.mark.slow
 def test_spectral_norm_equals_torch():
     torch = pytest.importorskip("torch")
     theirs = torch.nn.Linear(3, 5, bias=False).double()

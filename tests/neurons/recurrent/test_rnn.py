@@ -96,6 +96,7 @@ def test_layers_are_values():
 # Training-time calls
 
 
+@pytest.mark.slow
 def test_dropout_is_between_layers_and_only_in_observe():
     model = pn.GRU(key(0), 2, 8, layers=2, dropout=0.5, dtype=float)
     observe, plain = jax.jit(pn.observe), np.asarray(model(X))
@@ -306,6 +307,7 @@ def test_a_cell_does_not_move_in_the_padding():
         assert float(moved.cells[0].count) == steps
 
 
+@pytest.mark.slow
 def test_gradient_of_a_deep_model():
     model = pn.LSTM(key(0), 2, 3, layers=2, bidirectional=True, dtype=float)
     value = jax.jit(lambda model, x: (model(x, lengths=LENGTHS) ** 2).sum())

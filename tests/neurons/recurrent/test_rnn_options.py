@@ -74,6 +74,7 @@ def test_a_flag_that_is_no_boolean_is_refused(flag):
 # Training
 
 
+@pytest.mark.slow
 def test_a_moving_transform_of_a_cell_moves_once_and_is_computed_at_once():
     cell = pn.reparam(pn.SimpleCell, pn.spectral_norm("recurrent_kernel"))
     model = pn.RNN(key(0), 2, 3, cell=cell, dtype=float)

@@ -121,6 +121,7 @@ def test_a_sequence_can_be_continued(cell):
     close(halves(cell, X), truth_cells.sequence(cell, X)[1])
 
 
+@pytest.mark.slow
 def test_a_wider_carry_stays_wide():
     cell = pn.GRUCell(jax.random.key(0), 2, 3, dtype=jnp.bfloat16)
     x = jnp.asarray(X, jnp.bfloat16)
@@ -263,6 +264,7 @@ def update_steps(shared, carry, x, total):
     return (steps + 1, key, x + total), x + total
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "apply",
     [lambda params, carry, x: steps_and_noise(carry, x), (project_steps, update_steps)],

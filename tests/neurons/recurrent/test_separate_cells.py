@@ -37,6 +37,7 @@ def wanted_total(cell, x, carry, **options):
     return sum(np.sum(np.sin(leaf)) for leaf in jax.tree.leaves((last, y)))
 
 
+@pytest.mark.slow
 @every_cell
 @pytest.mark.parametrize("name", OPTIONS)
 def test_values_and_gradients_are_those_of_the_loop(layer, name):

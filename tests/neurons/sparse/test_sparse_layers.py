@@ -137,6 +137,7 @@ def test_saved_scanned_and_jitted_the_indices_stay(name, tmp_path):
         jax.tree.map(np.testing.assert_array_equal, one, model)
 
 
+@pytest.mark.slow
 def test_a_repeat_of_sparse_layers():
     tower = pn.repeat(pn.SparseYatDense, 3)(jax.random.key(0), 8, 8, density=0.5)
     assert tower.each.kernel.values.shape == (3, 4, 8)
@@ -154,6 +155,7 @@ def test_a_deep_stack_of_sparse_yat_layers_keeps_its_scale():
     assert 0.7 < float(jnp.mean(y**2)) < 1.4
 
 
+@pytest.mark.slow
 def test_conversions_keep_the_largest_weights_of_each_output():
     model = pn.sequential(
         {
@@ -174,6 +176,7 @@ def test_conversions_keep_the_largest_weights_of_each_output():
     np.testing.assert_allclose(whole(X), model(X), 1e-4, 1e-4)
 
 
+@pytest.mark.slow
 def test_conversions_go_into_repeats_and_keep_what_is_frozen():
     tower = pn.repeat(pn.Linear, 2)(jax.random.key(0), 4, 4)
     sparse = pn.to_sparse(tower, 0.5)
@@ -183,6 +186,7 @@ def test_conversions_go_into_repeats_and_keep_what_is_frozen():
     assert pn.count(pn.select(frozen, "params")) == 4
 
 
+@pytest.mark.slow
 def test_other_layers_learn_with_a_transform():
     model = pn.reparam(made("SparseLinear"), pn.weight_norm("*values"))
     assert model(X).shape == (6, 5)

@@ -64,6 +64,7 @@ def test_all_numbers_and_every_mask(normalizer, power):
     check(query_key_value(), static=static, mask=mask, **numbers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "shape",
     [(S,), (1, 1, T, S), (B, N, T, S), (B, 1, 1, S), (N, 1, 1), (1, N, T, 1), ()],
@@ -72,12 +73,14 @@ def test_a_bias_of_every_shape(shape):
     check(query_key_value(), static={"block_size": (2, 3)}, bias=draw(shape)[0])
 
 
+@pytest.mark.slow
 def test_several_batch_axes_and_a_bias_with_some_of_them():
     arrays = query_key_value(batch=(2, 3))
     check(arrays, static={"block_size": 4}, bias=draw((1, 3, N, 1, S))[0])
     check(query_key_value(batch=()), static={"block_size": 4}, bias=draw((N, T, 1))[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("batch", "heads", "groups", "sizes"),
     [

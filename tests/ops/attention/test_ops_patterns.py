@@ -59,6 +59,7 @@ def test_big_bird_sees_what_is_near_global_or_drawn():
     assert 0.1 < share < 0.4
 
 
+@pytest.mark.slow
 def test_masks_are_those_of_flax():
     linen = pytest.importorskip("flax.linen")
     tokens = np.array([[1, 1, 0, 1], [1, 0, 0, 0]])
@@ -159,6 +160,7 @@ def attend_each(q, mask):
     return jax.vmap(jax.value_and_grad(one))(q, mask)
 
 
+@pytest.mark.slow
 def test_blocks_that_are_left_out_change_nothing():
     """Under vmap too, where the entries of a batch see different blocks."""
     q = np.random.default_rng(0).normal(size=(2, 8, 1, 4))

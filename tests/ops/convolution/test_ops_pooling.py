@@ -87,6 +87,7 @@ def test_a_pool_of_pools_and_its_way_back():
     np.testing.assert_array_equal(ops.max_pool(np.where(back, back, -9), (2, 2)), y)
 
 
+@pytest.mark.slow
 def test_pooling_on_many_devices():
     """Values and gradients on a mesh with explicit axes, over which the batch lies."""
     run_on_devices(4, __file__, "four_devices_pooling.py")

@@ -178,6 +178,7 @@ def test_no_array_of_batch_times_features_times_outputs_is_held(distance):
         assert compiled.memory_analysis().temp_size_in_bytes < 64 * 129 * 65 * 4 / 4
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(st.integers(0, 2**32 - 1))
 def test_a_joint_rotation_changes_nothing(seed):
@@ -281,6 +282,7 @@ def test_complex_arrays_are_refused(op):
         op(np.ones((2, 2), complex), np.ones((2, 2)))
 
 
+@pytest.mark.slow
 def test_meshes():
     """Products over sharded axes, and gradients inside shard_map, on eight devices."""
     run_on_devices(8, __file__, "eight_devices.py")

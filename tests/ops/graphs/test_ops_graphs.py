@@ -198,6 +198,7 @@ def test_pairs_have_finite_gradients(scale):
 # Batches and padding
 
 
+@pytest.mark.slow
 def test_a_batch_comes_apart_again():
     graphs = [small(EDGES, np.array(3.0)[None]), other(), small(EDGES, np.array([4.0]))]
     batch = ops.batch_graphs(graphs)

@@ -195,6 +195,7 @@ def temporary(length, features=256):
     return compiled.memory_analysis().temp_size_in_bytes, compiled
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("optimized")
 def test_a_causal_length_of_16384_takes_little_memory_and_runs():
     short, _ = temporary(4096)
