@@ -1,25 +1,45 @@
 """The command line of the experiments: `python -m pyneurons_yat.experiments NAME --data FOLDER`."""
 
 import argparse
+import contextlib
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from ..command_line.parsing import Option, Parser, count, one_line
-from . import guidance, prototypes
+from . import char_gpt, citations, gpt, guidance, linear_attention, prototypes
 from .report import table, write
 from .study import Study
 
 PROGRAM = "python -m pyneurons_yat.experiments"
-MODULES = (guidance, prototypes)
+MODULES = (char_gpt, citations, gpt, guidance, linear_attention, prototypes)
+
+
+def sizes(text: str) -> dict[str, Any]:
+    """Reads `NAME=VALUE,NAME=VALUE`: keywords of a study, numbers or words."""
+    pairs = [part.partition("=") for part in text.split(",")]
+    if not all(name.isidentifier() and value for name, _, value in pairs):
+        raise argparse.ArgumentTypeError(f"must be NAME=VALUE,NAME=VALUE, got {text!r}")
+    return {name: _value(value) for name, _, value in pairs}
+
+
+def _value(text: str) -> int | float | str:
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(text)
+    return text
+
+
 OPTIONS = (
     Option("--data", "folder of the data files", Path),
     Option(
         "--seeds", "how many seeds; by default as many as the page of the experiment has", count
     ),
+    Option("--set", "other sizes than those of the page, such as steps=300,batch=8", sizes),
     Option("--out", "folder for NAME.json, NAME.md and NAME.svg", Path),
 )
 
@@ -59,7 +79,8 @@ def _list() -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    given = {} if options.seeds is None else {"seeds": options.seeds}
+    given = dict(options.set or {})
+    given |= {} if options.seeds is None else {"seeds": options.seeds}
     started = time.perf_counter()
     study = EXPERIMENTS[options.name](options.data, **given)
     study = replace(study, seconds=time.perf_counter() - started)
@@ -75,4 +96,6 @@ def _run(options: argparse.Namespace) -> int:
 def written(options: argparse.Namespace) -> str:
     """The command as it stands in what is written: the folders of this machine left out."""
     parts = [PROGRAM, options.name, *["--data FOLDER"] * (options.data is not None)]
-    return " ".join(parts + ([] if options.seeds is None else [f"--seeds {options.seeds}"]))
+    parts += [] if options.seeds is None else [f"--seeds {options.seeds}"]
+    told = ",".join(f"{name}={value}" for name, value in (options.set or {}).items())
+    return " ".join([*parts, *[f"--set {told}"] * bool(told)])

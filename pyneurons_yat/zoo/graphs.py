@@ -1,12 +1,13 @@
 """A Yat network that labels the nodes of a graph, of which only a few have labels to learn from."""
 
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from ..core import Model, observe, sequential
+from ..core import Model, select, sequential, training
 from ..learn import accuracy, cross_entropy
 from ..neurons import Linear, YatDense
 from ..ops import dropout, propagate
@@ -104,14 +105,16 @@ def fit_nodes(
     key: jax.Array,
     epochs: int = 300,
 ) -> tuple[Model, jax.Array]:
-    """Trains a `node_classifier`, and returns it as it was in its best epoch.
+    """Trains a classifier of nodes, and returns it as it was in its best epoch.
 
     Each epoch is a step of adam with a rate of 0.01 on all training nodes, with dropout, and a
-    decay of 5e-4 on both kernels. The best epoch is that of the highest accuracy on the validation
-    nodes; a lower cross entropy there breaks ties.
+    decay of 5e-4 on the kernels. The best epoch is that of the highest accuracy on the validation
+    nodes; a lower cross entropy there breaks ties. Where a model begins with `smooth`, that is
+    computed once; another model sees the whole graph in every epoch.
 
     Args:
-        model: What `node_classifier` returned.
+        model: A `node_classifier`, or another model from a `GraphsTuple` to (N, classes) with
+            kernels.
         graph: A `GraphsTuple` with nodes (N, inputs).
         labels: Integers (N,).
         train: The indices of the training nodes.
@@ -133,29 +136,50 @@ def fit_nodes(
         >>> float(score)
         1.0
     """
-    rows, labels = smooth(graph), jnp.asarray(labels)
-    sets = [(rows[jnp.asarray(i)], labels[jnp.asarray(i)]) for i in (train, validation)]
-    return _fit(model, *sets, jax.random.split(key, epochs))
+    labels = jnp.asarray(labels)
+    chosen = [jnp.asarray(index) for index in (train, validation)]
+    if _begins_with_smooth(model):
+        rows = smooth(graph)
+        predict, inputs = _behind_smooth, [rows[index] for index in chosen]
+    else:
+        predict, inputs = _at, [(graph, index) for index in chosen]
+    sets = [(x, labels[index]) for x, index in zip(inputs, chosen, strict=True)]
+    return _fit(model, *sets, jax.random.split(key, epochs), predict)
 
 
-def _objective(model: Model, x: jax.Array, y: jax.Array, key: jax.Array) -> jax.Array:
-    kernels = model["hidden"].kernel, model["logits"].kernel
+def _begins_with_smooth(model: Model) -> bool:
+    return isinstance(model.params, dict) and next(iter(model)) is smooth
+
+
+def _behind_smooth(model: Model, rows: jax.Array) -> jax.Array:
+    return model[1:](rows)
+
+
+def _at(model: Model, place: tuple[Any, jax.Array]) -> jax.Array:
+    graph, index = place
+    return model(graph)[index]
+
+
+def _objective(model: Model, x: Any, y: jax.Array, key: jax.Array, predict: Any) -> jax.Array:
+    kernels = jax.tree.leaves(select(model, "*kernel"))
     decay = sum(jnp.sum(jnp.square(kernel)) for kernel in kernels)
-    return cross_entropy(observe(model[1:], x, key=key)[0], y) + 0.5 * DECAY * decay
+    return cross_entropy(training(predict)(model, x, key=key)[0], y) + 0.5 * DECAY * decay
 
 
-@jax.jit
-def _fit(model: Model, train: Any, validation: Any, keys: jax.Array) -> tuple[Model, jax.Array]:
+@partial(jax.jit, static_argnames="predict")
+def _fit(
+    model: Model, train: Any, validation: Any, keys: jax.Array, predict: Any
+) -> tuple[Model, jax.Array]:
     import optax
 
     optimizer = optax.adam(RATE)
 
     def epoch(carry: Any, key: jax.Array) -> tuple[Any, None]:
         model, memory, best = carry
-        gradient = jax.grad(_objective)(model, *train, key)
+        gradient = jax.grad(_objective)(model, *train, key, predict)
         updates, memory = optimizer.update(gradient, memory)
         model: Any = optax.apply_updates(model, updates)
-        logits, y = model[1:](validation[0]), validation[1]
+        logits, y = predict(model, validation[0]), validation[1]
         reached = accuracy(logits, y).astype(jnp.float32)
         score = reached - 1e-3 * cross_entropy(logits, y).astype(jnp.float32)
         now = score, reached, model

@@ -49,6 +49,24 @@ def test_a_study_is_printed_and_written_with_its_runs(toys, tmp_path, capsys):
     assert found["command"] in page
 
 
+def test_sizes_are_set_and_told(toys, monkeypatch, tmp_path, capsys):
+    told = {}
+
+    def sized(data, seeds=1, *, steps=9, size="small", rate=0.1):
+        told.update(steps=steps, size=size, rate=rate)
+        return toy(data, seeds)
+
+    monkeypatch.setitem(command.EXPERIMENTS, "toy", sized)
+    line = ["toy", "--set", "steps=3,size=large,rate=1e-3", "--out", str(tmp_path)]
+    assert command.main(line) == 0
+    assert told == {"steps": 3, "size": "large", "rate": 1e-3}
+    found = json.loads((tmp_path / "toy.json").read_text())["command"]
+    assert found == f"{command.PROGRAM} toy --set steps=3,size=large,rate=0.001"
+    capsys.readouterr()
+    assert command.main(["toy", "--set", "step=3"]) == 2
+    assert "unexpected keyword argument 'step'" in capsys.readouterr().err
+
+
 def test_a_picture_is_the_same_file_each_time(tmp_path):
     one, two = (report.draw(toy(None).picture, tmp_path / f / "a.svg") for f in made(tmp_path))
     assert one.read_bytes() == two.read_bytes()
@@ -84,7 +102,9 @@ def test_the_list_says_what_each_claims(capsys):
     assert all(len(line.split()) > 4 for line in lines)
 
 
-@pytest.mark.parametrize("line", [[], ["nothing"], ["toy", "--seeds", "0"], ["toy", "--sizes"]])
+@pytest.mark.parametrize(
+    "line", [[], ["nothing"], ["toy", "--seeds", "0"], ["toy", "--sizes"], ["toy", "--set", "3"]]
+)
 def test_a_line_written_wrong_ends_with_two_and_one_line(toys, line, capsys):
     with pytest.raises(SystemExit) as ended:
         command.main(line)
