@@ -72,7 +72,7 @@ def response_field(
     field = _responses(name, f(points), len(points)).reshape(resolution, resolution)
     if log and not np.nanmax(field) > 0:
         raise ValueError(f"{name}: f must be above 0 somewhere with log, got {field.max()} at most")
-    ax = axes_of(name, ax)
+    ax = axes_of(name, ax, (4.8, 3.6))
     _draw_field(ax, (across, up, field), levels, log)
     if w is not None:
         _draw_weight(ax, w.ravel())
