@@ -61,6 +61,14 @@ def test_it_is_committed_without_outputs(path):
     assert notebook["metadata"]["kernelspec"]["name"] == "python3"
 
 
+def test_its_first_cell_installs_the_package_on_colab_and_nowhere_else(path):
+    cells = json.loads(path.read_text())["cells"]
+    first = next("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    condition, line = first.removeprefix("import sys\n\n").splitlines()
+    assert condition == 'if "google.colab" in sys.modules:'
+    assert re.fullmatch(r'    %pip install -q "pyneurons_yat\[[a-z,]+\].*"', line)
+
+
 def test_it_has_no_path_of_a_machine(path):
     text = path.read_text()
     assert not re.search(r"/(home|Users|root|tmp|mnt|opt|var|work)/|[A-Z]:\\\\", text)
