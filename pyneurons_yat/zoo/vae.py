@@ -1,5 +1,7 @@
 """A convolutional variational autoencoder of small images, which draws new ones."""
 
+from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -7,7 +9,7 @@ import jax.numpy as jnp
 
 from ..core import Model, bind, capture, name, sequential
 from ..neurons import Conv, ConvTranspose, Linear, YatConv, YatConvTranspose
-from ..ops.checks import check_flag, check_key
+from ..ops.checks import check_flag, check_key, integers
 
 NOISE = 0.5
 
@@ -19,28 +21,33 @@ class VAEParams(NamedTuple):
     decoder: Model
 
 
-def create(key: jax.Array, latents: int = 8, *, channels: int = 16) -> VAEParams:
-    """An autoencoder of 8 x 8 images whose code is a normal distribution.
+def create(
+    key: jax.Array, latents: int = 8, *, channels: int = 16, image_size: int | Sequence[int] = 8
+) -> VAEParams:
+    """An autoencoder of small images whose code is a normal distribution.
 
         code ~ N(mean(image), exp(log_variance(image)))        image' = decoder(code)
 
-    Two Yat and plain convolutions with strides of 2 lead down to 2 x 2 places and a linear layer to
-    the distribution of the code; a linear layer and transposed convolutions lead back. Inference
-    decodes the mean, training a sample. Both mark the divergence of the code from N(0, 1), a number
-    per image, with the name "kl": a loss gets it by `capture`, as `vae_loss` does.
+    Two Yat and plain convolutions with strides of 2 lead down to a quarter of the height and width,
+    and a linear layer to the distribution of the code; a linear layer and transposed convolutions
+    lead back. Inference decodes the mean, training a sample. Both mark the divergence of the code
+    from N(0, 1), a number per image, with the name "kl": a loss gets it by `capture`, as `vae_loss`
+    does.
 
     Args:
         key: A PRNG key.
         latents: Numbers in a code.
         channels: Channels of the first convolution; the second has twice as many.
+        image_size: Height and width of the images, multiples of 4; one number for both.
 
-    The model takes images (B, 8, 8, 1) of about unit variance and returns the same shape.
+    The model takes images (B, H, W, 1) of about unit variance and returns the same shape.
 
     Returns:
         `VAEParams(encoder, decoder)`.
 
     Raises:
-        TypeError: In training, if there is no key.
+        TypeError: If image_size is no integer or two of them; in training, if there is no key.
+        ValueError: If 4 does not divide image_size.
 
     Example:
         >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
@@ -54,19 +61,24 @@ def create(key: jax.Array, latents: int = 8, *, channels: int = 16) -> VAEParams
     Source:
         Kingma, Welling, "Auto-Encoding Variational Bayes", arXiv:1312.6114.
     """
+    size = integers("VAE", "image_size", image_size, 2, 4)
+    if any(side % 4 for side in size):
+        raise ValueError(f"VAE: image_size must be a multiple of 4, got {size}")
+    places = size[0] // 4, size[1] // 4
     keys = jax.random.split(key, 6)
     wide = 2 * channels
+    features = places[0] * places[1] * wide
     encoder = sequential(
         YatConv(keys[0], 1, channels, (3, 3), strides=2, epsilon=1.0),
         Conv(keys[1], channels, wide, (3, 3), strides=2),
         jax.nn.relu,
         flatten,
-        Linear(keys[2], 4 * wide, 2 * latents),
+        Linear(keys[2], features, 2 * latents),
     )
     decoder = sequential(
-        Linear(keys[3], latents, 4 * wide),
+        Linear(keys[3], latents, features),
         jax.nn.relu,
-        unflatten,
+        partial(unflatten, places=places),
         YatConvTranspose(keys[4], wide, channels, (3, 3), strides=2, epsilon=1.0),
         ConvTranspose(keys[5], channels, 1, (3, 3), strides=2),
     )
@@ -74,13 +86,13 @@ def create(key: jax.Array, latents: int = 8, *, channels: int = 16) -> VAEParams
 
 
 def flatten(x: jax.Array) -> jax.Array:
-    """Features of 2 x 2 places as one row: (B, 2, 2, C) to (B, 4 C)."""
+    """Features of places as one row: (B, H, W, C) to (B, H W C)."""
     return x.reshape(x.shape[0], -1)
 
 
-def unflatten(x: jax.Array) -> jax.Array:
-    """What `flatten` undoes: (B, 4 C) to (B, 2, 2, C)."""
-    return x.reshape(x.shape[0], 2, 2, -1)
+def unflatten(x: jax.Array, *, places: tuple[int, int] = (2, 2)) -> jax.Array:
+    """What `flatten` undoes: (B, H W C) to (B, H, W, C)."""
+    return x.reshape(x.shape[0], *places, -1)
 
 
 def code_of(encoded: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -98,7 +110,7 @@ def apply(
 
     Args:
         params: The parts.
-        x: Images (B, 8, 8, 1).
+        x: Images (B, H, W, 1).
         draw: Whether x are PRNG keys (B,) instead, and each draws the code of a new image.
     """
     check_flag("VAE", draw=draw)
@@ -126,7 +138,7 @@ def vae_loss(model: Model, x: jax.Array, y: jax.Array) -> jax.Array:
 
     Args:
         model: What `VAE` returned.
-        x: Images (B, 8, 8, 1).
+        x: Images (B, H, W, 1).
         y: The same images.
 
     Returns:
@@ -156,7 +168,7 @@ def draw_images(model: Model, key: jax.Array, count: int = 1) -> jax.Array:
         count: How many.
 
     Returns:
-        Images (count, 8, 8, 1).
+        Images (count, H, W, 1).
 
     Example:
         >>> import jax

@@ -92,6 +92,19 @@ def test_images_are_drawn_through_the_transforms_of_the_model(model):
     np.testing.assert_allclose(images, plain, atol=1e-5)
 
 
+def test_images_of_any_size_come_back_in_it():
+    one, two, three = jax.random.split(jax.random.key(0), 3)
+    model = jax.jit(lambda key: VAE(key, 3, channels=2, image_size=(12, 4)))(one)
+    assert model.encoder[4].kernel.shape == (3 * 1 * 4, 6)
+    x = jnp.zeros((2, 12, 4, 1))
+    assert jax.eval_shape(model, x).shape == x.shape
+    assert jax.eval_shape(lambda m: draw_images(m, two, 5), model).shape == (5, 12, 4, 1)
+    with pytest.raises(ValueError, match=r"VAE: image_size must be a multiple of 4, got \(8, 6\)"):
+        VAE(three, image_size=(8, 6))
+    with pytest.raises(TypeError, match="VAE: image_size must be an integer or 2 of them, got 8.0"):
+        VAE(three, image_size=8.0)
+
+
 def nearest(images, others):
     """The median over images of the distance to the nearest of the others."""
     one, two = (np.asarray(a, np.float64).reshape(len(a), -1) for a in (images, others))
