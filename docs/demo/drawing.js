@@ -111,6 +111,7 @@
   });
 
   const percent = (share) => (share > 0.9995 ? "100%" : `${(100 * share).toFixed(1)}%`);
+  const signed = (value) => (value <= -0.05 ? "−" : "+") + Math.abs(value).toFixed(1);
   const largest = (values) => values.indexOf(Math.max(...values));
 
   function showOdds(shares) {
@@ -122,16 +123,18 @@
     });
   }
 
-  function showNear() {
+  /** The neurons that respond most, and what each adds to the logit of a digit over the mean. */
+  function showNear(digit) {
     const order = hidden.map((_, i) => i).sort((i, j) => hidden[j] - hidden[i]);
     near.forEach(({ canvas, response, votes }, place) => {
       const i = order[place];
       const pixels = network.prototypes[i].map((w) => (w * network.deviation + network.mean) / 16);
       Colors.square(canvas, Array.from(pixels));
-      const digit = largest(Array.from(network.votes[i], (vote) => vote * hidden[i]));
+      const mean = network.votes[i].reduce((sum, vote) => sum + vote, 0) / network.outputs;
+      const vote = hidden[i] * (network.votes[i][digit] - mean);
       canvas.setAttribute("aria-label", `Prototype of neuron ${i}`);
       response.textContent = strokes.length ? `y = ${hidden[i].toFixed(2)}` : "";
-      votes.textContent = strokes.length ? `votes ${digit}` : "";
+      votes.textContent = strokes.length ? `${signed(vote)} for ${digit}` : "";
     });
   }
 
@@ -156,7 +159,7 @@
     say(empty ? "Nothing drawn." : `${sure} ${digit}, ${percent(shares[digit])}.`);
     get("hint").textContent = isExample ? "An example. Draw to replace it." : empty ? "Draw here" : "";
     showOdds(empty ? shares.map(() => 0) : shares);
-    showNear();
+    showNear(digit);
     Colors.square(get("seen"), Array.from(pixels, (pixel) => pixel / 16));
     drawPaper();
   }
@@ -236,16 +239,16 @@
 
   /* A digit each, of strokes: through points of a grid of 10 x 10, as a curve where ~ leads. */
   const EXAMPLES = [
-    "~51 34 25 37 59 67 75 64 51",
-    "33 51 59",
-    "~33 41 61 73 66 29|29 79",
-    "~33 41 62 73 64 45|~45 65 77 69 49 27",
+    "~51 32 24 26 38 59 68 76 74 62 51",
+    "42 51 59",
+    "~33 41 61 72 73 65 29|29 79",
+    "~32 41 61 72 64 45|~45 65 77 68 59 39 28",
     "51 26 77|63 69",
-    "72 33 35|~35 54 74 77 68 49 28",
-    "~62 44 36 38 59 77 66 45 36",
+    "72 32 34|~34 54 74 76 78 59 39 28",
+    "~62 43 35 37 49 69 77 75 55 36",
     "22 72 49",
-    "~61 41 33 54 76 68 49 37 35 54 73 61",
-    "~73 51 33 45 65 73|73 69",
+    "~61 41 32 43 65 77 69 49 37 45 63 72 61",
+    "~73 61 42 34 45 65 73|73 69",
   ];
 
   /** A Catmull-Rom curve through points, as points on the way. */
