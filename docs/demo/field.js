@@ -4,7 +4,7 @@
 
 (() => {
   const REACH = 3; // the plane goes from -REACH to REACH
-  const SIDE = 320; // pixels of a field
+  const SIDE = 256; // pixels of a field
   const LEVELS = [1, 4, 16, 64]; // of the lines
   const START = { w: [1.2, 0.8], epsilon: -0.5, b: 0 };
   const get = (id) => document.getElementById(id);
@@ -14,33 +14,62 @@
   const epsilon = () => 10 ** Number(get("epsilon").value);
   const bias = () => Number(get("b").value);
 
-  const yat = (x) => Yat.response(x, state.w, { bias: bias(), epsilon: epsilon() });
-  const linear = (x) => x[0] * state.w[0] + x[1] * state.w[1] + bias();
+  /** The two fields as functions of a point. */
+  function neurons() {
+    const [w, options] = [state.w, { bias: bias(), epsilon: epsilon() }];
+    return {
+      yat: (x) => Yat.response(x, w, options),
+      linear: (x) => x[0] * w[0] + x[1] * w[1] + options.bias,
+    };
+  }
 
   /** All numbers between -1 and 1, in the order they had; 4 is at one half. */
   const squashed = (value) => value / (Math.abs(value) + LEVELS[1]);
-  const band = (value) => Math.sign(value) * LEVELS.filter((level) => Math.abs(value) > level).length;
+
+  /** How many levels a value is beyond, with its sign. */
+  function band(value) {
+    let count = 0;
+    while (count < LEVELS.length && Math.abs(value) > LEVELS[count]) count++;
+    return value < 0 ? -count : count;
+  }
+
   const along = (pixel) => ((pixel + 0.5) / SIDE) * 2 * REACH - REACH;
 
   // ---------------------------------------------------------------------------- pictures
 
+  const STEPS = 512; // colors from 0 to 1
+
+  /** Colors for all numbers from -1 to 1, and those of the lines between bands. */
+  function palette() {
+    const color = Colors.signed();
+    const shades = Array.from({ length: 2 * STEPS + 1 }, (_, i) => color(i / STEPS - 1));
+    const lines = shades.map((shade) => {
+      const line = shade[0] + shade[1] + shade[2] > 384 ? 0 : 255;
+      return shade.map((c) => 0.7 * c + 0.3 * line);
+    });
+    return { shades, lines };
+  }
+
+  let colors = palette();
+
   function drawField(canvas, field) {
     const context = canvas.getContext("2d");
     const image = context.createImageData(SIDE, SIDE);
-    const color = Colors.signed();
-    let above = [];
-    for (let i = 0; i < SIDE; i++) {
-      const bands = [];
-      for (let j = 0; j < SIDE; j++) {
-        const value = field([along(j), -along(i)]);
-        bands.push(band(value));
-        const edge = (j && bands[j] !== bands[j - 1]) || (i && bands[j] !== above[j]);
-        const shade = color(squashed(value));
-        const line = shade[0] + shade[1] + shade[2] > 384 ? 0 : 255;
-        const mixed = edge ? shade.map((c) => 0.7 * c + 0.3 * line) : shade;
-        image.data.set([...mixed, 255], 4 * (SIDE * i + j));
-      }
-      above = bands;
+    const data = image.data;
+    const bands = new Int8Array(SIDE * SIDE);
+    const x = [0, 0];
+    for (let at = 0; at < SIDE * SIDE; at++) {
+      const j = at % SIDE;
+      x[0] = along(j);
+      x[1] = -along((at - j) / SIDE);
+      const value = field(x);
+      bands[at] = band(value);
+      const left = j ? bands[at - 1] : bands[at];
+      const above = at >= SIDE ? bands[at - SIDE] : bands[at];
+      const edge = bands[at] !== left || bands[at] !== above;
+      const shade = (edge ? colors.lines : colors.shades)[Math.round((squashed(value) + 1) * STEPS)];
+      for (let c = 0; c < 3; c++) data[4 * at + c] = shade[c];
+      data[4 * at + 3] = 255;
     }
     context.putImageData(image, 0, 0);
     drawLines(context);
@@ -100,14 +129,19 @@
   const pair = ([x, y]) => `(${told(x)}, ${told(y)})`;
 
   function place(element) {
-    element.style.left = `${((state.w[0] + REACH) / (2 * REACH)) * 100}%`;
-    element.style.top = `${((REACH - state.w[1]) / (2 * REACH)) * 100}%`;
+    const share = (v) => `calc(${((v + REACH) / (2 * REACH)) * 100}cqw - 50%)`;
+    element.style.translate = `${share(state.w[0])} ${share(-state.w[1])}`;
     element.classList.toggle("left", state.w[0] > 2);
   }
 
   function update() {
+    const { yat, linear } = neurons();
     drawField(get("yat"), yat);
     drawField(get("linear"), linear);
+    tell(yat);
+  }
+
+  function tell(yat) {
     [handle, get("w-linear")].forEach(place);
     handle.setAttribute("aria-valuenow", state.w[0].toFixed(2));
     handle.setAttribute("aria-valuetext", `x ${told(state.w[0])}, y ${told(state.w[1])}`);
@@ -116,10 +150,11 @@
     get("b-value").textContent = told(bias());
     get("w-value").textContent = pair(state.w);
     get("peak").textContent = told(yat(state.w));
-    get("here").textContent = state.here ? `${told(yat(state.here))} at ${pair(state.here)}` : "–";
+    get("here").textContent = state.here ? told(yat(state.here)) : "–";
   }
 
   function updateAll() {
+    colors = palette();
     drawScale(get("yat-scale"), [0, ...LEVELS]);
     drawScale(get("linear-scale"), [-16, -4, -1, 0, 1, 4, 16]);
     update();
@@ -163,11 +198,11 @@
   plane.addEventListener("click", (event) => event.target !== handle && moveTo(point(event)));
   plane.addEventListener("pointermove", (event) => {
     state.here = point(event).map(inside);
-    soon();
+    if (!dragged) tell(neurons().yat);
   });
   plane.addEventListener("pointerleave", () => {
     state.here = null;
-    soon();
+    tell(neurons().yat);
   });
 
   const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };

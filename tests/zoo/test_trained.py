@@ -1,6 +1,7 @@
 """Trained weights: what the cards say holds, damage is refused, and nothing is fetched."""
 
 import hashlib
+import importlib
 import json
 import os
 import re
@@ -13,12 +14,14 @@ import numpy as np
 import pytest
 
 import pyneurons_yat as pn
+from pyneurons_yat.data import Split
 from pyneurons_yat.zoo import model_cards, pretrained, trained
 
 pytest.importorskip("safetensors", reason="needs the extra `io`")
 
 ROOT = Path(__file__).parents[2]
 CARDS = model_cards()
+HALVES = (0, 1_000), (1_000, 2_000)
 
 
 def figure(name: str, which: str = "accuracy") -> float:
@@ -138,3 +141,57 @@ def test_the_scale_of_digits_mlp_is_that_of_the_loader():
     rows = (sklearn.load_digits().data - card["mean"]) / card["deviation"]
     train, test = digits()
     assert np.allclose(np.sort(rows.sum(1)), np.sort(np.r_[train.x, test.x].sum(1)), atol=1e-3)
+
+
+@pytest.fixture(scope="module")
+def recipes():
+    """The module of a recipe, by its name."""
+    pytest.importorskip("sklearn", reason="needs the extra `sklearn`")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ROOT / "tools"))
+        yield lambda name: importlib.import_module(f"recipes.{name}")
+
+
+def accuracy(name: str, test: Split) -> float:
+    logits = np.asarray(run(pretrained(name), test.x))
+    return round(float(np.mean(logits.argmax(1) == test.y)), 4)
+
+
+def test_mnist_cnn_holds_its_figure(data, recipes):
+    _, test = recipes("mnist_cnn").mnist(data("mnist10k.npz").parent)
+    assert len(test.x) == 2_000
+    found = [accuracy("mnist-cnn", Split(test.x[i:j], test.y[i:j])) for i, j in HALVES]
+    assert round(np.mean(found), 4) == figure("mnist-cnn") >= 0.985
+
+
+def test_drawn_digits_holds_its_figures(data, recipes):
+    recipe = recipes("drawn_digits")
+    _, test = recipes("mnist_cnn").mnist(data("mnist10k.npz").parent)
+    pixels = np.stack([recipe.normalized(image) for image in test.x[:500, ..., 0]])
+    card = CARDS["drawn-digits"]
+    x = ((pixels.reshape(-1, 64) - card["mean"]) / card["deviation"]).astype(np.float32)
+    # Of the first 500 alone, as each takes 2 ms: within 3 deviations of the figure of all 2,000.
+    expected = figure("drawn-digits", "accuracy on MNIST")
+    spread = 3 * (expected * (1 - expected) / 500) ** 0.5
+    assert abs(accuracy("drawn-digits", Split(x, test.y[:500])) - expected) < spread
+    assert expected >= 0.97
+
+
+def test_drawn_digits_knows_those_of_scikit_learn():
+    pytest.importorskip("sklearn", reason="needs the extra `sklearn`")
+    from pyneurons_yat.data import digits
+
+    assert accuracy("drawn-digits", digits()[1]) == figure("drawn-digits") >= 0.98
+
+
+def test_vae_holds_its_figures(data, recipes):
+    recipe = recipes("vae")
+    _, test = recipes("mnist_cnn").mnist(data("mnist10k.npz").parent)
+    card = CARDS["vae"]
+    assert (card["mean"], card["deviation"]) == (recipe.MEAN, recipe.DEVIATION)
+    x = ((test.x - card["mean"]) / card["deviation"]).astype(np.float32)
+    images = np.concatenate([run(pretrained("vae"), x[i:j]) for i, j in HALVES])
+    error = np.mean((images.astype(np.float64) - x) ** 2)
+    assert abs(error - figure("vae", "mean squared error")) < 2e-4
+    # The mean of all images, which knows none, is more than four times as far off.
+    assert error < np.mean((x - x.mean(0)) ** 2) / 4
