@@ -195,3 +195,37 @@ def test_vae_holds_its_figures(data, recipes):
     assert abs(error - figure("vae", "mean squared error")) < 2e-4
     # The mean of all images, which knows none, is more than four times as far off.
     assert error < np.mean((x - x.mean(0)) ** 2) / 4
+
+
+# ------------------------------------------------------------- figures on data that is not shipped
+
+
+def test_cora_holds_its_figure(data):
+    from pyneurons_yat.data import citations
+
+    papers = citations(data("cora.npz"))
+    with jax.enable_x64(False):
+        logits = np.asarray(run(pretrained("cora"), papers.graph))
+    found = np.mean(logits[papers.test].argmax(1) == papers.labels[papers.test])
+    assert abs(found - figure("cora")) <= 0.002
+    assert figure("cora") > 0.815  # the published graph convolutional network
+
+
+def test_cora_gives_the_logits_of_the_formula():
+    """Three papers of a few words: ten steps of mixing, Yat neurons, a linear layer."""
+    x = np.zeros((3, 1433), np.float32)
+    x[[0, 1, 2], [7, 70, 700]] = 1
+    model = pretrained("cora")
+    graph = pn.make_graph(x, [0, 1, 1, 2], [1, 0, 2, 1])
+    found = np.asarray(run(model, graph))
+    adjacency = np.array([[1, 1, 0], [1, 1, 1], [0, 1, 1]], float)
+    root = np.sqrt(adjacency.sum(1))
+    mixed = x.astype(float)
+    for _ in range(10):
+        mixed = 0.9 * (adjacency / root[:, None] / root[None]) @ mixed + 0.1 * x
+    hidden, logits = model["hidden"], model["logits"]
+    kernel, bias, alpha = (np.asarray(a, float) for a in (hidden.kernel, hidden.bias, hidden.alpha))
+    distance = ((mixed[:, None] - kernel.T[None]) ** 2).sum(-1)
+    y = alpha * (mixed @ kernel + bias) ** 2 / (distance + 1e-3)
+    wanted = y @ np.asarray(logits.kernel) + np.asarray(logits.bias)
+    np.testing.assert_allclose(found, wanted, rtol=2e-3, atol=2e-3)
