@@ -4,7 +4,8 @@
 
 (() => {
   const REACH = 3; // the plane goes from -REACH to REACH
-  const SIDE = 256; // pixels of a field
+  const SIDE = 256; // points of a field
+  const SHOWN = 640; // pixels of its picture
   const LEVELS = [1, 4, 16, 64]; // of the lines
   const START = { w: [1.2, 0.8], epsilon: -0.5, b: 0 };
   const get = (id) => document.getElementById(id);
@@ -44,17 +45,17 @@
     const color = Colors.signed();
     const shades = Array.from({ length: 2 * STEPS + 1 }, (_, i) => color(i / STEPS - 1));
     const lines = shades.map((shade) => {
-      const line = shade[0] + shade[1] + shade[2] > 384 ? 0 : 255;
+      const line = shade[0] + shade[1] + shade[2] > 320 ? 0 : 255;
       return shade.map((c) => 0.7 * c + 0.3 * line);
     });
     return { shades, lines };
   }
 
   let colors = palette();
+  const points = Object.assign(document.createElement("canvas"), { width: SIDE, height: SIDE }).getContext("2d");
 
   function drawField(canvas, field) {
-    const context = canvas.getContext("2d");
-    const image = context.createImageData(SIDE, SIDE);
+    const image = points.createImageData(SIDE, SIDE);
     const data = image.data;
     const bands = new Int8Array(SIDE * SIDE);
     const x = [0, 0];
@@ -71,13 +72,17 @@
       for (let c = 0; c < 3; c++) data[4 * at + c] = shade[c];
       data[4 * at + 3] = 255;
     }
-    context.putImageData(image, 0, 0);
+    points.putImageData(image, 0, 0);
+    const context = canvas.getContext("2d");
+    context.imageSmoothingQuality = "high";
+    context.clearRect(0, 0, SHOWN, SHOWN);
+    context.drawImage(points.canvas, 0, 0, SHOWN, SHOWN);
     drawLines(context);
   }
 
   /** The axes, and the line on which x.w + b is 0. */
   function drawLines(context) {
-    const at = (x, y) => [((x + REACH) / (2 * REACH)) * SIDE, ((REACH - y) / (2 * REACH)) * SIDE];
+    const at = (x, y) => [x + REACH, REACH - y].map((v) => (v / (2 * REACH)) * SHOWN);
     const line = (p, q, dash, width) => {
       context.beginPath();
       context.setLineDash(dash);
@@ -88,20 +93,20 @@
     };
     context.strokeStyle = context.fillStyle = Colors.get("--soft");
     context.globalAlpha = 0.6;
-    line([-REACH, 0], [REACH, 0], [], 1);
-    line([0, -REACH], [0, REACH], [], 1);
+    line([-REACH, 0], [REACH, 0], [], 1.5);
+    line([0, -REACH], [0, REACH], [], 1.5);
     context.globalAlpha = 1;
-    context.font = "12px system-ui, sans-serif";
+    context.font = "22px system-ui, sans-serif";
     [-2, 2].forEach((tick) => {
-      context.fillText(tick < 0 ? "−2" : "2", at(tick, 0)[0] - 4, at(0, 0)[1] + 14);
-      context.fillText(tick < 0 ? "−2" : "2", at(0, 0)[0] + 5, at(0, tick)[1] + 4);
+      context.fillText(tick < 0 ? "−2" : "2", at(tick, 0)[0] - 8, at(0, 0)[1] + 26);
+      context.fillText(tick < 0 ? "−2" : "2", at(0, 0)[0] + 9, at(0, tick)[1] + 8);
     });
     const [u, v] = state.w, length = Math.hypot(u, v);
     if (length < 1e-9) return;
     const foot = [(-bias() * u) / length ** 2, (-bias() * v) / length ** 2];
     const far = (way) => [foot[0] - (way * v) / length * 99, foot[1] + (way * u) / length * 99];
     context.strokeStyle = Colors.get("--text");
-    line(far(-1), far(1), [6, 5], 1.5);
+    line(far(-1), far(1), [12, 10], 3);
   }
 
   function drawScale(element, values) {
@@ -221,7 +226,7 @@
     moveTo(START.w);
   });
 
-  [get("yat"), get("linear")].forEach((canvas) => (canvas.width = canvas.height = SIDE));
+  [get("yat"), get("linear")].forEach((canvas) => (canvas.width = canvas.height = SHOWN));
   Theme.onChange(updateAll);
   updateAll();
 })();
