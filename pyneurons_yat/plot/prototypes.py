@@ -61,7 +61,8 @@ def prototypes(
     tiles = [_tile(kernel, index, height, width) for index in order.ravel()]
     rows = [np.hstack(tiles[i : i + order.shape[1]]) for i in range(0, len(tiles), order.shape[1])]
     picture = np.vstack(rows)
-    ax = axes_of(name, ax, (0.05 * picture.shape[1] + 1.5, 0.05 * picture.shape[0] + 0.8))
+    wide = min(max(0.05 * picture.shape[1], 4), 10)
+    ax = axes_of(name, ax, (wide + 1.5, wide * picture.shape[0] / picture.shape[1] + 0.8))
     limit = float(np.nanmax(np.abs(kernel))) or 1.0
     drawn = ax.imshow(picture, cmap=MAP, vmin=-limit, vmax=limit)
     colorbar(ax, drawn, "weight")
