@@ -18,7 +18,7 @@ from .language import KINDS, Size, Text, Trained, gpt, optimizer, read, train
 from .study import Row, Study
 
 PAPER = "No More DeLuLu, FineWeb"
-SIZE = Size(blocks=4, features=128, heads=4, length=64, batch=12, steps=500)
+SIZE = Size(blocks=4, features=128, heads=4, length=64, batch=12, steps=2000)
 STYLES = {"Yat": ("k", "-"), "GELU": ("0.55", "--")}
 
 

@@ -18,7 +18,7 @@ from jax.typing import DTypeLike
 from ..core import Model, bind
 from ..neurons import AnchorFeatures, Linear, MaclaurinFeatures, RadialFeatures, YatFeatures
 from ..ops import linear_attention, rotary, yat_attention
-from .language import Size, read, train
+from .language import Size, Text, read, train
 from .seeds import keys
 from .study import Row, Study
 
@@ -154,35 +154,42 @@ def study(
     data: Path | None,
     seeds: int = 5,
     *,
-    features: tuple[int, ...] = FEATURES,
-    length: tuple[int, ...] = LENGTHS,
-    head: tuple[int, ...] = HEADS,
+    gpt_seeds: int | None = None,
+    counts: tuple[int, ...] = FEATURES,
+    lengths: tuple[int, ...] = LENGTHS,
+    head_sizes: tuple[int, ...] = HEADS,
     trained: tuple[int, ...] = (64, 256),
     **sizes: Any,
 ) -> Study:
-    """Errors of outputs against exact attention, and validation losses of small GPTs."""
-    text, size = read(data), SIZE._replace(**sizes)
-    places = {"features": features, "length": length, "head": head}
+    """Errors of outputs against exact attention, and validation losses of small GPTs.
+
+    The GPTs take most of the time: they can have fewer seeds, or none with 0 and no text.
+    """
+    count, size = seeds if gpt_seeds is None else gpt_seeds, SIZE._replace(**sizes)
+    places = {"features": counts, "length": lengths, "head": head_sizes}
     found = errors(seeds, **places)
     rows = {
         row.label: row for maps in found.values() for several in maps.values() for row in several
     }
-
-    def losses(make: Callable[..., Model] | None, count: int) -> tuple[float, ...]:
-        attention = partial(LinearAttention, make=make, features=count)
-        runs = [train(text, size, seed, points=1, attention=attention) for seed in range(seeds)]
-        return tuple(run.loss for run in runs)
-
-    learned = [Row("GPT, exact attention: validation loss", "nats", losses(None, 1))]
-    for name in ("Yat", "anchor"):
-        for count in trained:
-            label = f"GPT, {name}, {count} features: validation loss"
-            learned.append(Row(label, "nats", losses(MAPS[name], count)))
+    learned = learning(read(data), count, size, trained) if count else []
     question = "How many features bring linear attention near to exact Yat attention?"
-    settings = {"seeds": seeds, "epsilon": EPSILON, **size._asdict()}
-    settings |= {name: list(values) for name, values in places.items()}
+    settings = {"seeds": seeds, "gpt_seeds": count, "epsilon": EPSILON, **size._asdict()}
+    settings |= {"counts": list(counts), "lengths": list(lengths), "head_sizes": list(head_sizes)}
     picture = partial(draw, found=found, places=places)
     return Study("linear-attention", question, (*rows.values(), *learned), settings, picture)
+
+
+def learning(text: Text, seeds: int, size: Size, counts: tuple[int, ...]) -> list[Row]:
+    """Validation losses of GPTs with exact attention and with that of two maps."""
+
+    def row(label: str, make: Callable[..., Model] | None, count: int) -> Row:
+        attention = partial(LinearAttention, make=make, features=count)
+        runs = [train(text, size, seed, points=1, attention=attention) for seed in range(seeds)]
+        return Row(f"GPT, {label}: validation loss", "nats", tuple(run.loss for run in runs))
+
+    maps = [(name, count) for name in ("Yat", "anchor") for count in counts]
+    others = [row(f"{name}, {count} features", MAPS[name], count) for name, count in maps]
+    return [row("exact attention", None, 1), *others]
 
 
 def draw(figure: Any, found: dict[str, dict[str, list[Row]]], places: dict[str, Any]) -> None:

@@ -108,7 +108,7 @@ def test_no_token_sees_the_future_with_features():
 
 @pytest.mark.slow
 def test_linear_attention_study(folder, tmp_path):
-    places = {"features": (64,), "length": (8,), "head": (4,)}
+    places = {"counts": (64,), "lengths": (8,), "head_sizes": (4,)}
     study = linear_attention.study(folder, 2, **places, trained=(64,), **SIZES)
     errors = [row for row in study.rows if row.label.endswith("error")]
     assert len(errors) == 15
