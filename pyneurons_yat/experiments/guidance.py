@@ -122,5 +122,6 @@ def draw(figure: Any, panels: dict[int, Any], rates: tuple[float, ...]) -> None:
         axes.set(xticks=range(len(rates)), xticklabels=[f"{rate:g}" for rate in rates])
         axes.set(yticks=range(len(labels)), yticklabels=labels)
         axes.set(title=f"{width} neurons", xlabel="learning rate of Adam")
+        axes.tick_params(labelsize=8)
     every[0].set_ylabel("epsilon")
     figure.colorbar(image, ax=every, label="test accuracy, %", extend="min")
