@@ -69,6 +69,7 @@ def bars(
     ax.axvline(1, color="black", linewidth=0.8, linestyle="--")
     for index, (middle, error) in enumerate(zip(middles, errors[1], strict=True)):
         place = {"xytext": (4, 0), "textcoords": "offset points", "va": "center"}
+        place |= {"bbox": {"facecolor": "white", "edgecolor": "none", "pad": 0.5}}
         ax.annotate(digits(middle), (middle + error, index), fontsize="small", **place)
     if log:
         ax.set_xscale("log")

@@ -112,5 +112,5 @@ def _draw_weight(ax: Any, w: np.ndarray) -> None:
 
     ax.plot(0, 0, "+", color="white", label="origin")
     ax.plot(*w, "*", color="white", markeredgecolor="black", markersize=12, label="w")
-    rim = [withStroke(linewidth=2, foreground="black")]
+    rim = [withStroke(linewidth=1.5, foreground="black")]
     ax.annotate("w", w, (7, -11), textcoords="offset points", color="white", path_effects=rim)
