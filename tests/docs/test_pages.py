@@ -56,10 +56,10 @@ def marked(page: Path) -> Any:
 def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
     pytest.importorskip("matplotlib", reason="needs the extra `demo`")
     text = page.read_text()
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
     for peer in re.findall(r"[\w.]+", header(text).get("peers", "")):
         pytest.importorskip(peer, reason=f"the page shows {peer} too")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("KERAS_BACKEND", "jax")
     space: dict[str, object] = {"__name__": "__main__"}
     with jax.enable_x64(False), jax.numpy_rank_promotion("allow"), warnings.catch_warnings():
         for line, code in cells(text):
