@@ -11,12 +11,32 @@ from types import ModuleType
 from typing import Any
 
 from ..command_line.parsing import Option, Parser, count, one_line
-from . import char_gpt, citations, gpt, guidance, linear_attention, prototypes
+from . import (
+    char_gpt,
+    citations,
+    decision_regions,
+    gpt,
+    guidance,
+    linear_attention,
+    prototypes,
+    recurrent,
+    resnet,
+)
 from .report import table, write
 from .study import Study
 
 PROGRAM = "python -m pyneurons_yat.experiments"
-MODULES = (char_gpt, citations, gpt, guidance, linear_attention, prototypes)
+MODULES = (
+    prototypes,
+    decision_regions,
+    resnet,
+    recurrent,
+    gpt,
+    char_gpt,
+    citations,
+    linear_attention,
+    guidance,
+)
 
 
 def sizes(text: str) -> dict[str, Any]:

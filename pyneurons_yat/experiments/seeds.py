@@ -1,6 +1,7 @@
 """One model per seed, trained side by side: a training run under `jax.vmap`."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -32,9 +33,6 @@ def fit_seeds(
 ) -> tuple[Model, jax.Array]:
     """Trains one model per seed on the same examples, each in an order of its own.
 
-    It is `fit` for several seeds at once: all runs are one compiled program. A last smaller batch
-    is left out; each epoch leaves out other examples.
-
     Args:
         optimizer: An optax optimizer.
         make: `make(key) -> model`.
@@ -48,25 +46,59 @@ def fit_seeds(
     Returns:
         The models, stacked along a first axis S, and the mean loss of each epoch (S, epochs).
     """
-    step = train_step(loss, optimizer)
-    batches = len(x) // batch_size
+    for_models, for_runs = jax.vmap(jax.random.split, out_axes=1)(keys(seeds))
+    how = {"loss": loss, "epochs": epochs, "batch_size": batch_size}
+    return fit_stacked(optimizer, jax.vmap(make)(for_models), for_runs, x, y, **how)
 
-    def run(key: jax.Array, x: jax.Array, y: jax.Array) -> tuple[Model, jax.Array]:
-        for_model, for_order, for_steps = jax.random.split(key, 3)
 
-        def one_epoch(state: Any, key: jax.Array) -> tuple[Any, jax.Array]:
-            order = jax.random.permutation(key, len(x))[: batches * batch_size]
+def fit_stacked(
+    optimizer: optax.GradientTransformation,
+    models: Model,
+    keys: jax.Array,
+    x: Any,
+    y: Any,
+    *,
+    loss: Loss,
+    epochs: int,
+    batch_size: int,
+) -> tuple[Model, jax.Array]:
+    """Trains models that are stacked along a first axis (S,), each by the key (S,) of its run.
 
-            def one_step(state: Any, rows: jax.Array) -> tuple[Any, jax.Array]:
-                state, metrics = step(state, (x[rows], y[rows]))
-                return state, metrics["loss"]
+    It is `fit` for several models at once: all runs are one compiled program, which serves again
+    for models of the same structure. A last smaller batch is left out; each epoch leaves out other
+    examples. Models of the same key see the same batches.
+    """
+    return _runs(optimizer, loss, epochs, batch_size, models, keys, jnp.asarray(x), jnp.asarray(y))
 
-            state, losses = jax.lax.scan(one_step, state, order.reshape(batches, batch_size))
-            return state, losses.mean()
 
-        state = TrainState.create(make(for_model), optimizer, for_steps)
-        state, losses = jax.lax.scan(one_epoch, state, jax.random.split(for_order, epochs))
-        return state.model, losses
+@partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def _runs(
+    optimizer: Any, loss: Loss, epochs: int, size: int, models: Model, keys: Any, *data: jax.Array
+) -> tuple[Model, jax.Array]:
+    run = partial(_run, train_step(loss, optimizer), optimizer, epochs, size)
+    return jax.vmap(run, in_axes=(0, 0, None, None))(models, keys, *data)
 
-    run = jax.jit(jax.vmap(run, in_axes=(0, None, None)))
-    return run(keys(seeds), jnp.asarray(x), jnp.asarray(y))
+
+def _run(
+    step: Any,
+    optimizer: Any,
+    epochs: int,
+    size: int,
+    model: Model,
+    key: jax.Array,
+    x: jax.Array,
+    y: jax.Array,
+) -> tuple[Model, jax.Array]:
+    batches = len(x) // size
+    for_steps, for_order = jax.random.split(key)
+
+    orders = jax.vmap(lambda key: jax.random.permutation(key, len(x)))
+    rows = orders(jax.random.split(for_order, epochs))[:, : batches * size]
+
+    def one_step(state: TrainState, rows: jax.Array) -> tuple[TrainState, jax.Array]:
+        state, metrics = step(state, (x[rows], y[rows]))
+        return state, metrics["loss"]
+
+    state = TrainState.create(model, optimizer, for_steps)
+    state, losses = jax.lax.scan(one_step, state, rows.reshape(-1, size))
+    return state.model, losses.reshape(epochs, batches).mean(1)
