@@ -86,9 +86,25 @@ def write(file: Any, suffix: str, contents: Contents) -> None:
     from safetensors.numpy import save as serialise
 
     try:
-        file.write(serialise(arrays, metadata=metadata))
+        written = serialise(arrays, metadata=metadata)
     except SafetensorError as error:
         raise TypeError(f"save: {error}; a .npz file can hold it") from error
+    for part in _in_order(written):
+        file.write(part)
+
+
+def _in_order(written: bytes) -> tuple[bytes, memoryview]:
+    """The header of a safetensors file with its metadata sorted, and the numbers behind it.
+
+    The library writes metadata in an order that differs from call to call, so that the same tree
+    would give other bytes.
+    """
+    begin = 8 + int.from_bytes(written[:8], "little")
+    entries = json.loads(written[8:begin])
+    entries["__metadata__"] = dict(sorted(entries["__metadata__"].items()))
+    header = json.dumps(entries, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header, memoryview(written)[begin:]
 
 
 def read(path: Path) -> Contents:

@@ -50,6 +50,13 @@ LEAVES = {
 }
 
 
+def test_the_same_tree_makes_the_same_bytes(path):
+    trees = [LEAVES["float32"], network(), {"é": LEAVES["bfloat16"], "b": network(1)}]
+    for tree in trees:
+        files = {pn.save(path, tree).read_bytes() for _ in range(8)}
+        assert len(files) == 1
+
+
 @pytest.mark.parametrize("name", LEAVES)
 def test_every_kind_of_leaf_comes_back_to_the_bit(path, name, assert_same):
     tree = LEAVES[name] if name in ("root", "nothing") else {"a": LEAVES[name]}
