@@ -259,3 +259,37 @@ def test_the_script_makes_the_same_bytes_again_and_a_card(tmp_path, recipes, mon
     assert card["figures"]["accuracy"]["seeds"] == 2
     assert str(card["figures"]["accuracy"]["value"]) in capsys.readouterr().out
     assert pn.count(pretrained("digits-mlp")) == card["parameters"] == 9610
+
+
+@pytest.mark.slow
+def test_char_gpt_holds_its_figure(data):
+    from pyneurons_yat.data import characters, windows
+
+    name = "char-gpt"
+    ids, vocabulary = characters(data("tinyshakespeare.txt").read_text())
+    assert vocabulary.symbols == CARDS[name]["symbols"]
+    x, y = (part[:100] for part in windows(ids[len(ids) * 9 // 10 :], 64))
+    with jax.enable_x64(False):
+        logits = np.asarray(run(wide(pretrained(name)), x), float)
+    chosen = np.take_along_axis(logits, y[..., None], -1)[..., 0]
+    found = np.mean(np.log(np.exp(logits).sum(-1)) - chosen)
+    assert abs(found - figure(name, "loss of the first 100 windows")) < 1e-3
+    assert figure(name, "loss") < 2.0
+
+
+def wide(model: pn.Model) -> pn.Model:
+    """The model in float32."""
+    return pn.cast(np.float32)(model)
+
+
+def test_char_gpt_writes_what_it_wrote():
+    """The likeliest next character after a text and six logits, as when the weights were made."""
+    from pyneurons_yat.data import Vocabulary
+
+    vocabulary = Vocabulary(CARDS["char-gpt"]["symbols"])
+    with jax.enable_x64(False):
+        logits = np.asarray(run(wide(pretrained("char-gpt")), vocabulary.encode("First Citize")))
+    assert logits.shape == (12, 65)
+    assert vocabulary.decode(logits[-1:].argmax(-1)) == "n"
+    written = [1.900, 5.183, 2.215, -5.796, -4.913, 0.470]
+    np.testing.assert_allclose(logits[-1, :6], written, atol=0.01)
