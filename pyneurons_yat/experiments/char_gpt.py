@@ -11,7 +11,7 @@ from typing import Any
 
 from ..core import count
 from ..ops.checks import check_choice
-from .language import Size, Trained, read, train
+from .language import AXIS, Size, Trained, read, train
 from .study import Row, Study
 
 README = "nanoGPT"
@@ -52,4 +52,4 @@ def draw(figure: Any, runs: list[Trained], size: str) -> None:
         value, source = PUBLISHED[size]
         axis.axhline(value, color="0.5", ls="--", label=f"{source}: {value}")
         axis.legend()
-    axis.set(xlabel="steps", ylabel="validation loss (nats per character)")
+    axis.set(xlabel="steps", ylabel=AXIS)

@@ -1,4 +1,4 @@
-"""GPTs of characters: two kinds of equal size, trained on the same windows of a text."""
+"""GPTs of characters: three kinds of equal size, trained on the same windows of a text."""
 
 from functools import cache, partial
 from pathlib import Path
@@ -18,12 +18,19 @@ from .sources import shakespeare
 
 KINDS: dict[str, dict[str, Any]] = {
     "Yat": {},
+    "Yat neurons alone": {"attention": MultiHeadAttention},
     "GELU": {
         "attention": MultiHeadAttention,
         "feed": partial(FeedForward, activation=jax.nn.gelu),
     },
 }
 """Options of `Transformer`: Yat attention and Yat neurons are its defaults."""
+
+
+WINDOWS = 100
+"""Windows of the validation text whose loss is drawn on the way."""
+
+AXIS = f"validation loss of the first {WINDOWS} windows\n(nats per character)"
 
 
 class Size(NamedTuple):
@@ -115,5 +122,5 @@ def train(text: Text, size: Size, seed: int, *, points: int = 10, **options: Any
         key = jax.random.fold_in(for_windows, n)
         state = _train(state, ids, key, size, len(part))
         done += len(part)
-        curve.append((done, loss(state.model, text.validation, size.length, 100)))
+        curve.append((done, loss(state.model, text.validation, size.length, WINDOWS)))
     return Trained(state.model, loss(state.model, text.validation, size.length), curve)
