@@ -57,7 +57,7 @@ def as_rows(x: jax.Array) -> jax.Array:
 
     There the batch may lie on many devices, and one axis for all of it cannot say so.
     """
-    return x if explicit_axes(x) else x.reshape(-1, x.shape[-1])
+    return x if explicit_axes(x) else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 def on_automatic_axes(

@@ -4,25 +4,29 @@ Letters: *B any batch axes, I features, O outputs. x is (*B, I); kernel is (I, O
 with the batch axes of x but the last. Each function gives (*B, O).
 """
 
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from ..dtypes import accumulator, widen
+from ..sharding import as_rows
 
 UNROLL = 8  # features per step of the loop in `direct_distance`
 
 
 def product(x: jax.Array, kernel: jax.Array, precision: Any, out_sharding: Any) -> jax.Array:
-    """The dot products x . w, accumulated in float32 or float64."""
-    return jnp.matmul(
-        x,
-        kernel,
-        precision=precision,
-        preferred_element_type=accumulator(x.dtype),
-        out_sharding=out_sharding,
-    )
+    """The dot products x . w, accumulated in float32 or float64.
+
+    XLA's CPU backend wants one batch axis. The gradient of a kernel sums over the batch axes, and
+    where they are several it first copies what it multiplies, turned.
+    """
+    multiply = partial(jnp.matmul, precision=precision, preferred_element_type=accumulator(x.dtype))
+    one_kernel = kernel.ndim == 2 and out_sharding is None
+    if x.ndim > 2 and one_kernel and jax.default_backend() == "cpu":
+        return multiply(as_rows(x), kernel).reshape(*x.shape[:-1], kernel.shape[-1])
+    return multiply(x, kernel, out_sharding=out_sharding)
 
 
 def squared_lengths(x: jax.Array, kernel: jax.Array) -> jax.Array:
