@@ -4,6 +4,7 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +18,9 @@ SUITES = {
     "conv": "conv",
     "dense": "dense",
     "dispatch": "dispatch",
+    "end_to_end": "end_to_end",
     "fit": "fit",
+    "floor": "floor",
     "graph": "graph",
     "import": "imports",
     "linear_attention": "linear_attention",
@@ -26,6 +29,10 @@ SUITES = {
     "sparse": "sparse",
     "vmap": "vmap",
 }
+
+REPORT = "report"
+REPORT_FOLDER = Path(__file__).parents[1] / "docs" / "benchmarks"
+FIRST = ("end_to_end", "floor")  # in a report, as long as there is most time
 
 
 class Parser(argparse.ArgumentParser):
@@ -39,10 +46,15 @@ class Parser(argparse.ArgumentParser):
 def parser() -> Parser:
     """The options."""
     options = Parser(prog="python -m benchmarks", description="Time pyneurons_yat and its peers.")
-    options.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(SUITES)}")
+    names = f"of {', '.join(SUITES)}; or report, for all of them as a page"
+    options.add_argument("names", nargs="*", metavar="NAME", help=names)
     options.add_argument("--json", metavar="FILE", help="write the machine and all raw samples")
     options.add_argument("--plot", metavar="FILE", help="draw the ratios")
     options.add_argument("--rounds", type=int, metavar="N", help="samples of each contender")
+    options.add_argument(
+        "--out", metavar="FOLDER", help="of the report; docs/benchmarks by default"
+    )
+    options.add_argument("--minutes", type=float, metavar="M", help="for the report, 20 by default")
     options.add_argument("--list", action="store_true", help="name the suites and stop")
     return options
 
@@ -51,7 +63,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read and check the options; a bad one ends the process with code 2."""
     options = parser()
     chosen = options.parse_args(arguments)
-    for name in chosen.names:
+    is_report = chosen.names[:1] == [REPORT]
+    if not is_report and (chosen.out or chosen.minutes is not None):
+        options.error("--out and --minutes are for the report: python -m benchmarks report")
+    if chosen.minutes is not None and not chosen.minutes > 0:
+        options.error(f"--minutes must be above 0, got {chosen.minutes}")
+    for name in chosen.names[is_report:]:
         if name not in SUITES:
             options.error(f"unknown suite {name!r}, choose from {', '.join(SUITES)}")
     if chosen.rounds is not None and chosen.rounds < 1:
@@ -59,8 +76,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     for path in filter(None, (chosen.json, chosen.plot)):
         if not Path(path).absolute().parent.is_dir():
             options.error(f"no folder to write {path} to")
-    if chosen.plot and find_spec("matplotlib") is None:
-        options.error("--plot needs matplotlib: pip install matplotlib")
+    if (chosen.plot or is_report) and find_spec("matplotlib") is None:
+        options.error("pictures need matplotlib: pip install matplotlib")
     return chosen
 
 
@@ -85,6 +102,18 @@ def list_suites() -> None:
         print(f"{name:18}{(suite(name).__doc__ or '').splitlines()[0]}")
 
 
+def make_report(chosen: argparse.Namespace) -> int:
+    """Measure all suites, or those named after `report`, within the minutes, and write the page."""
+    from .page import MINUTES, report
+
+    names = chosen.names[1:] or [*FIRST, *(name for name in SUITES if name not in FIRST)]
+    makers = {name: partial(suite, name) for name in names}
+    folder = Path(chosen.out or REPORT_FOLDER)
+    report(folder, chosen.minutes or MINUTES, makers)
+    print(folder / "results.md")
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the suites that were asked for, or all."""
     chosen = parse(arguments)
@@ -92,6 +121,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         list_suites()
         return 0
     print(headline(), end="\n\n", flush=True)
+    if chosen.names[:1] == [REPORT]:
+        return make_report(chosen)
     results = [result for name in chosen.names or SUITES for result in run(name, chosen.rounds)]
     if chosen.json:
         write_json(chosen.json, results)

@@ -58,6 +58,7 @@ class Target:
         limit: The bound: a ratio, or seconds for a difference.
         quantity: `"ratio"` or `"difference"`.
         noise: Whether it is enough that a quarter of the rounds keeps within the bound.
+        why: The reason, where it is known to be missed.
     """
 
     contender: str
@@ -66,6 +67,7 @@ class Target:
     limit: float
     quantity: str = "ratio"
     noise: bool = False
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class Case:
         unit: `"s"` if calls are timed; otherwise a call returns the number itself, or several, such
             as one per seed: `"bytes"`, `"accuracy"`, or any other unit.
         rate: What units of work per second are called, if that is of interest.
+        why: The reason, where this library is known to lose to a contender.
     """
 
     name: str
@@ -88,6 +91,7 @@ class Case:
     targets: Sequence[Target] = ()
     unit: str = "s"
     rate: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True)

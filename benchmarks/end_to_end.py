@@ -1,0 +1,105 @@
+"""Training end to end: four networks beside those of six peers, to a fixed loss.
+
+For each task: the time of a step (batch in, adam done), the steps until the loss is down, what
+that makes in time, the memory for intermediate results, and the time to compile. Networks, batches
+and optimizer are equal; steps to the loss are counted for this library's two networks from their
+own initial weights, and taken for the peers that build the same one. Peers on JAX are trained in
+one and the same compiled step; PyTorch is eager.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import jax.numpy as jnp
+
+from . import peers
+from .floor import as_row
+from .harness import Absent, Case, Contender, Result, Target
+from .steps import PLAIN, YAT, Trainer, ours, steps_to
+from .tasks import Size, Task, tasks
+
+ROUNDS = 9
+MOST = {"mlp": 2000, "cnn": 1500, "gru": 1500, "gpt": 150}
+HALF = (jnp.bfloat16, jnp.float16)
+
+
+def cases(size: Size = Size(), *, half: bool = False, count: bool = True) -> Iterator[Case]:  # noqa: B008 - a tuple
+    """The cases of all tasks; with `half`, the GPT's steps in narrow dtypes too."""
+    for task in tasks(size):
+        yield from of_task(task, half=half and task.kind == "gpt", count=count)
+
+
+def of_task(task: Task, *, half: bool, count: bool) -> Iterator[Case]:
+    """Step, steps to the loss, memory and compile time of a task."""
+    found: list[Trainer | Absent] = list(ours(task))
+    for dtype in HALF if half else ():
+        found += ours(task, dtype)
+    for name in peers.PEERS:
+        found += peers.of(name, task)
+    rivals = [one.name for one in found if one.name not in (YAT, PLAIN)]
+    if count:  # from the initial weights, so before the steps that are timed
+        yield loss_case(task, [one for one in found[:2] if isinstance(one, Trainer)])
+    yield step_case(task, found, rivals)
+    yield numbers_case(f"{task.name}, temporary memory of a step", "bytes", found)
+    yield numbers_case(f"{task.name}, trace and compile a step", "seconds", found)
+
+
+def step_case(task: Task, found: list[Trainer | Absent], rivals: list[str]) -> Case:
+    """Seconds of a step; each peer of the same network is a bound."""
+    bounds = [
+        Target(YAT if "Yat" in name else PLAIN, name, "<=", 1.1, why=WHY.get(task.kind, ""))
+        for name in rivals
+        if "float16" not in name
+    ]
+    title = f"{task.name}, a step on {task.data}"
+    return Case(title, PLAIN, [as_row(one) for one in found], bounds, rate="steps/s")
+
+
+def numbers_case(name: str, unit: str, found: list[Trainer | Absent]) -> Case:
+    """What was found when the steps were compiled."""
+    rows: list[Contender | Absent] = []
+    for one in found:
+        number = None if isinstance(one, Absent) else one.bytes if unit == "bytes" else one.seconds
+        if isinstance(one, Absent):
+            rows.append(one)
+        elif number is not None:
+            rows.append(Contender(one.name, "", partial(float, number)))
+    return Case(name, PLAIN, rows, unit=unit)
+
+
+def loss_case(task: Task, found: list[Trainer]) -> Case:
+    """Steps of this library's networks until the mean loss of ten steps is down."""
+    rows = [
+        Contender(one.name, "", partial(steps_to, task.loss, one, MOST[task.kind])) for one in found
+    ]
+    return Case(f"{task.name}, steps to a loss of {task.loss}", PLAIN, rows, unit="steps")
+
+
+def pairs(results: Sequence[Result]) -> Iterator[tuple[Result, Result]]:
+    """Of each task the result of its step, and that of its steps to the loss."""
+    for steps in results:
+        task, mark, _ = steps.case.name.partition(", steps to a loss of ")
+        for step in results if mark else ():
+            if step.case.name.startswith(f"{task}, a step on "):
+                yield step, steps
+
+
+def time_to_loss(step: Result, steps: Result) -> Result:
+    """Seconds to a loss: the time of each step measured, times the steps that its network takes.
+
+    A network that did not get there in the steps allowed has no row.
+    """
+    rows, samples = [], {}
+    for row in step.case.contenders:
+        count = steps.samples[YAT if "Yat" in row.name else PLAIN][0]
+        if isinstance(row, Absent) or "float16" in row.name or count == float("inf"):
+            continue
+        rows.append(row)
+        samples[row.name] = [count * seconds for seconds in step.samples[row.name]]
+    title = steps.case.name.replace("steps to a loss", "time to a loss")
+    return Result(
+        Case(title, PLAIN if PLAIN in samples else next(iter(samples), ""), rows), samples
+    )
+
+
+WHY: dict[str, str] = {}
