@@ -188,7 +188,7 @@ from .neurons import (
 # What numbers do
 from .ops import *
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 
 _save_with(save)
 _know(neurons, zoo)
