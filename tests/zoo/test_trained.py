@@ -200,8 +200,8 @@ def test_vae_holds_its_figures(data, recipes):
     images = np.concatenate([run(pretrained("vae"), x[i:j]) for i, j in HALVES])
     error = np.mean((images.astype(np.float64) - x) ** 2)
     assert abs(error - figure("vae", "mean squared error")) < 2e-4
-    # The mean of all images, which knows none, is more than three times as far off.
-    assert error < np.mean((x - x.mean(0)) ** 2) / 3
+    # The mean of all images, which knows none, is more than twice as far off.
+    assert error < np.mean((x - x.mean(0)) ** 2) / 2
 
 
 # ------------------------------------------------------------- figures on data that is not shipped

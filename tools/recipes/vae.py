@@ -12,8 +12,8 @@ from pyneurons_yat.zoo import VAE, vae_loss
 
 from .mnist_cnn import DATA, LICENSE, TRAINING, mnist
 
-EPOCHS, BATCH, LATENTS = 12, 64, 16
-DEVIATION = 0.5
+EPOCHS, BATCH, LATENTS = 8, 64, 8
+DEVIATION = 1.0
 """By which pixels are divided: the smaller, the less the loss weighs the divergence of the code."""
 
 
