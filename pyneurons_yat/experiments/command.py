@@ -17,7 +17,6 @@ from . import (
     decision_regions,
     gpt,
     guidance,
-    linear_attention,
     prototypes,
     recurrent,
     resnet,
@@ -34,7 +33,6 @@ MODULES = (
     gpt,
     char_gpt,
     citations,
-    linear_attention,
     guidance,
 )
 

@@ -1,15 +1,12 @@
-"""Studies of GPTs and linear attention at tiny sizes, and what their parts compute."""
+"""Studies of GPTs at tiny sizes, and what their parts compute."""
 
 import math
-from functools import partial
 
 import jax
 import numpy as np
 import pytest
 
-import pyneurons_yat as pn
-from pyneurons_yat.experiments import char_gpt, gpt, language, linear_attention, report
-from pyneurons_yat.experiments.seeds import keys
+from pyneurons_yat.experiments import char_gpt, gpt, language, report
 
 SIZES = {"blocks": 1, "features": 8, "heads": 2, "length": 8, "batch": 2, "steps": 4}
 SONG = "row, row, row your boat gently down the stream. " * 30
@@ -73,52 +70,3 @@ def test_a_gpt_learns_a_song_by_heart(folder):
     with jax.enable_x64(False):
         size = language.Size(1, 16, 2, 16, 8, 300, rate=1e-2)
         assert language.train(language.read(folder), size, 0).loss < 0.5
-
-
-def test_exact_attention_is_that_of_the_formula():
-    q, k, v = np.random.default_rng(0).normal(size=(3, 5, 1, 4))
-    found = jax.jit(partial(linear_attention.exact, is_causal=True))(q, k, v)[:, 0]
-    q, k = (x[:, 0] / np.linalg.norm(x[:, 0], axis=-1, keepdims=True) for x in (q, k))
-    weights = (q @ k.T) ** 2 / (((q[:, None] - k[None]) ** 2).sum(-1) + linear_attention.EPSILON)
-    weights = np.tril(weights)
-    np.testing.assert_allclose(found, weights @ v[:, 0] / weights.sum(1)[:, None], rtol=1e-5)
-
-
-@pytest.mark.slow
-def test_more_features_come_nearer():
-    places = [linear_attention.Place(count, 24, 8) for count in (64, 1024)]
-    few, many = (
-        np.asarray(linear_attention.error(keys(4), linear_attention.MAPS["Yat"], place))
-        for place in places
-    )
-    mean = linear_attention.error(keys(4), None, places[0])
-    assert many.mean() < few.mean() < np.mean(mean)
-
-
-def test_no_token_sees_the_future_with_features():
-    make = linear_attention.MAPS["Yat"]
-    options = {"heads": 2, "rotary": "half", "make": make, "features": 16}
-    layer = linear_attention.LinearAttention(jax.random.key(0), 8, 8, **options)
-    x = np.random.default_rng(0).normal(size=(6, 8))
-    other = x + np.r_[np.zeros(4), np.ones(2)][:, None]
-    one, two = (np.asarray(jax.jit(lambda m, x: m(x))(layer, each)) for each in (x, other))
-    np.testing.assert_allclose(one[:4], two[:4], atol=1e-6)
-    assert np.abs(one[4:] - two[4:]).max() > 1e-3
-    assert pn.count(pn.select(layer, "params")) == 8 * 24 + 24 + 8 * 8 + 8
-    with pytest.raises(ValueError, match="mask and cache must be None"):
-        layer(x, mask=x)
-    with pytest.raises(ValueError, match="kv_heads must be 2 or None"):
-        linear_attention.LinearAttention(jax.random.key(0), 8, 8, heads=2, kv_heads=1)
-
-
-@pytest.mark.slow
-def test_linear_attention_study(folder, tmp_path):
-    places = {"counts": (64,), "lengths": (8,), "head_sizes": (4,)}
-    study = linear_attention.study(folder, 2, **places, trained=(64,), **SIZES)
-    errors = [row for row in study.rows if row.label.endswith("error")]
-    assert len(errors) == 15
-    assert all(0 < value < 1000 for row in errors for value in row.values)
-    learned = [row for row in study.rows if row.label.startswith("GPT")]
-    assert len(learned) == 3
-    assert all(0 < value < 4 for row in learned for value in row.values)
-    assert report.draw(study.picture, tmp_path / "a.svg").stat().st_size > 1000
