@@ -63,8 +63,13 @@ def study(
     for name in names:
         train, test = points(name, examples, 0), points(name, 2000, 1)
         for kind, make in MODELS.items():
-            made = partial(make, classes=CLASSES[name])
-            models, _ = fit_seeds(optimizer, made, *train, loss=cross_entropy, **how)
+            models, _ = fit_seeds(
+                optimizer,
+                lambda key, m=make, n=name: m(key, CLASSES[n]),
+                *train,
+                loss=cross_entropy,
+                **how,
+            )
             rows.append(Row(f"{name}, {kind}", "%", percent(tested(models, test))))
             drawn[name, kind] = jax.tree.map(lambda leaf: leaf[0], models), test
     settings = {"seeds": seeds, "training points": examples, "test points": 2000, "steps": steps}

@@ -99,7 +99,10 @@ def study(
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(rate))
     copies = [copying(n, k, symbols, length, delay) for n, k in enumerate((examples, 1024))]
     sums = [adding(n, k, steps) for n, k in enumerate((examples, 1024))]
-    tasks = {"copying": Task(*copies, symbols, length), "adding": Task(*sums, 1, 1)}
+    tasks = {
+        "copying": Task(copies[0], copies[1], symbols, length),
+        "adding": Task(sums[0], sums[1], 1, 1),
+    }
     how = {"seeds": seeds, "epochs": epochs, "batch_size": batch_size}
     rows, curves = [], {}
     for name, task in tasks.items():

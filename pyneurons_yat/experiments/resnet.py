@@ -47,7 +47,7 @@ def pooled(split: Split) -> Split:
 
 def network(key: jax.Array, kind: str, widths: tuple[int, ...]) -> Model:
     """A fresh residual network of a kind, from (N, 14, 14, 1) to 10 logits."""
-    return ResNet(key, 1, 10, widths=widths, **KINDS[kind])
+    return ResNet(jax.random.clone(key), 1, 10, widths=widths, **KINDS[kind])
 
 
 def train(
