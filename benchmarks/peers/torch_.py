@@ -98,6 +98,7 @@ class GPT(nn.Module):
         super().__init__()
         width, heads = task.size.features, task.size.heads
         self.table = nn.Embedding(VOCABULARY, width)
+        nn.init.normal_(self.table.weight, std=width**-0.5)
         self.blocks = nn.Sequential(*(Block(width, heads) for _ in range(task.size.blocks)))
         self.norm = nn.RMSNorm(width)
 
