@@ -1,8 +1,9 @@
 """A character GPT reaches a loss of 1.88 in the customary CPU setting, and 1.47 on one GPU.
 
 The text is Tiny Shakespeare, the published figures are those of nanoGPT. Here the GPT is of Yat
-neurons. "small" is the setting for CPUs, "large" the one for a GPU; "medium" lies in between: the
-model of "small" with twice the context, trained on more characters.
+neurons, with Yat attention or without it. "small" is the setting for CPUs, "large" the one for a
+GPU; "medium" lies in between: the model of "small" with twice the context, trained on more
+characters.
 """
 
 from functools import partial
@@ -11,7 +12,7 @@ from typing import Any
 
 from ..core import count
 from ..ops.checks import check_choice
-from .language import AXIS, Size, Trained, read, train
+from .language import AXIS, KINDS, Size, Trained, read, train
 from .study import Row, Study
 
 README = "nanoGPT"
@@ -24,32 +25,50 @@ DROPOUT = {"large": 0.2}
 PUBLISHED = {"small": (1.88, README), "large": (1.47, README)}
 
 
-def study(data: Path | None, seeds: int = 1, *, size: str = "small", **sizes: Any) -> Study:
-    """Validation loss of a Yat GPT by seed, and its parameters."""
+def study(
+    data: Path | None,
+    seeds: int = 3,
+    *,
+    size: str = "small",
+    kinds: tuple[str, ...] = ("Yat", "Yat neurons alone"),
+    **sizes: Any,
+) -> Study:
+    """Validation loss of GPTs of Yat neurons by seed, and their parameters."""
     check_choice("char-gpt", "size", size, list(SIZES))
     chosen, text = SIZES[size]._replace(**sizes), read(data)
-    dropout = DROPOUT.get(size, 0.0)
-    runs = [train(text, chosen, seed, dropout=dropout) for seed in range(seeds)]
-    losses = tuple(run.loss for run in runs)
+    how = {"dropout": DROPOUT.get(size, 0.0)}
+    runs = {
+        kind: [train(text, chosen, seed, **how, **KINDS[kind]) for seed in range(seeds)]
+        for kind in kinds
+    }
+    return told(runs, size, chosen, seeds)
+
+
+def told(runs: dict[str, list[Trained]], size: str, chosen: Size, seeds: int) -> Study:
+    """The trained models of each kind as a study."""
     figure, source = PUBLISHED.get(size, (None, ""))
-    rows = (
-        Row(f"Yat GPT, {size}: validation loss", "nats", losses, figure, source),
-        Row("parameters", "", (float(count(runs[0].model)),)),
-        Row("characters trained on", "million", (chosen.characters / 1e6,)),
-    )
+    rows = []
+    for kind, trained in runs.items():
+        losses = tuple(run.loss for run in trained)
+        rows.append(Row(f"{kind}, {size}: validation loss", "nats", losses, figure, source))
+        rows.append(Row(f"{kind}: parameters", "", (float(count(trained[0].model)),)))
+    rows.append(Row("characters trained on", "million", (chosen.characters / 1e6,)))
     name = "char-gpt" if size == "small" else f"char-gpt-{size}"
-    question = "How well does a Yat GPT write Shakespeare, character by character?"
-    settings = {"size": size, **chosen._asdict(), "dropout": dropout, "seeds": seeds}
-    return Study(name, question, rows, settings, partial(draw, runs=runs, size=size))
+    question = "How well does a GPT of Yat neurons write Shakespeare, character by character?"
+    settings = {"size": size, **chosen._asdict(), "seeds": seeds, "kinds": list(runs)}
+    settings["dropout"] = DROPOUT.get(size, 0.0)
+    return Study(name, question, tuple(rows), settings, partial(draw, runs=runs, size=size))
 
 
-def draw(figure: Any, runs: list[Trained], size: str) -> None:
+def draw(figure: Any, runs: dict[str, list[Trained]], size: str) -> None:
     """Validation loss on the way, a line per run, and the published figure."""
     axis = figure.subplots()
-    for run in runs:
-        axis.plot(*zip(*run.curve, strict=True), "k-o", mfc="w", ms=4)
+    for (kind, trained), style in zip(runs.items(), ("k-o", "k--s", "k:^"), strict=False):
+        for number, run in enumerate(trained):
+            label = kind if number == 0 else None
+            axis.plot(*zip(*run.curve, strict=True), style, mfc="w", ms=4, lw=1, label=label)
     if size in PUBLISHED:
         value, source = PUBLISHED[size]
-        axis.axhline(value, color="0.5", ls="--", label=f"{source}: {value}")
-        axis.legend()
+        axis.axhline(value, color="0.5", ls="-.", label=f"{source}: {value}")
     axis.set(xlabel="steps", ylabel=AXIS)
+    axis.legend()

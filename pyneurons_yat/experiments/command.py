@@ -17,6 +17,7 @@ from . import (
     decision_regions,
     gpt,
     guidance,
+    linear_attention,
     prototypes,
     recurrent,
     resnet,
@@ -34,6 +35,7 @@ MODULES = (
     char_gpt,
     citations,
     guidance,
+    linear_attention,
 )
 
 
