@@ -30,7 +30,7 @@ def study(
     seeds: int = 3,
     *,
     size: str = "small",
-    kinds: tuple[str, ...] = ("Yat", "Yat neurons alone"),
+    kinds: tuple[str, ...] = ("Yat",),
     **sizes: Any,
 ) -> Study:
     """Validation loss of GPTs of Yat neurons by seed, and their parameters."""

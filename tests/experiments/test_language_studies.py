@@ -57,7 +57,7 @@ def test_gpt_measures_three_kinds(folder, tmp_path):
 
 
 def test_char_gpt_has_three_sizes(folder):
-    study = char_gpt.study(folder, 1, size="medium", kinds=("Yat",), **SIZES)
+    study = char_gpt.study(folder, 1, size="medium", **SIZES)
     assert study.name == "char-gpt-medium"
     assert 0 < study.rows[0].values[0] < 4
     assert study.rows[-1].values == (2 * 8 * 4 / 1e6,)
