@@ -274,7 +274,7 @@ def test_char_gpt_holds_its_figure(data):
     chosen = np.take_along_axis(logits, y[..., None], -1)[..., 0]
     found = np.mean(np.log(np.exp(logits).sum(-1)) - chosen)
     assert abs(found - figure(name, "loss of the first 100 windows")) < 1e-3
-    assert figure(name, "loss") < 2.0
+    assert figure(name, "loss") < 1.88
 
 
 def wide(model: pn.Model) -> pn.Model:
@@ -291,5 +291,5 @@ def test_char_gpt_writes_what_it_wrote():
         logits = np.asarray(run(wide(pretrained("char-gpt")), vocabulary.encode("First Citize")))
     assert logits.shape == (12, 65)
     assert vocabulary.decode(logits[-1:].argmax(-1)) == "n"
-    written = [1.900, 5.183, 2.215, -5.796, -4.913, 0.470]
+    written = [1.121, 3.860, 2.287, -9.050, -7.114, 0.201]
     np.testing.assert_allclose(logits[-1, :6], written, atol=0.01)

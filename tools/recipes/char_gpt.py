@@ -10,7 +10,7 @@ from pyneurons_yat.experiments.char_gpt import SIZES
 from pyneurons_yat.experiments.language import loss, read
 from pyneurons_yat.experiments.language import train as trained
 
-SIZE = SIZES["small"]._replace(steps=1000)
+SIZE = SIZES["small"]
 SLICE = 100
 """Windows of the figure that a test can check in little time."""
 
