@@ -102,3 +102,4 @@ def draw(figure: Any, drawn: dict[tuple[str, str], tuple[Model, Split]]) -> None
         if (name, kind) != next(iter(drawn)):
             axes.get_legend().remove()
         axes.label_outer()
+        axes.tick_params(labelbottom=True)

@@ -259,7 +259,7 @@ def _over_epsilon(axes: Any, outcomes: list[Outcome], epsilons: tuple[float, ...
         words = f"published, {when}"
         axes.text(epsilons[0], level - 0.2, words, fontsize="small", color="0.3", va="top")
     axes.set(xscale="log", xlabel="epsilon", ylabel="test accuracy, %", title="Yat prototypes")
-    axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(0, 0.52))
+    axes.legend(fontsize="x-small", loc="center left", bbox_to_anchor=(0, 0.62))
 
 
 def _over_rho(axes: Any, found: dict[str, tuple[Model, Outcome]]) -> None:
