@@ -18,10 +18,10 @@ import jax.numpy as jnp
 import numpy as np
 
 import pyneurons_yat as pn
+from pyneurons_yat.command_line.machine import cores
 
 from .dense import torch_arrays
 from .harness import Absent, Case, Contender, Target, peer
-from .report import cores
 
 ROUNDS = 15
 LENGTHS = (2048, 4096)

@@ -14,9 +14,9 @@ import numpy as np
 from jax.typing import ArrayLike
 
 import pyneurons_yat as pn
+from pyneurons_yat.command_line.machine import cores
 
 from .harness import Absent, Case, Contender, Target, peer
-from .report import cores
 
 ROUNDS = 25
 SIZES = ((2048, 1024, 1024), (512, 784, 256), (64, 64, 64))

@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 
 import jax
 
+from pyneurons_yat.command_line.machine import machine
+
 from . import correctness
 from .end_to_end import time_to_loss
 from .harness import Absent, Case, Contender, Result, measure, quartiles
-from .report import headline, machine, plot, quantity, record, spread, verdict
+from .report import PACKAGES, headline, plot, quantity, record, spread, verdict
 
 FEW = 5
 """Rounds of a case once half of its suite's time is gone."""
@@ -124,7 +126,7 @@ def write(folder: Path, suites: Sequence[Suite], errors: Sequence[correctness.Er
             plot(str(folder / f"{suite.name}.svg"), suite.results)
     (folder / "results.md").write_text("\n".join(page(suites, errors)) + "\n")
     content = {
-        "machine": machine(),
+        "machine": machine(PACKAGES),
         "suites": {s.name: [record(result) for result in s.results] for s in suites},
         "correctness": [error._asdict() for error in errors],
     }
@@ -133,7 +135,7 @@ def write(folder: Path, suites: Sequence[Suite], errors: Sequence[correctness.Er
 
 def page(suites: Sequence[Suite], errors: Sequence[correctness.Error]) -> Iterator[str]:
     """The lines of the page."""
-    packages = machine()["packages"]
+    packages = machine(PACKAGES)["packages"]
     yield f"Measured on {time.strftime('%Y-%m-%d')}: {headline()}."
     yield "Versions: " + ", ".join(f"{n} {v}" for n, v in packages.items() if v) + "."
     yield from ("", "### What loses, and why", "")

@@ -2,16 +2,13 @@
 
 import json
 import math
-import os
-import platform
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
+from pyneurons_yat.command_line.machine import machine
 from pyneurons_yat.plot import bars
 from pyneurons_yat.plot.bars import digits
 
@@ -20,45 +17,9 @@ from .harness import Absent, Contender, Result, Target, quartiles
 PACKAGES = ("jax", "jaxlib", "optax", "pyneurons_yat", "equinox", "flax", "nmn", "torch")
 
 
-def cores() -> int:
-    """The cores that this process may use, which is how many threads XLA starts."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def version(package: str) -> str | None:
-    """The installed version of a package, or `None`."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def machine() -> dict[str, Any]:
-    """The processor, the device and the versions that the numbers belong to."""
-    return {
-        "processor": processor(),
-        "cores": cores(),
-        "device": jax.devices()[0].device_kind,
-        "python": platform.python_version(),
-        "packages": {package: version(package) for package in PACKAGES},
-    }
-
-
-def processor() -> str:
-    """The name of the processor."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
 def headline() -> str:
     """The machine in one line."""
-    here = machine()
+    here = machine(PACKAGES)
     return (
         f"{here['processor']}, {here['cores']} cores, device {here['device']}, "
         f"jax {here['packages']['jax']}, python {here['python']}"
@@ -162,7 +123,7 @@ def entry(result: Result, contender: Contender | Absent) -> dict[str, Any]:
 
 def write_json(path: str, results: Sequence[Result]) -> None:
     """Write the machine and all raw numbers."""
-    content = {"machine": machine(), "results": [record(result) for result in results]}
+    content = {"machine": machine(PACKAGES), "results": [record(result) for result in results]}
     Path(path).write_text(json.dumps(content, indent=1) + "\n")
 
 

@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 
 import pyneurons_yat as pn
+from pyneurons_yat.command_line.machine import cores
 
 from .harness import Absent, Case, Contender, Target, peer
-from .report import cores
 
 ROUNDS = 15
 SIZE = (128, 32, 128)

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..report import cores
+from pyneurons_yat.command_line.machine import cores
+
 from ..steps import RATE, Trainer
 from ..tasks import CLASSES, VOCABULARY, Task
 

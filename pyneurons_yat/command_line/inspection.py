@@ -1,7 +1,6 @@
 """inspect and doctor: what a file holds, and what this installation has."""
 
 import argparse
-import importlib.metadata
 import platform
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 import pyneurons_yat as pn
 
 from ..data import load_csv
+from .machine import version
 from .parsing import Option
 
 INSPECT = (
@@ -79,14 +79,6 @@ def doctor(options: argparse.Namespace) -> int:
     width = max(len(name) for name, _ in rows)
     print("\n".join(f"{name:{width}}  {value}" for name, value in rows))
     return 0
-
-
-def version(name: str) -> str | None:
-    """The installed version of a distribution, or None."""
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def install(extra: str) -> str:

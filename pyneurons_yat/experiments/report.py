@@ -1,10 +1,7 @@
 """A study as a table on the screen, and as JSON, Markdown and a picture in a folder."""
 
-import importlib.metadata
 import json
 import math
-import os
-import platform
 import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +9,7 @@ from typing import Any
 
 import jax
 
+from ..command_line.machine import machine
 from .study import Row, Study
 
 HEADS = ("what", "unit", "mean ± deviation", "range", "runs", "published")
@@ -68,40 +66,10 @@ def markdown(study: Study, command: str) -> str:
     lines = [HEADS, ["---"] * len(HEADS), *map(cells, study.rows)]
     rows = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     notes = "\n".join(f"- {note}" for note in study.notes)
-    where = machine()
+    where = machine(PACKAGES)
     seconds = f"{study.seconds:,.0f} s on {where['processor']} ({where['cores']} cores)"
-    versions = f"Python {where['python']}, JAX {where['jax']}, {where['device']}"
+    versions = f"Python {where['python']}, JAX {where['packages']['jax']}, {where['device']}"
     return f"{rows}\n\n`{command}`: {seconds}, {versions}.\n" + f"\n{notes}\n" * bool(notes)
-
-
-def machine() -> dict[str, Any]:
-    """What the numbers were computed on."""
-    versions = {name: _version(name) for name in PACKAGES}
-    device = f"{jax.default_backend()} {jax.devices()[0].device_kind}"
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {
-        "processor": _processor(),
-        "cores": cores,
-        "device": device,
-        "system": platform.system(),
-        "python": platform.python_version(),
-        **versions,
-    }
-
-
-def _version(name: str) -> str:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return "unknown"
-
-
-def _processor() -> str:
-    """The name of the processor."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def as_json(study: Study, command: str) -> dict[str, Any]:
@@ -112,7 +80,7 @@ def as_json(study: Study, command: str) -> dict[str, Any]:
     ]
     told = {"name": study.name, "question": study.question, "command": command, "rows": rows}
     told |= {"settings": dict(study.settings), "notes": list(study.notes)}
-    return {**told, "seconds": round(study.seconds, 1), "machine": machine()}
+    return {**told, "seconds": round(study.seconds, 1), "machine": machine(PACKAGES)}
 
 
 def write(study: Study, folder: Path, command: str) -> list[Path]:
