@@ -97,7 +97,7 @@ def items(lines: list[str]) -> list[str]:
     """`name: what it is`, with its further lines indented, as the items of a list."""
     shown = []
     for line in lines:
-        head = re.match(r"([\w*, .`\[\]]+): (.*)", line)
+        head = re.match(r"([\w*`][\w*, .`\[\]]*): (.*)", line)
         shown.append(
             f"- **{head[1].replace('*', chr(92) + '*')}**: {head[2]}"
             if head

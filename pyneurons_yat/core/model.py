@@ -188,7 +188,10 @@ class Model:
 
     def _listed(self) -> str:
         """How the children are read."""
-        return ", ".join(key.shown for key, _ in children(self)[0]) or "no parameters"
+        shown = [key.shown for key, _ in children(self)[0]]
+        if shown == [""]:
+            return "one array without a name: model.params"
+        return ", ".join(shown) or "no parameters"
 
     def __dir__(self) -> list[str]:
         """The attributes of a model and the fields of its parameters."""
