@@ -44,6 +44,7 @@ def importer(statement: str) -> Callable[[], int]:
     """A call that runs a statement in a fresh interpreter, which finds this checkout."""
     search = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     environment = os.environ | {"PYTHONPATH": search}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # users have compiled files
 
     def call() -> int:
         command = [sys.executable, "-c", statement]

@@ -23,7 +23,7 @@ LOST = 1.1
 
 PEERS = ("nmn", "flax", "equinox", "haiku", "keras", "torch", "plain", "jax")
 MINUTES = 20.0
-WEIGHTS = {"end_to_end": 4.0, "floor": 2.0, "import": 0.5, "dispatch": 0.5}
+WEIGHTS = {"end_to_end": 6.0, "floor": 3.0, "import": 0.5, "dispatch": 0.5}
 CORRECTNESS = 0.1  # of the time
 
 

@@ -4,7 +4,7 @@ import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import jax
@@ -68,11 +68,24 @@ def trainer(name: str, task: Task, params: Any, loss: Loss) -> Trainer:
         carry, value = step(carry, task.x[turn], task.y[turn])
         return jax.block_until_ready((carry, value))[1]
 
+    warm()
     start = time.perf_counter()
     compiled = step.lower(carry, task.x[0], task.y[0]).compile()  # which `step` then finds
     seconds = time.perf_counter() - start
     memory: Any = compiled.memory_analysis()
     return Trainer(name, call, seconds, float(memory.temp_size_in_bytes))
+
+
+@cache
+def warm() -> None:
+    """Compiles a small step, since the first of a process pays for the start of the compiler."""
+
+    def step(w: jax.Array) -> Any:
+        return optax.adam(1e-3).update(jax.grad(lambda w: (w @ w).sum())(w), optimizer, w)
+
+    w = jnp.ones((2, 2))
+    optimizer = optax.adam(1e-3).init(w)
+    jax.jit(step).lower(w).compile()
 
 
 def mean_loss(scores: jax.Array, y: jax.Array) -> jax.Array:
