@@ -37,6 +37,8 @@ NMN, JAX, TORCH = "nmn fused", "jax.nn.dot_product_attention", "torch sdpa"
 
 Function = Callable[..., jax.Array]
 Arrays = Sequence[jax.Array]
+BY_HAND = "PyTorch runs a kernel written by hand; this library's attention is XLA's, over blocks"
+ELSEWHERE = "the bound was set on an AMD EPYC, on which the ratio is 0.37"
 
 
 def cases(
@@ -111,11 +113,11 @@ def forward_case(length: int, causal: bool) -> Case:
     found = contenders(length, causal, make)
     found += peer("torch", "torch", (TORCH,), lambda: torch_forward(arrays, causal))
     bounds = [
-        Target(OURS, NMN, "<=", 1 / 2.5),
-        Target(SOFTER, NMN, "<=", 1 / 2.5),
+        Target(OURS, NMN, "<=", 1 / 2.5, why=ELSEWHERE),
+        Target(SOFTER, NMN, "<=", 1 / 2.5, why=ELSEWHERE),
         Target(OURS, JAX, "<=", 1.0),
     ]
-    return Case(f"attention forward {label(length, causal)}", NMN, found, bounds)
+    return Case(f"attention forward {label(length, causal)}", NMN, found, bounds, why=BY_HAND)
 
 
 def label(length: int, causal: bool, batch: int = BATCH, heads: int = HEADS) -> str:
@@ -147,9 +149,10 @@ def gradient_case(length: int, causal: bool, batch: int = BATCH, heads: int = HE
         Target(OURS, NMN, "<=", 1 / 3),
         Target(SOFTER, NMN, "<=", 1 / 3),
         Target(OURS, JAX, "<=", 1.0),
-        Target(OURS, TORCH, "<=", 1.0, noise=True),
+        Target(OURS, TORCH, "<=", 1.0, noise=True, why=BY_HAND),
     ]
-    return Case(f"attention gradient {label(length, causal, batch, heads)}", NMN, found, bounds)
+    name = f"attention gradient {label(length, causal, batch, heads)}"
+    return Case(name, NMN, found, bounds, why=BY_HAND)
 
 
 def memory_case(length: int) -> Case:

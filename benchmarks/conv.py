@@ -141,6 +141,12 @@ def memory_case(size: Size, arrays: Arrays, cotangent: jax.Array) -> Case:
 
 
 TARGETS = (
-    Target("pyneurons_yat", "relu", "<=", 1.20),
+    Target(
+        "pyneurons_yat",
+        "relu",
+        "<=",
+        1.20,
+        why="the norms of patches are a convolution more; on an AMD EPYC the ratio is 1.05",
+    ),
     Target("pyneurons_yat", "nmn", "<=", 1.0, noise=True),
 )
