@@ -64,6 +64,9 @@ def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
     with jax.enable_x64(False), jax.numpy_rank_promotion("allow"), warnings.catch_warnings():
         for line, code in cells(text):
             exec(compile("\n" * line + code, str(page), "exec"), space)
+    import matplotlib.pyplot as plt
+
+    plt.close("all")
 
 
 def test_a_page_whose_code_is_executed_says_so():
