@@ -1,6 +1,7 @@
 """fit stopped by a callback, by Ctrl-C and by NaN, and resumed: to the bit as if never stopped."""
 
 import _thread
+import signal
 import threading
 import time
 
@@ -144,6 +145,15 @@ def test_stopped_by_ctrl_c_wherever_it_is_and_resumed_it_is_as_never_stopped(nam
     assert middle > 1
 
 
+@pytest.fixture
+def keyboard():
+    """Ctrl-C as a terminal has it; what a shell starts in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("keyboard")
 def test_ctrl_c_of_the_keyboard_returns_the_model_as_it_is():
     pressed, before = threading.Timer(0.05, _thread.interrupt_main), noisy()
 
