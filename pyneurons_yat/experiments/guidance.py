@@ -17,6 +17,7 @@ from ..core import Model, sequential, value_and_grad
 from ..data import Split, digits
 from ..learn import accuracy, cross_entropy
 from ..neurons import Linear, YatDense
+from ..zoo import relu_classifier
 from .report import percent
 from .seeds import keys
 from .study import Row, Study
@@ -30,12 +31,6 @@ def network(key: jax.Array, width: int, epsilon: float) -> Model:
     """A hidden Yat layer, and a linear one that reads it."""
     hidden, out = jax.random.split(key)
     return sequential(YatDense(hidden, 64, width, epsilon=epsilon), Linear(out, width, 10))
-
-
-def relu_network(key: jax.Array, width: int) -> Model:
-    """The same with a linear layer and ReLU in place of the Yat layer."""
-    hidden, out = jax.random.split(key)
-    return sequential(Linear(hidden, 64, width), jax.nn.relu, Linear(out, width, 10))
 
 
 def trained(make: Any, key: jax.Array, rate: jax.Array, train: Split, epochs: int) -> Model:
@@ -93,7 +88,7 @@ def study(
     rows, panels = [], {}
     for width in widths:
         makes = {f"{e:g}": partial(network, width=width, epsilon=e) for e in epsilons}
-        makes["ReLU"] = partial(relu_network, width=width)
+        makes["ReLU"] = partial(relu_classifier, inputs=64, hidden=width, classes=10)
         found = {label: grid(make, *how) for label, make in makes.items()}
         panels[width] = (list(found), np.stack([a.mean(axis=1) for a in found.values()]))
         for label, accuracies in found.items():

@@ -16,6 +16,7 @@ import numpy as np
 from ..core import Model
 from ..neurons import AnchorFeatures, MaclaurinFeatures, RadialFeatures, YatFeatures
 from ..ops import linear_attention, yat_attention
+from ..ops.lengths import unit
 from .seeds import keys
 from .study import Row, Study
 
@@ -39,11 +40,6 @@ class Place(NamedTuple):
     length: int
 
 
-def unit(x: jax.Array) -> jax.Array:
-    """Vectors of length 1."""
-    return x * jax.lax.rsqrt(jnp.sum(jnp.square(x), -1, keepdims=True))
-
-
 @partial(jax.jit, static_argnames=("name", "features", "place"))
 @partial(jax.vmap, in_axes=(0, None, None, None))
 def error(key: jax.Array, name: str, features: int, place: Place) -> jax.Array:
@@ -54,7 +50,8 @@ def error(key: jax.Array, name: str, features: int, place: Place) -> jax.Array:
     for_tokens, for_map = jax.random.split(key)
     q, k, v = jax.random.normal(for_tokens, (3, place.length, 1, place.head_size))
     options = {"scale": 1.0, "epsilon": EPSILON, "normalizer": "softermax"}
-    exact = yat_attention(unit(q), unit(k), v, shift=place.shift, **options)
+    directions = unit(q, (-1,)), unit(k, (-1,))
+    exact = yat_attention(*directions, v, shift=place.shift, **options)
     if name == AVERAGE:
         found = jnp.broadcast_to(v.mean(0, keepdims=True), v.shape)
     else:

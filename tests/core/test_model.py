@@ -321,3 +321,11 @@ def test_models_have_no_leaves_of_a_weak_type():
 
     step(step(pn.replace(Weak(), "inner", None)))
     assert step._cache_size() == 1
+
+
+def test_parameters_without_a_name_are_told_of():
+    model = pn.bind("Bare", lambda key, n: jnp.ones(n), lambda kernel, x: x * kernel)(
+        jax.random.key(0), 3
+    )
+    with pytest.raises(AttributeError, match=r"it has one array without a name: model\.params"):
+        _ = model.kernel
