@@ -58,6 +58,20 @@ from .core import (
 from .io import from_state_dict, load, save, to_state_dict
 from .io import know as _know
 
+# Where models lie
+from .layouts import (
+    Layout,
+    data_parallel,
+    fsdp,
+    layout,
+    layout_summary,
+    sequence_parallel,
+    shard,
+    sharded,
+    shardings,
+    tensor_parallel,
+)
+
 # How models learn
 from .learn import (
     DivergenceError,
@@ -188,7 +202,7 @@ from .neurons import (
 # What numbers do
 from .ops import *
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
 
 _save_with(save)
 _know(neurons, zoo)
@@ -214,6 +228,7 @@ __all__ = [
     "LSTMCell",
     "Layer",
     "LayerNorm",
+    "Layout",
     "Linear",
     "LossScale",
     "MLP",
@@ -277,6 +292,7 @@ __all__ = [
     "create",
     "cross_entropy",
     "ctc",
+    "data_parallel",
     "decode",
     "drop_connect",
     "equations",
@@ -288,6 +304,7 @@ __all__ = [
     "focal",
     "freeze",
     "from_state_dict",
+    "fsdp",
     "gd",
     "grad",
     "hinge",
@@ -299,6 +316,8 @@ __all__ = [
     "kl_divergence",
     "l1",
     "label",
+    "layout",
+    "layout_summary",
     "load",
     "loss",
     "mae",
@@ -331,7 +350,11 @@ __all__ = [
     "save",
     "scan_cell",
     "select",
+    "sequence_parallel",
     "sequential",
+    "shard",
+    "sharded",
+    "shardings",
     "spectral_norm",
     "split",
     "stack",
@@ -340,6 +363,7 @@ __all__ = [
     "streams",
     "summary",
     "symbolic",
+    "tensor_parallel",
     "ternary",
     "tie",
     "to_dense",

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "pyneurons_yat"
 FOUNDATIONS = {"core", "ops"}
 FACES = sorted(PACKAGE.glob("*/*/__init__.py"))
-MIDDLE = FOUNDATIONS | {"neurons", "learn", "io"}
+MIDDLE = FOUNDATIONS | {"layouts", "neurons", "learn", "io"}
 ROOMS = MIDDLE | {"by_name", "data", "plot", "zoo"}
 EXTRAS = {"matplotlib", "safetensors", "sklearn", "sympy", "tqdm"}
 
@@ -39,7 +39,8 @@ WALLS = {
     "core": Room(set(), {"jax", "multipledispatch", "numpy"}, {"treescope"}),
     "ops": Room(set(), {"jax", "numpy"}, {"sympy"}),
     "neurons": Room(FOUNDATIONS, {"jax", "numpy"}),
-    "learn": Room(FOUNDATIONS, {"jax", "numpy", "optax"}, {"matplotlib", "tqdm"}),
+    "layouts": Room({"core"}, {"jax", "numpy"}),
+    "learn": Room(FOUNDATIONS | {"layouts"}, {"jax", "numpy", "optax"}, {"matplotlib", "tqdm"}),
     "io": Room(FOUNDATIONS, {"jax", "numpy"}, {"safetensors", "torch"}),
     "by_name": Room(MIDDLE, {"jax", "optax"}),
     "zoo": Room(MIDDLE, {"jax", "numpy", "optax"}),

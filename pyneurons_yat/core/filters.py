@@ -128,15 +128,21 @@ def taken(
 
     Paths and patterns do not take what lies below the places `apart` because these fit.
     """
-    found = _taken(function, one, here, apart)
+    found = fitting(function, one, here, apart)
     if one is not ... and not any(found):
-        raise ValueError(
-            f"{function}: a filter must fit something, got {_told(one)}; {_listed(here)}"
-        )
+        raise unfit(function, one, here)
     return found
 
 
-def _taken(function: str, one: Filter, here: Sequence[Place], apart: frozenset[Any]) -> list[bool]:
+def unfit(function: str, one: Filter, here: Sequence[Place]) -> ValueError:
+    """What is wrong with a filter that takes none of some places."""
+    return ValueError(f"{function}: a filter must fit something, got {_told(one)}; {_listed(here)}")
+
+
+def fitting(
+    function: str, one: Filter, here: Sequence[Place], apart: frozenset[Any] = frozenset()
+) -> list[bool]:
+    """Which of some places a filter takes, maybe none."""
     if isinstance(one, Where):
         return takes(function, one.filters, here, apart)
     if one is ...:

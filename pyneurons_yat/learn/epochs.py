@@ -19,6 +19,7 @@ import numpy as np
 from ..ops.sharding import rows_of
 from .batches import Arrays, Stream, examples_of
 from .convolutions import slow_in_loops
+from .placing import batch_on, whole
 from .programs import compiled
 from .recipe import Recipe
 
@@ -26,6 +27,7 @@ SECONDS = 0.25  # that a piece takes
 BRIEF = 0.02  # seconds; pieces that take less are handed on before they are computed
 MOST = 4096  # batches in a piece
 ROOM = 1 << 26  # bytes of what is seen in it
+TOGETHER = 16  # batches in a piece where several processes compute them
 AHEAD = 2  # batches handed to the device while it computes the one before them
 
 
@@ -131,8 +133,7 @@ def _inside(
     def over(carry: Any, batches: range, order: Any) -> Iterator[Piece]:
         begin = batches.start
         while begin < batches.stop:
-            first = (1, 8)[len(paces)] if len(paces) < 2 else int(SECONDS / paces[-1])
-            number = max(1, min(first, most, batches.stop - begin))
+            number = max(1, min(_at_once(paces), most, batches.stop - begin))
             start = time.perf_counter()
             carry, *found = program(carry, (data.x, data.y), order, begin, begin + number)
             if len(paces) < 2 or number * paces[-1] > BRIEF:
@@ -142,6 +143,13 @@ def _inside(
             yield Piece(carry, [data.size] * number, begin, partial(_rows, number, found))
 
     return over
+
+
+def _at_once(paces: list[float]) -> int:
+    """How many batches a piece takes. Processes that work together must all choose the same."""
+    if jax.process_count() > 1:
+        return TOGETHER
+    return (1, 8)[len(paces)] if len(paces) < 2 else int(SECONDS / paces[-1])
 
 
 def _rows(number: int, found: Any) -> tuple[list[Any], Any]:
@@ -195,14 +203,16 @@ def _noting(
 
 def _streamed(recipe: Recipe, work: Work, data: Stream, begin: int) -> Iterator[tuple[int, Call]]:
     one = partial(compiled(_one, recipe, "work"), work=work)
-    for x, y in data.batches(begin):
+    for batch in data.batches(begin):
+        x, y = batch_on(recipe.function, recipe.place, *batch)
         yield examples_of(recipe.function, "a batch", x, y), partial(one, x=x, y=y)
 
 
 def _one(recipe: Recipe, carry: Any, *, x: Any, y: Any, work: Work) -> tuple[Any, Any, Any]:
     """The work on a batch."""
+    x, y = batch_on(recipe.function, recipe.place, x, y)
     after, seen = work.take(recipe, carry, x, y)
-    return after, seen, work.check(carry, after)
+    return after, *whole(recipe.place, (seen, work.check(carry, after)))
 
 
 def _at(
@@ -238,4 +248,4 @@ def _many(
         return i + 1, carry, write(table, seen)
 
     _, after, table = jax.lax.while_loop(lambda loop: loop[0] < end, body, (begin, carry, table))
-    return after, table, work.check(carry, after)
+    return after, table, whole(recipe.place, work.check(carry, after))

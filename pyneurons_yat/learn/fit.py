@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, overload
 import jax
 import jax.numpy as jnp
 from jax.core import Tracer
+from jax.sharding import Mesh
 
 from ..core import Model
 from ..ops.checks import check_sizes
@@ -19,6 +20,7 @@ from .history import History
 from .keeping import PathLike, check_path, save_to
 from .losses import mse
 from .metrics import Metric, told
+from .placing import data_on, place_of, state_on
 from .progress import Bar, Watched, check_progress
 from .recipe import Augment, Loss, check_key, is_optimizer, recipe_of, trained
 from .session import Callback, DivergenceError, Kept, Plan, run, until_of
@@ -89,6 +91,8 @@ def fit(
     accumulate: int = 1,
     per_example: bool = False,
     augment: Augment | None = None,
+    mesh: Mesh | None = None,
+    layout: Any = None,
     path: PathLike | None = None,
     progress: Watched = True,
 ) -> tuple[Trained, History]:
@@ -154,6 +158,10 @@ def fit(
         per_example: As for `train_step`.
         augment: As for `train_step`: `augment(key, (x, y)) -> (x, y)` of every batch in training,
             never in validation. It draws from the key, by the number of the step.
+        mesh: A mesh to train on, as for `train_step`. Model and data are put there, each device has
+            its part, and what is returned lies there. In several processes each must call `fit`
+            alike, on the same data.
+        layout: As for `train_step`.
         path: A file in which to keep the `TrainState`, as `save` does, when training ends or breaks
             off: the last good one.
         progress: Whether to show a progress bar in a terminal or notebook, if tqdm is installed, or
@@ -191,11 +199,13 @@ def fit(
     check_sizes("fit", epochs=epochs)
     check_progress("fit", progress)
     training = {"optimizer": optimizer, "accumulate": accumulate, "per_example": per_example}
-    recipe = recipe_of("fit", loss, metrics, augment=augment, **training)
+    place = place_of("fit", mesh, layout)
+    recipe = recipe_of("fit", loss, metrics, augment=augment, place=place, **training)
     until = until_of(callback, monitor, patience, maximize)
-    state = _state(optimizer, model, key)
+    state = state_on("fit", place, _state(optimizer, model, key))
     data = data_of("fit", "x and y", x, y, batch_size, remainder, steps)
-    plan = Plan(recipe, data, epochs, _held_out(validation, data), until)
+    held_out = data_on("fit", place, _held_out(validation, data))
+    plan = Plan(recipe, data_on("fit", place, data), epochs, held_out, until)
     check_path(path)
     return _watched(plan, state, isinstance(model, TrainState), path, progress)
 

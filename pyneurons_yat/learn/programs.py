@@ -32,17 +32,20 @@ class Held:
         return self.value
 
 
-def compiled(function: Callable[..., Any], recipe: Recipe, *static: str) -> Any:
+def compiled(
+    function: Callable[..., Any], recipe: Recipe, *static: str, donate: bool = False
+) -> Any:
     """The compiled `function(recipe, *args, **static)`, to be called with what follows the recipe.
 
     Args:
         function: A pure function.
         recipe: What it is compiled for. Whoever calls the program must hold it.
         *static: Names of keyword arguments that are static.
+        donate: Whether what follows the recipe may be written over.
     """
     parts, structure = jax.tree.flatten(recipe, is_leaf=lambda part: not isinstance(part, tuple))
     handles = tuple(map(_handle, parts))
-    key = (function, structure, *handles)
+    key = (function, donate, structure, *handles)
     if key not in _programs:
         while len(_programs) >= LARGEST_NUMBER:
             del _programs[next(iter(_programs))]
@@ -52,7 +55,8 @@ def compiled(function: Callable[..., Any], recipe: Recipe, *static: str) -> Any:
             again = jax.tree.unflatten(structure, [handle() for handle in handles])
             return function(again, *args, **options)
 
-        _programs[key] = jax.jit(program, static_argnames=static)
+        given = 0 if donate else ()
+        _programs[key] = jax.jit(program, static_argnames=static, donate_argnums=given)
     return _programs[key]
 
 
@@ -68,5 +72,5 @@ def _handle(part: Any) -> Callable[[], Any]:
 def _forget(_: Any) -> None:
     """Drops the programs of which a part has died."""
     for key in list(_programs):
-        if any(handle() is None for handle in key[2:]):
+        if any(handle() is None for handle in key[3:]):
             _programs.pop(key, None)

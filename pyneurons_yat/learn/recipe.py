@@ -13,6 +13,7 @@ from ..core import Model, partition
 from ..ops.checks import check_flag, check_sizes
 from .measures import sums_of
 from .metrics import Metric, as_metric, told
+from .placing import Place
 
 if TYPE_CHECKING:  # importing optax takes longer than all of this package: only who trains pays
     import optax
@@ -32,6 +33,7 @@ class Recipe(NamedTuple):
         accumulate: In how many parts a batch goes through the model.
         per_example: Whether the optimizer wants the gradient of each example.
         augment: What is made of a batch before a step, by a key; None for nothing.
+        place: The mesh that state and batches lie on, and how; None for none.
     """
 
     function: str
@@ -41,6 +43,7 @@ class Recipe(NamedTuple):
     accumulate: int = 1
     per_example: bool = False
     augment: Augment | None = None
+    place: Place | None = None
 
 
 def recipe_of(function: str, loss: Loss, metrics: Any, **training: Any) -> Recipe:

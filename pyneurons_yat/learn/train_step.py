@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
 from ..core import Model, exportable, merge, partition
 from ..core.checks import check_kind
+from ..ops.checks import check_flag
 from .descent import conjugate, descend, start, strong
 from .gradients import Batch, augmented, gradient_of, value_of, wide
 from .loss_scale import LossScale, limits
 from .measures import quotient
 from .metrics import Metric, told
 from .objective import Sums, numbers_of, started
+from .placing import batch_on, kept_on, lies_on, place_of, state_on
 from .programs import compiled
 from .recipe import Augment, Loss, Recipe, check_key, check_optimizer, recipe_of, trained
 
@@ -89,6 +92,9 @@ def train_step(
     accumulate: int = 1,
     per_example: bool = False,
     augment: Augment | None = None,
+    mesh: Mesh | None = None,
+    layout: Any = None,
+    donate: bool = False,
 ) -> Step:
     """One step of training, compiled: `step(state, (x, y)) -> (state, metrics)`.
 
@@ -118,6 +124,11 @@ def train_step(
             of its own: crops, noise, mixtures of examples. `pyneurons_yat.data` has some. It may
             change shapes and dtypes, neither the structure nor the number of examples. Loss and
             metrics are those of what it returns.
+        mesh: A mesh that the step is divided over by XLA, whether its axes are explicit or not.
+            State and batch are put there if they do not lie there, and the state stays as it lies:
+            `shard` puts it there beforehand, and `sharded` makes it there.
+        layout: How state and batch lie on the mesh, as for `shard`; `data_parallel` by default.
+        donate: Whether the new state takes the memory of the old one, which is gone then.
 
     Returns:
         The step. Its metrics are those before the update, and "loss". Steps made of the same
@@ -130,7 +141,8 @@ def train_step(
     Raises:
         ValueError: If accumulate is below 1, does not divide the batch, or comes with per_example;
             if two metrics have one name, or one begins with validation_ and another is the rest of
-            it; if a loss or metric is no scalar; if augment returns another number of examples.
+            it; if a loss or metric is no scalar; if augment returns another number of examples; if
+            a layout comes without a mesh or does not fit it.
         TypeError: If the optimizer is none, loss or a metric no function, the state no
             `TrainState`, the batch no pair, the loss of no floating dtype, if augment returns
             another structure, or if the model or augment needs a key and the state has none.
@@ -147,8 +159,10 @@ def train_step(
         (True, 200)
     """
     training = {"optimizer": optimizer, "accumulate": accumulate, "per_example": per_example}
-    recipe = recipe_of("train_step", loss, metrics, augment=augment, **training)
-    return partial(_call, recipe, compiled(_step, recipe))
+    place = place_of("train_step", mesh, layout)
+    check_flag("train_step", donate=donate)
+    recipe = recipe_of("train_step", loss, metrics, augment=augment, place=place, **training)
+    return partial(_call, recipe, compiled(_step, recipe, donate=donate))
 
 
 def _call(
@@ -162,7 +176,10 @@ def _call(
         )
     if not (isinstance(batch, tuple | list) and len(batch) == 2):
         raise TypeError(f"train_step: batch must be a pair (x, y), got {told(batch)}")
-    return program(state, batch)
+    place = recipe.place
+    if place is not None and not lies_on(place, state.step):
+        state = state_on("train_step", place, state)
+    return program(state, batch_on("train_step", place, *batch))
 
 
 def _step(recipe: Recipe, state: TrainState, batch: Any) -> tuple[TrainState, dict[str, jax.Array]]:
@@ -175,12 +192,13 @@ def take(
     recipe: Recipe, state: TrainState, kept: dict[str, Any], x: Any, y: Any
 ) -> tuple[TrainState, dict[str, Any], Sums]:
     """One step of training: the state after it, what the metrics keep, and loss and metrics."""
-    model, opt_state, step, key, scale, *place = state
+    model, opt_state, step, key, scale, *epoch = state
     draw = None if key is None else jax.random.fold_in(key, step)
     params, rest = partition(model, "params", ...)
     batch = augmented(recipe, Batch(x, y, draw))
     factor = 1 if scale is None else scale.scale
     gradient, (sums, after, moved) = gradient_of(recipe, factor, params, rest, kept, batch)
+    gradient = kept_on(recipe.place, gradient)
     value = sums["loss"][0] if sums["loss"][1] is None else quotient(*sums["loss"])
     before, gradient = _comparable(params, gradient, scale)
 
@@ -198,8 +216,8 @@ def take(
         found = jax.tree.map(partial(_chosen, finite), found, old)
         scale = scale.adjusted(finite, *limits(value.dtype))
     params, opt_state, kept, rest = found
-    state = TrainState(merge(params, rest), opt_state, step + 1, key, scale, *place)
-    return state, kept, sums
+    state = TrainState(merge(params, rest), opt_state, step + 1, key, scale, *epoch)
+    return kept_on(recipe.place, state), kept, sums
 
 
 def _comparable(params: Any, gradient: Any, scale: LossScale | None) -> tuple[Any, Any]:
