@@ -40,8 +40,9 @@ def of_task(task: Task, *, half: bool, count: bool) -> Iterator[Case]:
     if count:  # from the initial weights, so before the steps that are timed
         yield loss_case(task, [one for one in found[:2] if isinstance(one, Trainer)])
     yield step_case(task, found, rivals)
-    yield numbers_case(f"{task.name}, temporary memory of a step", "bytes", found)
-    yield numbers_case(f"{task.name}, trace and compile a step", "seconds", found)
+    why = WHY_BYTES.get(task.kind, ""), WHY_SECONDS.get(task.kind, "")
+    yield numbers_case(f"{task.name}, temporary memory of a step", "bytes", found, why[0])
+    yield numbers_case(f"{task.name}, trace and compile a step", "seconds", found, why[1])
 
 
 def step_case(task: Task, found: list[Trainer | Absent], rivals: list[str]) -> Case:
@@ -55,7 +56,7 @@ def step_case(task: Task, found: list[Trainer | Absent], rivals: list[str]) -> C
     return Case(title, PLAIN, [as_row(one) for one in found], bounds, rate="steps/s")
 
 
-def numbers_case(name: str, unit: str, found: list[Trainer | Absent]) -> Case:
+def numbers_case(name: str, unit: str, found: list[Trainer | Absent], why: str) -> Case:
     """What was found when the steps were compiled."""
     rows: list[Contender | Absent] = []
     for one in found:
@@ -64,7 +65,7 @@ def numbers_case(name: str, unit: str, found: list[Trainer | Absent]) -> Case:
             rows.append(one)
         elif number is not None:
             rows.append(Contender(one.name, "", partial(float, number)))
-    return Case(name, PLAIN, rows, unit=unit)
+    return Case(name, PLAIN, rows, unit=unit, why=why)
 
 
 def loss_case(task: Task, found: list[Trainer]) -> Case:
@@ -97,12 +98,20 @@ def time_to_loss(step: Result, steps: Result) -> Result:
         rows.append(row)
         samples[row.name] = [count * seconds for seconds in step.samples[row.name]]
     title = steps.case.name.replace("steps to a loss", "time to a loss")
+    why = next((target.why for target in step.case.targets), "")
     return Result(
-        Case(title, PLAIN if PLAIN in samples else next(iter(samples), ""), rows), samples
+        Case(title, PLAIN if PLAIN in samples else next(iter(samples), ""), rows, why=why), samples
     )
 
 
 WHY: dict[str, str] = {
     "mlp": "under a millisecond: how arrays are passed decides tens of microseconds of it",
     "cnn": "not found: in the suite conv both convolutions take the same time",
+    "gpt": "every network on JAX does, plain JAX by 1.5: XLA's passes between the products",
+}
+WHY_BYTES = {
+    "gru": "the inputs of all times are multiplied before the loop, which is faster; that is kept",
+}
+WHY_SECONDS = {
+    "gpt": "a loop over blocks takes XLA longer than four written out; of 12 blocks it is as long",
 }

@@ -21,7 +21,8 @@ ROOT = Path(__file__).parents[1]
 
 def cases() -> Iterator[Case]:
     """One case: a process per import."""
-    target = Target(OURS, BASELINE, "<=", 0.060, quantity="difference")
+    why = "242 modules of its own are read, at half a millisecond each"
+    target = Target(OURS, BASELINE, "<=", 0.060, quantity="difference", why=why)
     ours = [contender(statement) for statement in ("import jax", BASELINE, OURS)]
     yield Case("import", BASELINE, [*ours, *peers()], [target])
 

@@ -26,6 +26,7 @@ SHIFT, EPSILON = 1.0, 0.5
 NMN = ("nmn anchor",)
 
 Function = Callable[..., jax.Array]
+SHORT = "causal sums cost more than exact attention at 2,048; at 8,192 it is 0.37 of that"
 ANCHOR = "anchor features are cheaper, and no nearer to exact attention than a mean of the values"
 
 
@@ -147,7 +148,7 @@ def timed_case(length: int, is_causal: bool, arrays: list[jax.Array], gradient: 
 
     present = contenders(is_causal, make)
     name = title(length, is_causal, "gradient" if gradient else "forward")
-    bounds = [Target("pyneurons_yat", "exact", "<=", 1.0)]
+    bounds = [Target("pyneurons_yat", "exact", "<=", 1.0, why=SHORT)]
     return Case(name, "exact", present, bounds, why=ANCHOR)
 
 
@@ -160,7 +161,7 @@ def memory_case(length: int, is_causal: bool, arrays: list[jax.Array]) -> Case:
 
     name = title(length, is_causal, "gradient, temporary memory")
     bound = [Target("pyneurons_yat", "exact", "<=", 1.0)]
-    return Case(name, "exact", contenders(is_causal, make), bound, "bytes")
+    return Case(name, "exact", contenders(is_causal, make), bound, "bytes", why=ANCHOR)
 
 
 def quality_case(shift: float, epsilon: float, draws: int) -> Case:

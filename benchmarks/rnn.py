@@ -24,6 +24,8 @@ INSIDE = "projection inside"
 FLAX = "flax nnx.RNN"
 TORCH = "torch"
 LIMIT = 1.5
+OUTSIDE = "what a projection outside of the loop gains depends on the machine: 1.8 on an Intel Xeon"
+FUSED = "PyTorch's LSTM runs a step in one kernel; its GRU takes longer than this library's"
 CELLS = {
     "YatLSTM": pn.YatLSTMCell,
     "YatGRU": pn.YatGRUCell,
@@ -103,7 +105,7 @@ def forward_case(name: str, cell: pn.Model, x: jax.Array) -> Case:
         return lambda: compiled(params, x).block_until_ready()
 
     rows = contenders(name, cell, x, make, lambda: torch_forward(name, x))
-    return Case(f"{name} forward {x.shape}", INSIDE, rows)
+    return Case(f"{name} forward {x.shape}", INSIDE, rows, why=FUSED)
 
 
 def gradient_case(name: str, cell: pn.Model, x: jax.Array, cotangent: jax.Array) -> Case:
@@ -117,8 +119,8 @@ def gradient_case(name: str, cell: pn.Model, x: jax.Array, cotangent: jax.Array)
         return lambda: jax.block_until_ready(compiled(params, x))
 
     rows = contenders(name, cell, x, make, lambda: torch_gradient(name, x, cotangent))
-    targets = [Target(INSIDE, OURS, ">=", LIMIT)]
-    return Case(f"{name} gradient {x.shape}", INSIDE, rows, targets)
+    targets = [Target(INSIDE, OURS, ">=", LIMIT, why=OUTSIDE)]
+    return Case(f"{name} gradient {x.shape}", INSIDE, rows, targets, why=FUSED)
 
 
 def torch_layer(name: str, x: jax.Array) -> tuple[Any, Any]:

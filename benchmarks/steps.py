@@ -4,7 +4,6 @@ import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
 from typing import Any
 
 import jax
@@ -31,7 +30,8 @@ class Trainer:
     Attributes:
         name: Whose.
         call: Takes one step, on the next batch, and returns the loss when it is there.
-        seconds: What it took to trace and compile the step; None where nothing is compiled.
+        seconds: What it took to trace and compile the step, which had been compiled once before, so
+            that nobody pays for what JAX keeps for all; None where nothing is compiled.
         bytes: What the compiled step sets aside for intermediate results.
     """
 
@@ -52,13 +52,16 @@ def trainer(name: str, task: Task, params: Any, loss: Loss) -> Trainer:
     All peers on JAX are trained in it, so that what is compared are their networks.
     """
 
-    @partial(jax.jit, donate_argnums=0)
-    def step(carry: Any, x: jax.Array, y: jax.Array) -> tuple[Any, jax.Array]:
-        params, state = carry
-        value, gradient = jax.value_and_grad(loss)(params, x, y)
-        updates, state = OPTIMIZER.update(gradient, state, params)
-        return (optax.apply_updates(params, updates), state), value
+    def made() -> Any:
+        def step(carry: Any, x: jax.Array, y: jax.Array) -> tuple[Any, jax.Array]:
+            params, state = carry
+            value, gradient = jax.value_and_grad(loss)(params, x, y)
+            updates, state = OPTIMIZER.update(gradient, state, params)
+            return (optax.apply_updates(params, updates), state), value
 
+        return jax.jit(step, donate_argnums=0)
+
+    step = made()
     carry = jax.tree.map(jnp.array, (params, OPTIMIZER.init(params)))
     turns = itertools.cycle(range(len(task.x)))
 
@@ -68,24 +71,12 @@ def trainer(name: str, task: Task, params: Any, loss: Loss) -> Trainer:
         carry, value = step(carry, task.x[turn], task.y[turn])
         return jax.block_until_ready((carry, value))[1]
 
-    warm()
-    start = time.perf_counter()
     compiled = step.lower(carry, task.x[0], task.y[0]).compile()  # which `step` then finds
+    start = time.perf_counter()
+    made().lower(carry, task.x[0], task.y[0]).compile()
     seconds = time.perf_counter() - start
     memory: Any = compiled.memory_analysis()
     return Trainer(name, call, seconds, float(memory.temp_size_in_bytes))
-
-
-@cache
-def warm() -> None:
-    """Compiles a small step, since the first of a process pays for the start of the compiler."""
-
-    def step(w: jax.Array) -> Any:
-        return optax.adam(1e-3).update(jax.grad(lambda w: (w @ w).sum())(w), optimizer, w)
-
-    w = jnp.ones((2, 2))
-    optimizer = optax.adam(1e-3).init(w)
-    jax.jit(step).lower(w).compile()
 
 
 def mean_loss(scores: jax.Array, y: jax.Array) -> jax.Array:
