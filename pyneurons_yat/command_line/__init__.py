@@ -9,9 +9,11 @@ import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
+import jax
+
 import pyneurons_yat as pn
 
-from . import answers, inspection, training
+from . import answers, inspection, processes, training
 from .parsing import Option, Parser, one_line
 
 PROGRAM = "python -m pyneurons_yat"
@@ -40,15 +42,24 @@ def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     if not given or (given[0].startswith("-") and given[0] not in ("-h", "--help", "--version")):
         given = ["train", *given]
-    options = parser().parse_args(given)
+    return processes.left(_run(parser().parse_args(given, argparse.Namespace(written=given))))
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
         return COMMANDS[options.command].run(options)
     except ImportError as error:
         return _told(options, f'{error}; install the extras: pip install "pyneurons_yat[demo,io]"')
     except (ValueError, TypeError, KeyError, OSError) as error:
         return _told(options, error, 2)
-    except FloatingPointError as error:
+    except (FloatingPointError, processes.EndedError) as error:
         return _told(options, error)
+    except jax.errors.JaxRuntimeError as error:
+        if not jax.distributed.is_initialized():
+            raise
+        return _told(
+            options, f"another process is gone, or a device failed: {error}", processes.LOST
+        )
 
 
 def parser() -> Parser:

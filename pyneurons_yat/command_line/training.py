@@ -13,9 +13,22 @@ import numpy as np
 import pyneurons_yat as pn
 
 from .. import by_name, data, plot
+from .checkpoints import CHECKPOINTS, check_resumable, epochs_behind, keeping, state_of
 from .examples import DATASET, Examples, augmentation, epochs_of, examples
+from .launcher import launch
 from .networks import LEARNING, NETWORK, between_epochs, loss_of, metrics_of, network, reached
 from .parsing import Option, count, integer, positive
+from .processes import (
+    PROCESSES,
+    Member,
+    here,
+    is_first,
+    joined,
+    launched,
+    launches,
+    member,
+    spread,
+)
 
 OPTIONS = (
     *NETWORK,
@@ -34,7 +47,9 @@ OPTIONS = (
     Option("--no-progress", "show no progress bar", None),
     Option("--info", "print the network", None),
     Option("--gradient-step", "compare gradients with differences of this step first", positive),
-    Option("--threads", "processor cores to use", integer(1)),
+    Option("--threads", "processor cores to use, of each process", integer(1)),
+    *CHECKPOINTS,
+    *PROCESSES,
 )
 
 
@@ -45,26 +60,39 @@ class Job(NamedTuple):
     optimizer: Any
     loss: Callable[..., Any]
     found: Examples
+    steps: int
 
 
 def train(options: argparse.Namespace) -> int:
     """Trains, tells how it went, and writes what was asked for."""
+    place = member(options)
+    _check_places(options)
+    check_resumable(options)
+    if launches(options):
+        return launch(options)
+    _use_threads(options.threads, place)
+    with joined(place):
+        return _trained(options, place)
+
+
+def _trained(options: argparse.Namespace, place: Member | None) -> int:
+    """Trains as this process is to, and lets the first one tell and write."""
     started = time.perf_counter()
-    _use_threads(options.threads)
     job = _job(options)
     if options.info:
         print(pn.summary(job.model))
     if options.gradient_step is not None:
         print(f"gradients differ by {_difference(job, options.gradient_step):.2g} of their size")
-    model, history = _learned(job, options)
-    told = reached(model, job.found, job.loss)
-    print(f"{told}  ({pn.count(model):,} parameters, {time.perf_counter() - started:.1f} s)")
-    for what, path in _written(options, model, history, job.found):
-        print(f"{what:8} {path}")
+    model, history = _learned(job, options, place)
+    if is_first():
+        told = reached(model, job.found, job.loss)
+        print(f"{told}  ({pn.count(model):,} parameters, {time.perf_counter() - started:.1f} s)")
+        for what, path in _written(options, model, history, job.found):
+            print(f"{what:8} {path}")
     return 0
 
 
-def _use_threads(number: int | None) -> None:
+def _use_threads(number: int | None, place: Member | None) -> None:
     """Keeps the process on so many cores, of which XLA makes its threads when it starts."""
     if number is None:
         return
@@ -73,9 +101,10 @@ def _use_threads(number: int | None) -> None:
     if not hasattr(os, "sched_setaffinity"):
         raise ValueError("--threads must be left out on this system, which binds no process")
     cores = sorted(os.sched_getaffinity(0))
-    if number > len(cores):
-        raise ValueError(f"--threads must be at most {len(cores)}, the cores there are")
-    os.sched_setaffinity(0, cores[:number])
+    begin = number * (place.number or 0) if place is not None and launched() else 0
+    if begin + number > len(cores):
+        raise ValueError(f"--threads must be at most {len(cores)} in all, the cores there are")
+    os.sched_setaffinity(0, cores[begin : begin + number])
 
 
 def _job(options: argparse.Namespace) -> Job:
@@ -89,7 +118,7 @@ def _job(options: argparse.Namespace) -> Job:
     )
     loss = loss_of(options, found)
     jax.eval_shape(lambda: loss(model(found.train.x[:1]), found.train.y[:1]))
-    return Job(model, optimizer, loss, found)
+    return Job(model, optimizer, loss, found, steps)
 
 
 def _check_places(options: argparse.Namespace) -> None:
@@ -98,6 +127,7 @@ def _check_places(options: argparse.Namespace) -> None:
         ("save_data", (".npz",)),
         ("plot", (".png", ".pdf", ".svg", ".jpg")),
         ("log", ()),
+        ("checkpoint", (".safetensors", ".npz")),
     ):
         path = getattr(options, name)
         flag = "--" + name.replace("_", "-")
@@ -109,45 +139,54 @@ def _check_places(options: argparse.Namespace) -> None:
             raise FileNotFoundError(f"{flag}: there is no folder {path.parent}")
 
 
-def _learned(job: Job, options: argparse.Namespace) -> tuple[pn.Model, pn.History]:
+def _learned(
+    job: Job, options: argparse.Namespace, place: Member | None
+) -> tuple[pn.Model, pn.History]:
     """The trained model and its history; epochs are told as they end."""
     watched = not options.no_statistics
-    table = _Table(job, options) if watched else None
     x, y, size = *job.found.train, options.batch_size
     if options.preprocessed is not None:
         x, y, size = epochs_of(options.preprocessed, size, job.found.classes), None, None
     elif options.no_shuffle:
         x, y, size = data.batches(x, y, size), None, None
-    return pn.fit(
+    state = state_of(options, job.model, job.optimizer, jax.random.key(options.seed + 1))
+    behind = epochs_behind(options, state, job.steps)
+    if behind == options.epochs:
+        return state.model, pn.History()
+    table = _Table(job, options) if watched else None
+    between = between_epochs(options, job.model, job.optimizer, table)
+    state, history = pn.fit(
         job.optimizer,
-        job.model,
+        state,
         x,
         y,
         loss=job.loss,
         metrics=metrics_of(job.found),
-        epochs=options.epochs,
+        epochs=options.epochs - behind,
         batch_size=size,
-        key=jax.random.key(options.seed + 1),
         validation=job.found.test if watched or options.plot else None,
         augment=augmentation(options.augment, job.found.shape),
-        callback=between_epochs(options, job.model, job.optimizer, table),
-        progress=not options.no_progress,
+        callback=keeping(options.checkpoint, behind, between),
+        progress=not (options.no_progress or launched()),
+        **spread(place),
     )
+    return here(state.model), history
 
 
 class _Table:
     """A line for each epoch on the screen, and one of JSON in the log."""
 
     def __init__(self, job: Job, options: argparse.Namespace) -> None:
-        self.log = options.log
+        self.log = options.log if is_first() else None
         names = ["loss", *(metric.__name__ for metric in metrics_of(job.found))]
         self.columns = [*names, *(f"validation_{name}" for name in names), "seconds"]
         heads = [column.replace("validation_", "test ") for column in self.columns]
         self.widths = [max(len(head), 8) for head in heads]
         print("epoch  " + "  ".join(f"{h:>{w}}" for h, w in zip(heads, self.widths, strict=True)))
         if self.log is not None:
-            told = {k: v for k, v in vars(options).items() if k != "command"}
-            self.log.write_text(json.dumps({"options": told}, default=str) + "\n")
+            told = {k: v for k, v in vars(options).items() if k not in ("command", "written")}
+            with self.log.open("w" if options.resume is None else "a") as file:
+                file.write(json.dumps({"options": told}, default=str) + "\n")
 
     def __call__(self, epoch: int, report: dict[str, float]) -> None:
         numbers = zip(self.columns, self.widths, strict=True)

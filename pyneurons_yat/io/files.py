@@ -2,6 +2,8 @@
 
 import json
 import os
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,25 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..core import exportable, leaves_by_path
-from ..ops.quantization import Steps, check_bits
+from ..ops.quantization import check_bits
 from . import structure
-from .formats import IN_STEPS, STEP, SUFFIXES, Contents, OtherFormatError, read, stored, write
-from .leaves import described, is_key, placed, plain, restored
+from .entries import Pieces
+from .formats import (
+    IN_STEPS,
+    STEP,
+    SUFFIXES,
+    Contents,
+    OtherFormatError,
+    check,
+    checksums_of,
+    contents_of,
+    opened,
+    pieces_of,
+    stored,
+    write,
+)
+from .leaves import Found, as_stored, described, entry_of, found, is_key, placed
+from .processes import agree, alone, in_all, put_together, share_of, spans
 from .replacing import replacing
 from .rounding import rounded, unrounded
 
@@ -27,13 +44,17 @@ def save(path: str | os.PathLike[str], tree: Any, *, quantize: int | None = None
 
     It is written beside its place and moved there when complete, so a broken-off save leaves the
     old file; what a killed process left beside it goes at the next save. Other programs can read a
-    safetensors file: bfloat16 and the float8 of the format stand there as such.
+    safetensors file: bfloat16 and the float8 of the format stand there as such. The arrays go one
+    by one, so no second copy of the tree is in memory.
+
+    Where an array spans processes, as under `jax.distributed`, all of them call `save` with the
+    same path, which the first one writes; it returns in all when the file is there, and fails in
+    all if it fails in one. What lies in one process alone is written by whoever calls.
 
     Args:
         path: A file name that ends in `.safetensors` (needs the extra `io`) or `.npz`.
         tree: A model or a pytree of arrays and numbers; PRNG keys and bfloat16 are kept as such. A
-            number has the dtype that JAX gives it, or 64 bits where it is too large for that. An
-            array in shards is gathered on the host.
+            number has the dtype that JAX gives it, or 64 bits where it is too large for that.
         quantize: Bits, from 2 to 16, of the integers that the file holds in place of weights, with
             a step for each output: 8 make a file of float32 a quarter as large. They take 8 bits up
             to there and 16 above. Weights are floating arrays of two axes or more that are trained
@@ -46,9 +67,10 @@ def save(path: str | os.PathLike[str], tree: Any, *, quantize: int | None = None
     Raises:
         TypeError: If `path` is no file name, a leaf is no array of numbers, or the kind of file
             cannot hold its dtype.
-        ValueError: If the name ends otherwise, two leaves have the same path, an array spans
-            processes, so that this one does not have all of it, or `quantize` is not from 2 to 16.
+        ValueError: If the name ends otherwise, two leaves have the same path, or `quantize` is not
+            from 2 to 16.
         ImportError: If safetensors is wanted and absent.
+        OSError: If the file cannot be written, here or in another process.
 
     Example:
         >>> import jax, pyneurons_yat as pn
@@ -64,28 +86,54 @@ def save(path: str | os.PathLike[str], tree: Any, *, quantize: int | None = None
     if quantize is not None:
         check_bits("save", quantize)
     contents = _contents(path.suffix, tree, quantize)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as file:
-        write(file, path.suffix, contents)
+    pieces = pieces_of(path.suffix, contents.arrays)
+    if spans(tree):
+        _write_together(path, contents, pieces)
+    else:
+        _write(path, contents, pieces)
     return path
 
 
+def _write(path: Path, contents: Contents, pieces: Pieces) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as file:
+        write(file, path.suffix, contents, pieces)
+
+
+def _write_together(path: Path, contents: Contents, pieces: Pieces) -> None:
+    """The first process writes; all fetch each array, wait for the end, and hear of an error."""
+    failed = None
+    try:
+        if jax.process_index() == 0:
+            _write(path, contents, pieces)
+    except Exception as error:
+        failed = error
+    for _ in pieces:  # what has not been written the other processes are fetching all the same
+        pass
+    agree("save", failed)
+
+
 def _contents(suffix: str, tree: Any, bits: int | None) -> Contents:
-    leaves, arrays, dtypes = _by_path("save", tree), {}, {}
+    leaves, entries, dtypes = _by_path("save", tree), {}, {}
     for name, leaf in leaves.items():
-        dtypes[name], arrays[name] = plain(name or "the root", leaf)
+        dtypes[name], entries[name] = entry_of(name or "the root", leaf)
     for name, steps in ({} if bits is None else rounded(tree, bits)).items():
         dtypes[name] += IN_STEPS
-        arrays[name], arrays[STEP + name] = steps
-    arrays = {name: stored(suffix, array) for name, array in arrays.items()}
-    return Contents(arrays, dtypes, json.dumps(structure.written(tree), separators=(",", ":")))
+        for key, part in ((name, steps.multiples), (STEP + name, steps.step)):
+            _, entries[key] = entry_of(key, part)
+    entries = {name: as_stored(one, stored(suffix, one.dtype)) for name, one in entries.items()}
+    return Contents(entries, dtypes, json.dumps(structure.written(tree), separators=(",", ":")))
 
 
 def load(path: str | os.PathLike[str], like: Any = None) -> Any:
     """Reads what `save` wrote: makes the model again, or fills the structure of another tree.
 
     A file is read, never run. Without `like` the names in it lead to layers and functions of the
-    library and of JAX alone.
+    library and of JAX alone. A safetensors file is read array by array, and shard by shard where
+    `like` has shards, so no second copy of the tree is in memory.
+
+    Where a leaf of `like` spans processes, all of them call `load`. Each looks over its share of
+    the file and then reads its own shards; it fails in all if it fails in one.
 
     Args:
         path: A file that `save` wrote.
@@ -105,6 +153,7 @@ def load(path: str | os.PathLike[str], like: Any = None) -> Any:
             an entry is missing, extra, of another shape or dtype than in `like`, or of 64 bits
             where JAX arrays have 32; the message names it. Without `like`, if the file tells no
             structure or one with names that lead nowhere; the message lists them.
+        OSError: If another process could not read the file.
 
     Example:
         >>> import jax, pyneurons_yat as pn
@@ -115,22 +164,33 @@ def load(path: str | os.PathLike[str], like: Any = None) -> Any:
         ValueError: load: .kernel is float32[3,2] in model.npz, but float32[3,4] in like
     """
     path = _checked("load", path)
-    if not path.exists():
-        raise FileNotFoundError(f"load: there is no file {path}")
-    contents = _read(path)
-    found = _found(path.name, contents)
-    if like is None:
-        return _made_again(path.name, contents.structure, found)
-    wanted = _by_path("load", like)
-    for complaint, names in (
-        ("lacks", wanted.keys() - found.keys()),
-        ("has extra", found.keys() - wanted.keys()),
-    ):
-        if names:
-            listed = ", ".join(sorted(name or "the root" for name in names))
-            raise ValueError(f"load: {path.name} {complaint} {listed}")
-    leaves = [_fitting(path.name, name, found[name], leaf) for name, leaf in wanted.items()]
-    return jax.tree.unflatten(jax.tree.structure(like), leaves)
+    with ExitStack() as stack:
+        contents = _opened(stack, path, together=spans(like))
+        leaves = _leaves(path.name, contents)
+        if like is None:
+            return _made_again(path.name, contents.structure, leaves)
+        return _filled(path.name, leaves, like)
+
+
+def _opened(stack: ExitStack, path: Path, *, together: bool) -> Contents:
+    """The checked contents of a file, which stays open as long as the stack.
+
+    Together each process looks over its share of the arrays, and all come to the same.
+    """
+    run = in_all if together else alone
+    contents, metadata = run("load", lambda: _read(path, lambda: _entered(stack, path)))
+    names = sorted(contents.arrays)
+    mine = {name: contents.arrays[name] for name in (share_of(names) if together else names)}
+    sums = run("load", lambda: _read(path, lambda: checksums_of(mine)))
+    if together:
+        sums = put_together(path.name, json.dumps([names, metadata]), names, sums)
+    _read(path, lambda: check(contents, metadata, sums))
+    return contents
+
+
+def _entered(stack: ExitStack, path: Path) -> tuple[Contents, Any]:
+    entries, metadata = stack.enter_context(opened(path))
+    return contents_of(entries, metadata), metadata
 
 
 def _checked(function: str, path: Any) -> Path:
@@ -152,9 +212,12 @@ def _by_path(function: str, tree: Any) -> dict[str, Any]:
     return leaves
 
 
-def _read(path: Path) -> Contents:
+def _read(path: Path, action: Callable[[], Any]) -> Any:
+    """What comes of reading a file; an error says what is wrong with it."""
+    if not path.exists():
+        raise FileNotFoundError(f"load: there is no file {path}")
     try:
-        return read(path)
+        return action()
     except ImportError:
         raise
     except OtherFormatError as error:
@@ -167,7 +230,7 @@ def _damaged(file: str, error: Any) -> ValueError:
     return ValueError(f"load: {file} is damaged, or was not written by save: {error}")
 
 
-def _found(file: str, contents: Contents) -> dict[str, Any]:
+def _leaves(file: str, contents: Contents) -> dict[str, Found]:
     """The leaves that save wrote, by path."""
     try:
         return {name: _leaf(contents, name) for name in contents.dtypes}
@@ -175,14 +238,14 @@ def _found(file: str, contents: Contents) -> dict[str, Any]:
         raise _damaged(file, error) from error
 
 
-def _leaf(contents: Contents, name: str) -> Any:
-    array, dtype = contents.arrays[name], contents.dtypes[name]
+def _leaf(contents: Contents, name: str) -> Found:
+    entry, dtype = contents.arrays[name], contents.dtypes[name]
     if not dtype.endswith(IN_STEPS):
-        return restored(array, dtype)
-    return unrounded(Steps(array, contents.arrays[STEP + name]), dtype.removesuffix(IN_STEPS))
+        return found(entry, dtype)
+    return unrounded(entry, contents.arrays[STEP + name], dtype.removesuffix(IN_STEPS))
 
 
-def _made_again(file: str, told: str | None, found: dict[str, Any]) -> Any:
+def _made_again(file: str, told: str | None, leaves: dict[str, Found]) -> Any:
     """The tree whose structure a file tells, with the leaves that it holds."""
     if told is None:
         raise ValueError(
@@ -200,28 +263,42 @@ def _made_again(file: str, told: str | None, found: dict[str, Any]) -> Any:
             f"load: {file} must hold layers and functions of the library or of JAX, got {listed}; "
             "pass like, a tree of the same structure"
         )
-    if {*names} != {*found}:
+    if {*names} != {*leaves}:
         raise _damaged(file, "its structure has other leaves")
-    leaves = [jnp.asarray(_held(file, name, found[name])) for name in names]
-    return exportable(jax.tree.unflatten(jax.tree.structure(tree), leaves))
+    arrays = [jnp.asarray(_held(file, name, leaves[name]).whole()) for name in names]
+    return exportable(jax.tree.unflatten(jax.tree.structure(tree), arrays))
 
 
-def _fitting(file: str, name: str, found: Any, like: Any) -> Any:
-    told, expected = described(found), described(like)
+def _filled(file: str, leaves: dict[str, Found], like: Any) -> Any:
+    """The structure of a tree with the leaves of a file, which must be those of the tree."""
+    wanted = _by_path("load", like)
+    for complaint, names in (
+        ("lacks", wanted.keys() - leaves.keys()),
+        ("has extra", leaves.keys() - wanted.keys()),
+    ):
+        if names:
+            listed = ", ".join(sorted(name or "the root" for name in names))
+            raise ValueError(f"load: {file} {complaint} {listed}")
+    arrays = [_fitting(file, name, leaves[name], leaf) for name, leaf in wanted.items()]
+    return jax.tree.unflatten(jax.tree.structure(like), arrays)
+
+
+def _fitting(file: str, name: str, leaf: Found, like: Any) -> Any:
+    told, expected = described(leaf), described(like)
     if told != expected:
         raise ValueError(f"load: {name or 'the root'} is {told} in {file}, but {expected} in like")
     if isinstance(like, np.ndarray | np.generic):
-        return found
-    return placed(_held(file, name, found), like)
+        return leaf.whole()
+    return placed(_held(file, name, leaf), like)
 
 
-def _held(file: str, name: str, found: Any) -> Any:
+def _held(file: str, name: str, leaf: Found) -> Found:
     """What JAX arrays can hold as it is."""
-    usual = found.dtype if is_key(found) else jax.dtypes.canonicalize_dtype(found.dtype)
-    if usual != found.dtype:
+    usual = leaf.dtype if is_key(leaf) else jax.dtypes.canonicalize_dtype(leaf.dtype)
+    if usual != leaf.dtype:
         raise ValueError(
-            f"load: {name or 'the root'} is {described(found)} in {file}, which would become "
+            f"load: {name or 'the root'} is {described(leaf)} in {file}, which would become "
             f'{usual}; enable x64 (jax.config.update("jax_enable_x64", True)), or load into NumPy '
             "arrays in like"
         )
-    return found
+    return leaf

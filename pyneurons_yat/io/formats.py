@@ -1,13 +1,17 @@
 """Formats: what stands in a safetensors or an npz file, and how it is written and read."""
 
 import json
-import math
-import zipfile
 import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
+
+from . import npz_files, safetensors_files
+from .checksums import checksum_of, joined
+from .entries import Entry, Pieces, size_of
 
 FORMATS = ("pyneurons_yat 1", "pyneurons_yat 2")
 """The second tells of the structure too, and may hold weights as multiples of a step."""
@@ -16,15 +20,6 @@ IN_STEPS = " in steps"
 """What follows the dtype of weights that stand there as integers."""
 STEP = "step of "
 """What precedes their path in the name of the steps."""
-WITHOUT_NUMPY = {
-    "BF16": "bfloat16",
-    "F8_E4M3": "float8_e4m3fn",
-    "F8_E4M3FNUZ": "float8_e4m3fnuz",
-    "F8_E5M2": "float8_e5m2",
-    "F8_E5M2FNUZ": "float8_e5m2fnuz",
-    "F8_E8M0": "float8_e8m0fnu",
-}
-"""The dtypes of safetensors that NumPy itself does not have, and their names in JAX."""
 
 
 class OtherFormatError(ValueError):
@@ -34,18 +29,23 @@ class OtherFormatError(ValueError):
 class Contents(NamedTuple):
     """What a file holds: arrays by path, the dtype of each in words, the structure as JSON."""
 
-    arrays: dict[str, np.ndarray]
+    arrays: Mapping[str, Entry] | Mapping[str, np.ndarray]
     dtypes: dict[str, str]
     structure: str | None = None
 
-    def metadata(self) -> dict[str, str]:
-        """What stands beside the arrays; the checksum tells whether any bit was changed."""
+    def metadata(self, found: dict[str, int] | None = None) -> dict[str, str]:
+        """What stands beside the arrays; the checksum tells whether any bit was changed.
+
+        Args:
+            found: The checksum of each array, where it is known.
+        """
+        found = checksums_of(self.arrays) if found is None else found
         dtypes = json.dumps(self.dtypes, sort_keys=True)
         checksum = zlib.crc32(dtypes.encode())
         for name in sorted(self.arrays):
             array = self.arrays[name]
             checksum = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), checksum)
-            checksum = zlib.crc32(np.ravel(array).view(np.uint8).data, checksum)
+            checksum = joined(checksum, found[name], size_of(array))
         if self.structure is None:
             return {"format": FORMATS[0], "dtypes": dtypes, "checksum": str(checksum)}
         checksum = str(zlib.crc32(self.structure.encode(), checksum))
@@ -53,115 +53,74 @@ class Contents(NamedTuple):
         return {**told, "checksum": checksum}
 
 
-def stored(suffix: str, array: np.ndarray) -> np.ndarray:
-    """An array as a kind of file holds it: the bits as integers if it does not know the dtype."""
-    if array.dtype.kind != "V" or (suffix == ".safetensors" and _has_dtype(array.dtype)):
-        return array
-    return array.view(f"u{array.itemsize}")
+def checksums_of(arrays: Mapping[str, Any]) -> dict[str, int]:
+    """The checksum of each array, one after another."""
+    return {
+        name: checksum_of(one.array() if isinstance(one, Entry) else one)
+        for name, one in arrays.items()
+    }
 
 
-def _has_dtype(dtype: np.dtype) -> bool:
-    from safetensors import SafetensorError
-    from safetensors.numpy import save as serialise
-
-    try:
-        serialise({"": np.empty(0, dtype)})
-    except SafetensorError:
-        return False
-    return dtype.name in WITHOUT_NUMPY.values()
+def stored(suffix: str, dtype: np.dtype) -> np.dtype:
+    """The dtype as a kind of file holds it: integers of as many bits if it does not know it."""
+    if dtype.kind != "V" or (suffix == ".safetensors" and safetensors_files.has_dtype(dtype)):
+        return dtype
+    return np.dtype(f"u{dtype.itemsize}")
 
 
-def write(file: Any, suffix: str, contents: Contents) -> None:
-    """Writes the contents to an open file."""
-    arrays, metadata = contents.arrays, contents.metadata()
+def pieces_of(suffix: str, entries: Mapping[str, Entry]) -> Pieces:
+    """The arrays by name, each fetched when its turn in the file has come."""
+    names = list(entries) if suffix == ".npz" else safetensors_files.in_order(entries)
+    return ((name, entries[name].array()) for name in names)
+
+
+def write(file: BinaryIO, suffix: str, contents: Contents, pieces: Pieces) -> None:
+    """Writes the contents to an open file, array by array."""
     if suffix == ".npz":
-        entries: dict[str, Any] = {
-            **arrays,
-            "__metadata__": np.array(json.dumps(metadata).encode()),
-        }
         small = any(dtype.endswith(IN_STEPS) for dtype in contents.dtypes.values())
-        (np.savez_compressed if small else np.savez)(file, **entries)
-        return
-    from safetensors import SafetensorError
-    from safetensors.numpy import save as serialise
-
-    try:
-        written = serialise(arrays, metadata=metadata)
-    except SafetensorError as error:
-        raise TypeError(f"save: {error}; a .npz file can hold it") from error
-    for part in _in_order(written):
-        file.write(part)
+        npz_files.write(file, pieces, contents.metadata, small=small)
+    else:
+        safetensors_files.write(file, contents.arrays, pieces, contents.metadata)
 
 
-def _in_order(written: bytes) -> tuple[bytes, memoryview]:
-    """The header of a safetensors file with its metadata sorted, and the numbers behind it.
-
-    The library writes metadata in an order that differs from call to call, so that the same tree
-    would give other bytes.
-    """
-    begin = 8 + int.from_bytes(written[:8], "little")
-    entries = json.loads(written[8:begin])
-    entries["__metadata__"] = dict(sorted(entries["__metadata__"].items()))
-    header = json.dumps(entries, separators=(",", ":")).encode()
-    header += b" " * (-len(header) % 8)
-    return len(header).to_bytes(8, "little") + header, memoryview(written)[begin:]
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[dict[str, Entry], Any]]:
+    """The entries of any file of these kinds by name, and what stands beside them."""
+    with path.open("rb") as file:
+        yield npz_files.read(file) if path.suffix == ".npz" else safetensors_files.read(file, path)
 
 
-def read(path: Path) -> Contents:
-    """The contents of a file that `write` wrote; an error tells what is wrong with another."""
-    arrays, metadata = read_arrays(path)
+def contents_of(entries: dict[str, Entry], metadata: Any) -> Contents:
+    """The contents that the metadata tell of; an error says what is wrong with other files."""
     found = metadata.get("format")
     if found not in FORMATS:
         ours = str(found).startswith("pyneurons_yat ")
         cure = "update pyneurons_yat" if ours else "from_state_dict reads files of other programs"
         raise OtherFormatError(f"must have the format {' or '.join(FORMATS)}, got {found}; {cure}")
     structure = metadata["structure"] if found == FORMATS[1] else None
-    contents = Contents(arrays, json.loads(metadata["dtypes"]), structure)
-    if contents.metadata() != metadata:
+    return Contents(entries, json.loads(metadata["dtypes"]), structure)
+
+
+def check(contents: Contents, metadata: Any, found: dict[str, int]) -> None:
+    """Refuses contents whose arrays have other checksums than were written."""
+    if contents.metadata(found) != metadata:
         raise ValueError("its checksum is wrong")
-    return contents
 
 
-def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], Any]:
-    """The arrays of any file of these kinds by name, and what stands beside them."""
-    return _read_npz(path) if path.suffix == ".npz" else _read_safetensors(path)
+def read(path: Path) -> Contents:
+    """All contents of a file that `write` wrote, checked, in memory."""
+    with opened(path) as (entries, metadata):
+        contents = contents_of(entries, metadata)
+        check(contents, metadata, checksums_of(entries))
+        return contents._replace(arrays=in_memory(entries))
 
 
-def _read_npz(path: Path) -> tuple[dict[str, np.ndarray], Any]:
-    if not zipfile.is_zipfile(path):
-        raise ValueError("no zip archive")
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as entries:
-        arrays = {name: entries[name] for name in entries.files}
-    return arrays, json.loads(arrays.pop("__metadata__", np.array("{}")).item())
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of any file of these kinds by name."""
+    with opened(path) as (entries, _):
+        return in_memory(entries)
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], Any]:
-    from safetensors import safe_open
-
-    with safe_open(path, framework="numpy") as file:  # it looks the header over
-        metadata, names = file.metadata() or {}, list(file.keys())
-        entries = _header(path)
-        known = [name for name in names if entries[name]["dtype"] not in WITHOUT_NUMPY]
-        arrays = {name: file.get_tensor(name) for name in known}
-    others = {name: _bits(path, entries[name]) for name in names if name not in arrays}
-    return arrays | others, metadata
-
-
-def _header(path: Path) -> dict[str, Any]:
-    """The entries of a safetensors file by name, each with the place where its bytes begin."""
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        entries = json.loads(file.read(length))
-    entries.pop("__metadata__", None)
-    return {
-        name: {**entry, "begin": 8 + length + entry["data_offsets"][0]}
-        for name, entry in entries.items()
-    }
-
-
-def _bits(path: Path, entry: dict[str, Any]) -> np.ndarray:
-    """An array of a dtype that NumPy does not have."""
-    dtype, shape = np.dtype(WITHOUT_NUMPY[entry["dtype"]]), tuple(entry["shape"])
-    kind = f"u{dtype.itemsize}"
-    flat = np.fromfile(path, f"<{kind}", count=math.prod(shape), offset=entry["begin"])
-    return flat.astype(kind).view(dtype).reshape(shape)
+def in_memory(entries: Mapping[str, Entry]) -> dict[str, np.ndarray]:
+    """The arrays themselves."""
+    return {name: np.array(entry.array()) for name, entry in entries.items()}

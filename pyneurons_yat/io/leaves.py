@@ -1,11 +1,16 @@
 """Leaves of files: what the file holds of a leaf, and the leaf that comes of it again."""
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+
+from .entries import Entry
+from .processes import gathered
 
 
 def dtype_of(leaf: Any) -> Any:
@@ -37,37 +42,91 @@ def is_numeric(leaf: Any) -> bool:
     return jnp.issubdtype(dtype, np.number) or jnp.issubdtype(dtype, np.bool_)
 
 
-def plain(place: str, leaf: Any) -> tuple[str, np.ndarray]:
-    """The dtype of a leaf in words, and the leaf as a NumPy array."""
-    _check_at_hand(place, leaf)
+def entry_of(place: str, leaf: Any) -> tuple[str, Entry]:
+    """The dtype of a leaf in words, and the array that a file holds of it."""
     if is_key(leaf):
-        return f"key {jax.random.key_impl(leaf)}", np.asarray(jax.random.key_data(leaf))
+        data = jax.random.key_data(leaf)
+        return f"key {jax.random.key_impl(leaf)}", _fetched_later(data, data.dtype)
     dtype = dtype_of(leaf)
     if not is_numeric(leaf):
         raise TypeError(
             f"save: {place} must be an array of numbers, got a {type(leaf).__name__} of dtype "
             f"{dtype}"
         )
-    return dtype.name, np.asarray(leaf, np.dtype(dtype.name), order="C")
+    return dtype.name, _fetched_later(leaf, np.dtype(dtype.name))
 
 
-def _check_at_hand(place: str, leaf: Any) -> None:
-    """Refuses an array of which other processes have a part that this one does not have."""
+def as_stored(entry: Entry, dtype: np.dtype) -> Entry:
+    """The entry with its bits in another dtype of the same size."""
+    if dtype == entry.dtype:
+        return entry
+    return Entry(dtype, entry.shape, lambda: entry.array().view(dtype))
+
+
+def _fetched_later(leaf: Any, dtype: np.dtype) -> Entry:
+    return Entry(dtype, np.shape(leaf), lambda: np.asarray(on_host(leaf), dtype, order="C"))
+
+
+def on_host(leaf: Any) -> Any:
+    """The values of a leaf, of all processes. The array itself keeps no copy of them here.
+
+    `np.asarray` would leave one with every array whose values are not on the host in one piece, so
+    that a tree of which all leaves were asked for is there twice.
+    """
     if isinstance(leaf, Tracer) or not isinstance(leaf, jax.Array):
-        return
+        return leaf
     if not leaf.is_fully_addressable and not leaf.is_fully_replicated:
-        raise ValueError(
-            f"save: {place} must be on the devices of this process, got an array that spans "
-            "processes; gather it first (jax.experimental.multihost_utils.process_allgather), or "
-            "save with Orbax"
-        )
+        return gathered(leaf)
+    parts = [*{str(shard.index): shard for shard in leaf.addressable_shards}.values()]
+    if len(parts) == 1:
+        return np.asarray(_apart(parts[0].data))
+    whole = np.empty(leaf.shape, leaf.dtype)
+    for part in parts:
+        whole[part.index] = np.asarray(_apart(part.data))
+    return whole
 
 
-def restored(array: np.ndarray, dtype: str) -> Any:
-    """Undoes `plain`, and the change of dtype that the kind of file may have asked for."""
+def _apart(array: jax.Array) -> jax.Array:
+    """An array of its own around the same memory of a device."""
+    return jax.make_array_from_single_device_arrays(array.shape, array.sharding, [array])
+
+
+class Found(NamedTuple):
+    """A leaf that a file holds.
+
+    Attributes:
+        dtype: Its dtype.
+        shape: Its shape.
+        part: `part(index)`, the values at an index as an array in memory.
+    """
+
+    dtype: Any
+    shape: tuple[int, ...]
+    part: Callable[[Any], Any]
+
+    def whole(self) -> Any:
+        """All of its values."""
+        return self.part(...)
+
+
+def found(entry: Entry, dtype: str) -> Found:
+    """Undoes `entry_of`, and the change of dtype that the kind of file may have asked for."""
     if dtype.startswith("key "):
-        return jax.random.wrap_key_data(jnp.asarray(array), impl=dtype.removeprefix("key "))
-    return array.view(dtype) if array.dtype.name != dtype else array
+        data = jnp.asarray(np.array(entry.array()))
+        return in_memory(jax.random.wrap_key_data(data, impl=dtype.removeprefix("key ")))
+    wanted = np.dtype(dtype)
+    if wanted.itemsize != entry.dtype.itemsize:
+        raise ValueError(f"{entry.dtype.name} has other bits than {dtype}")
+
+    def part(index: Any) -> np.ndarray:
+        return np.array(entry.array()[index], order="C").view(wanted)
+
+    return Found(wanted, entry.shape, part)
+
+
+def in_memory(array: Any) -> Found:
+    """A leaf whose values are there."""
+    return Found(array.dtype, array.shape, lambda index: array[index])
 
 
 def described(leaf: Any) -> str:
@@ -75,14 +134,19 @@ def described(leaf: Any) -> str:
     return f"{dtype_of(leaf).name}[{','.join(map(str, np.shape(leaf)))}]"
 
 
-def placed(array: Any, like: Any) -> jax.Array:
+def placed(leaf: Found, like: Any) -> jax.Array:
     """A JAX array where a leaf lies; of an array in shards each device receives its own alone."""
     sharding = _sharding(like)
     if sharding is None:
-        return jnp.asarray(array)
-    if is_key(array):
-        return jax.device_put(array, sharding)
-    return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
+        return jnp.asarray(leaf.whole())
+    if not is_key(leaf):
+        return jax.make_array_from_callback(leaf.shape, sharding, leaf.part)
+    if sharding.is_fully_addressable:
+        return jax.device_put(leaf.whole(), sharding)
+    impl = jax.random.key_impl(leaf.whole())
+    data = np.asarray(jax.random.key_data(leaf.whole()))
+    wrap = partial(jax.random.wrap_key_data, impl=impl)
+    return jax.jit(wrap, out_shardings=sharding)(data)
 
 
 def _sharding(like: Any) -> Any:

@@ -9,6 +9,8 @@ import numpy as np
 from ..core import OnLeaves
 from ..core.filters import leaf_places
 from ..ops.quantization import Steps, stepped
+from .entries import Entry
+from .leaves import Found
 
 
 def rounded(tree: Any, bits: int) -> dict[str, Steps]:
@@ -25,7 +27,9 @@ def rounded(tree: Any, bits: int) -> dict[str, Steps]:
     leaves = jax.tree.leaves(found, is_leaf=lambda node: isinstance(node, Steps))
     pairs = {at.path: (at.node, one) for at, one in zip(here, leaves, strict=True)}
     return {
-        path: Steps(*map(np.asarray, pairs[path][1])) for path in chosen if _smaller(*pairs[path])
+        path: steps
+        for path, (leaf, steps) in pairs.items()
+        if path in chosen and _smaller(leaf, steps)
     }
 
 
@@ -38,6 +42,11 @@ def _smaller(leaf: Any, steps: Steps) -> bool:
     return sum(one.nbytes for one in steps) < leaf.nbytes
 
 
-def unrounded(steps: Steps, dtype: str) -> np.ndarray:
+def unrounded(multiples: Entry, step: Entry, dtype: str) -> Found:
     """The weights, in a dtype."""
-    return (steps.multiples.astype(steps.step.dtype) * steps.step).astype(dtype)
+
+    def part(index: Any) -> np.ndarray:
+        size = np.broadcast_to(step.array(), multiples.shape)[index]
+        return (multiples.array()[index].astype(step.dtype) * size).astype(dtype)
+
+    return Found(np.dtype(dtype), multiples.shape, part)

@@ -15,7 +15,7 @@ import numpy as np
 from ..core import leaves_by_path
 from ..core.checks import check_flag, check_kind
 from .formats import SUFFIXES, read_arrays
-from .leaves import described, dtype_of, is_key, placed
+from .leaves import described, dtype_of, in_memory, is_key, placed
 from .mappings import To, exchange_table
 from .torch_layouts import Exchange
 
@@ -199,7 +199,7 @@ def _read(path: Path) -> Any:
     if not path.exists():
         raise FileNotFoundError(f"from_state_dict: there is no file {path}")
     try:
-        return read_arrays(path)[0] if path.suffix in SUFFIXES else _read_torch(path)
+        return read_arrays(path) if path.suffix in SUFFIXES else _read_torch(path)
     except ImportError:
         raise
     except Exception as error:
@@ -273,4 +273,4 @@ def _kind(leaf: Any) -> Any:
 
 def _cast(found: Any, leaf: Any) -> Any:
     array = np.asarray(found).astype(dtype_of(leaf))
-    return array if isinstance(leaf, np.ndarray | np.generic) else placed(array, leaf)
+    return array if isinstance(leaf, np.ndarray | np.generic) else placed(in_memory(array), leaf)

@@ -36,25 +36,15 @@ def test_every_shard_goes_to_its_device_alone(paths):
 
 
 @pytest.mark.slow
-def test_an_array_that_spans_processes_is_refused_in_one_line(paths):
+def test_two_processes_write_one_file_and_read_it(paths):
     with socket.socket() as free:
         free.bind(("localhost", 0))
         address = f"localhost:{free.getsockname()[1]}"
     both = [
-        start(
-            "two_processes.py",
-            address,
-            str(i),
-            *(f"{path.parent}/{i}{path.suffix}" for path in paths),
-            JAX_PLATFORMS="cpu",
-        )
+        start("two_processes.py", address, str(i), *map(str, paths), JAX_PLATFORMS="cpu")
         for i in range(2)
     ]
     for process in both:
         out, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
-        assert out == (
-            "save: ['a']['b'] must be on the devices of this process, got an array that spans "
-            "processes; gather it first (jax.experimental.multihost_utils.process_allgather), or "
-            "save with Orbax\n"
-        ) * len(paths)
+        assert out.endswith("done\n")  # gloo tells of itself before
