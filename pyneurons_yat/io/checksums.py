@@ -4,16 +4,14 @@ So arrays may be written in any order, be read in several processes, and each is
 """
 
 import zlib
-from functools import cache
+from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 
+from .entries import Entry, blocks
+
 POLYNOMIAL = 0xEDB88320  # that of zlib, whose highest bit stands for the lowest power
-
-
-def checksum_of(array: np.ndarray) -> int:
-    """The checksum of the bytes of an array."""
-    return zlib.crc32(bytes_of(array))
 
 
 def bytes_of(array: np.ndarray) -> memoryview:
@@ -21,23 +19,33 @@ def bytes_of(array: np.ndarray) -> memoryview:
     return np.ravel(array).view(np.uint8).data
 
 
+def checksums_of(entries: Mapping[str, Entry]) -> dict[str, int]:
+    """The checksum of each array, one after another."""
+    return {name: _checksum(entry) for name, entry in entries.items()}
+
+
+def _checksum(entry: Entry) -> int:
+    checksum = 0
+    for block in blocks(entry):
+        checksum = zlib.crc32(bytes_of(block), checksum)
+    return checksum
+
+
 def joined(first: int, second: int, length: int) -> int:
     """The checksum of bytes whose beginning has the first, and the `length` others the second.
 
     As polynomials over two elements, bytes that follow multiply what precedes by x^8 each.
     """
-    for place in range(length.bit_length()):
-        if length >> place & 1:
-            first = _product(_power(place), first)
-    return first ^ second
+    return _product(_power(length), first) ^ second
 
 
-@cache
-def _power(place: int) -> int:
-    """x^8, squared so many times."""
-    if not place:
-        return 1 << (31 - 8)
-    return _product(_power(place - 1), _power(place - 1))
+@lru_cache(4096)  # many arrays are of one size
+def _power(length: int) -> int:
+    """x^8, multiplied with itself so many times."""
+    if length < 2:
+        return 1 << (31 - 8 * length)
+    half = _power(length // 2)
+    return _product(_product(half, half), _power(length % 2))
 
 
 def _product(one: int, other: int) -> int:

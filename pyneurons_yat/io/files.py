@@ -14,7 +14,8 @@ import numpy as np
 from ..core import exportable, leaves_by_path
 from ..ops.quantization import check_bits
 from . import structure
-from .entries import Pieces
+from .checksums import checksums_of
+from .entries import Pieces, pieces_of
 from .formats import (
     IN_STEPS,
     STEP,
@@ -22,10 +23,9 @@ from .formats import (
     Contents,
     OtherFormatError,
     check,
-    checksums_of,
     contents_of,
+    in_order,
     opened,
-    pieces_of,
     stored,
     write,
 )
@@ -86,7 +86,7 @@ def save(path: str | os.PathLike[str], tree: Any, *, quantize: int | None = None
     if quantize is not None:
         check_bits("save", quantize)
     contents = _contents(path.suffix, tree, quantize)
-    pieces = pieces_of(path.suffix, contents.arrays)
+    pieces = pieces_of(contents.entries, in_order(path.suffix, contents.entries))
     if spans(tree):
         _write_together(path, contents, pieces)
     else:
@@ -101,7 +101,7 @@ def _write(path: Path, contents: Contents, pieces: Pieces) -> None:
 
 
 def _write_together(path: Path, contents: Contents, pieces: Pieces) -> None:
-    """The first process writes; all fetch each array, wait for the end, and hear of an error."""
+    """The first process writes; all fetch each block, wait for the end, and hear of an error."""
     failed = None
     try:
         if jax.process_index() == 0:
@@ -179,8 +179,8 @@ def _opened(stack: ExitStack, path: Path, *, together: bool) -> Contents:
     """
     run = in_all if together else alone
     contents, metadata = run("load", lambda: _read(path, lambda: _entered(stack, path)))
-    names = sorted(contents.arrays)
-    mine = {name: contents.arrays[name] for name in (share_of(names) if together else names)}
+    names = sorted(contents.entries)
+    mine = {name: contents.entries[name] for name in (share_of(names) if together else names)}
     sums = run("load", lambda: _read(path, lambda: checksums_of(mine)))
     if together:
         sums = put_together(path.name, json.dumps([names, metadata]), names, sums)
@@ -239,10 +239,10 @@ def _leaves(file: str, contents: Contents) -> dict[str, Found]:
 
 
 def _leaf(contents: Contents, name: str) -> Found:
-    entry, dtype = contents.arrays[name], contents.dtypes[name]
+    entry, dtype = contents.entries[name], contents.dtypes[name]
     if not dtype.endswith(IN_STEPS):
         return found(entry, dtype)
-    return unrounded(entry, contents.arrays[STEP + name], dtype.removesuffix(IN_STEPS))
+    return unrounded(entry, contents.entries[STEP + name], dtype.removesuffix(IN_STEPS))
 
 
 def _made_again(file: str, told: str | None, leaves: dict[str, Found]) -> Any:

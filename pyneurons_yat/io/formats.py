@@ -10,8 +10,8 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from . import npz_files, safetensors_files
-from .checksums import checksum_of, joined
-from .entries import Entry, Pieces, size_of
+from .checksums import checksums_of, joined
+from .entries import Entry, Pieces, size_of, taken
 
 FORMATS = ("pyneurons_yat 1", "pyneurons_yat 2")
 """The second tells of the structure too, and may hold weights as multiples of a step."""
@@ -29,7 +29,7 @@ class OtherFormatError(ValueError):
 class Contents(NamedTuple):
     """What a file holds: arrays by path, the dtype of each in words, the structure as JSON."""
 
-    arrays: Mapping[str, Entry] | Mapping[str, np.ndarray]
+    entries: Mapping[str, Entry]
     dtypes: dict[str, str]
     structure: str | None = None
 
@@ -39,26 +39,17 @@ class Contents(NamedTuple):
         Args:
             found: The checksum of each array, where it is known.
         """
-        found = checksums_of(self.arrays) if found is None else found
-        dtypes = json.dumps(self.dtypes, sort_keys=True)
-        checksum = zlib.crc32(dtypes.encode())
-        for name in sorted(self.arrays):
-            array = self.arrays[name]
-            checksum = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), checksum)
-            checksum = joined(checksum, found[name], size_of(array))
-        if self.structure is None:
-            return {"format": FORMATS[0], "dtypes": dtypes, "checksum": str(checksum)}
-        checksum = str(zlib.crc32(self.structure.encode(), checksum))
-        told = {"format": FORMATS[1], "dtypes": dtypes, "structure": self.structure}
-        return {**told, "checksum": checksum}
-
-
-def checksums_of(arrays: Mapping[str, Any]) -> dict[str, int]:
-    """The checksum of each array, one after another."""
-    return {
-        name: checksum_of(one.array() if isinstance(one, Entry) else one)
-        for name, one in arrays.items()
-    }
+        found = checksums_of(self.entries) if found is None else found
+        told = {"format": FORMATS[0], "dtypes": json.dumps(self.dtypes, sort_keys=True)}
+        checksum = zlib.crc32(told["dtypes"].encode())
+        for name in sorted(self.entries):
+            entry = self.entries[name]
+            checksum = zlib.crc32(f"{name} {entry.dtype} {entry.shape}".encode(), checksum)
+            checksum = joined(checksum, found[name], size_of(entry))
+        if self.structure is not None:
+            told |= {"format": FORMATS[1], "structure": self.structure}
+            checksum = zlib.crc32(self.structure.encode(), checksum)
+        return {**told, "checksum": str(checksum)}
 
 
 def stored(suffix: str, dtype: np.dtype) -> np.dtype:
@@ -68,19 +59,18 @@ def stored(suffix: str, dtype: np.dtype) -> np.dtype:
     return np.dtype(f"u{dtype.itemsize}")
 
 
-def pieces_of(suffix: str, entries: Mapping[str, Entry]) -> Pieces:
-    """The arrays by name, each fetched when its turn in the file has come."""
-    names = list(entries) if suffix == ".npz" else safetensors_files.in_order(entries)
-    return ((name, entries[name].array()) for name in names)
+def in_order(suffix: str, entries: Mapping[str, Entry]) -> list[str]:
+    """The names of the arrays as they follow one another in a file."""
+    return list(entries) if suffix == ".npz" else safetensors_files.in_order(entries)
 
 
 def write(file: BinaryIO, suffix: str, contents: Contents, pieces: Pieces) -> None:
-    """Writes the contents to an open file, array by array."""
+    """Writes the contents to an open file, block by block."""
     if suffix == ".npz":
         small = any(dtype.endswith(IN_STEPS) for dtype in contents.dtypes.values())
-        npz_files.write(file, pieces, contents.metadata, small=small)
+        npz_files.write(file, contents.entries, pieces, contents.metadata, small=small)
     else:
-        safetensors_files.write(file, contents.arrays, pieces, contents.metadata)
+        safetensors_files.write(file, contents.entries, pieces, contents.metadata)
 
 
 @contextmanager
@@ -107,20 +97,7 @@ def check(contents: Contents, metadata: Any, found: dict[str, int]) -> None:
         raise ValueError("its checksum is wrong")
 
 
-def read(path: Path) -> Contents:
-    """All contents of a file that `write` wrote, checked, in memory."""
-    with opened(path) as (entries, metadata):
-        contents = contents_of(entries, metadata)
-        check(contents, metadata, checksums_of(entries))
-        return contents._replace(arrays=in_memory(entries))
-
-
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of any file of these kinds by name."""
+    """The arrays of any file of these kinds by name, in memory."""
     with opened(path) as (entries, _):
-        return in_memory(entries)
-
-
-def in_memory(entries: Mapping[str, Entry]) -> dict[str, np.ndarray]:
-    """The arrays themselves."""
-    return {name: np.array(entry.array()) for name, entry in entries.items()}
+        return {name: taken(entry) for name, entry in entries.items()}

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from .entries import Entry
-from .processes import gathered
+from .entries import Entry, Rows, rows_of, taken
+from .processes import rows_of_processes
 
 
 def dtype_of(leaf: Any) -> Any:
@@ -58,32 +58,49 @@ def entry_of(place: str, leaf: Any) -> tuple[str, Entry]:
 
 def as_stored(entry: Entry, dtype: np.dtype) -> Entry:
     """The entry with its bits in another dtype of the same size."""
-    if dtype == entry.dtype:
-        return entry
-    return Entry(dtype, entry.shape, lambda: entry.array().view(dtype))
+
+    def opened() -> Rows:
+        rows = entry.open()
+        return lambda first, last: rows(first, last).view(dtype)
+
+    return entry if dtype == entry.dtype else Entry(dtype, entry.shape, opened)
 
 
 def _fetched_later(leaf: Any, dtype: np.dtype) -> Entry:
-    return Entry(dtype, np.shape(leaf), lambda: np.asarray(on_host(leaf), dtype, order="C"))
+    def opened() -> Rows:
+        if isinstance(leaf, jax.Array) and not isinstance(leaf, Tracer):
+            return _rows_of_devices(leaf)
+        return rows_of(np.asarray(leaf, dtype, order="C"))
+
+    return Entry(dtype, np.shape(leaf), opened)
 
 
-def on_host(leaf: Any) -> Any:
-    """The values of a leaf, of all processes. The array itself keeps no copy of them here.
+def _rows_of_devices(array: jax.Array) -> Rows:
+    """The rows of an array in shards, put together where they are asked for.
 
-    `np.asarray` would leave one with every array whose values are not on the host in one piece, so
-    that a tree of which all leaves were asked for is there twice.
+    The array keeps no copy of them on the host. `np.asarray` would leave one with every array
+    whose values are not in one piece there, so that a tree of such arrays would be there twice.
     """
-    if isinstance(leaf, Tracer) or not isinstance(leaf, jax.Array):
-        return leaf
-    if not leaf.is_fully_addressable and not leaf.is_fully_replicated:
-        return gathered(leaf)
-    parts = [*{str(shard.index): shard for shard in leaf.addressable_shards}.values()]
+    if not array.is_fully_addressable and not array.is_fully_replicated:
+        return partial(rows_of_processes, array)
+    shards = [*{str(shard.index): shard for shard in array.addressable_shards}.values()]
+    if not shards:
+        raise ValueError("save: an array must lie on a device of this process, got one elsewhere")
+    parts = [(shard.index, np.asarray(_apart(shard.data))) for shard in shards]
     if len(parts) == 1:
-        return np.asarray(_apart(parts[0].data))
-    whole = np.empty(leaf.shape, leaf.dtype)
-    for part in parts:
-        whole[part.index] = np.asarray(_apart(part.data))
-    return whole
+        return rows_of(parts[0][1])
+
+    def rows(first: int, last: int) -> np.ndarray:
+        found = np.empty((last - first, *array.shape[1:]), array.dtype)
+        for (along, *others), part in parts:
+            here = range(array.shape[0])[along]
+            begin, end = max(first, here.start), min(last, here.stop)
+            if begin < end:
+                place = slice(begin - first, end - first), *others
+                found[place] = part[begin - here.start : end - here.start]
+        return found
+
+    return rows
 
 
 def _apart(array: jax.Array) -> jax.Array:
@@ -112,16 +129,13 @@ class Found(NamedTuple):
 def found(entry: Entry, dtype: str) -> Found:
     """Undoes `entry_of`, and the change of dtype that the kind of file may have asked for."""
     if dtype.startswith("key "):
-        data = jnp.asarray(np.array(entry.array()))
+        data = jnp.asarray(taken(entry))
         return in_memory(jax.random.wrap_key_data(data, impl=dtype.removeprefix("key ")))
     wanted = np.dtype(dtype)
     if wanted.itemsize != entry.dtype.itemsize:
         raise ValueError(f"{entry.dtype.name} has other bits than {dtype}")
 
-    def part(index: Any) -> np.ndarray:
-        return np.array(entry.array()[index], order="C").view(wanted)
-
-    return Found(wanted, entry.shape, part)
+    return Found(wanted, entry.shape, lambda index: taken(entry, index).view(wanted))
 
 
 def in_memory(array: Any) -> Found:
@@ -140,13 +154,25 @@ def placed(leaf: Found, like: Any) -> jax.Array:
     if sharding is None:
         return jnp.asarray(leaf.whole())
     if not is_key(leaf):
-        return jax.make_array_from_callback(leaf.shape, sharding, leaf.part)
+        return _in_shards(leaf, sharding)
     if sharding.is_fully_addressable:
         return jax.device_put(leaf.whole(), sharding)
     impl = jax.random.key_impl(leaf.whole())
     data = np.asarray(jax.random.key_data(leaf.whole()))
     wrap = partial(jax.random.wrap_key_data, impl=impl)
     return jax.jit(wrap, out_shardings=sharding)(data)
+
+
+def _in_shards(leaf: Found, sharding: jax.sharding.Sharding) -> jax.Array:
+    """An array of which one shard after another is read and put on its device."""
+    places = sharding.addressable_devices_indices_map(leaf.shape)
+    whole = leaf.whole() if sharding.is_fully_replicated else None
+    shards = []
+    for device, index in places.items():
+        place = jax.sharding.SingleDeviceSharding(device, memory_kind=sharding.memory_kind)
+        part = leaf.part(index) if whole is None else whole
+        shards.append(jax.device_put(part, place).block_until_ready())
+    return jax.make_array_from_single_device_arrays(leaf.shape, sharding, shards, dtype=leaf.dtype)
 
 
 def _sharding(like: Any) -> Any:

@@ -28,8 +28,10 @@ def _has_place(leaf: Any) -> bool:
     return concrete or isinstance(leaf, jax.ShapeDtypeStruct)
 
 
-def gathered(array: jax.Array) -> np.ndarray:
-    """The whole of an array of which each process has a part."""
+def rows_of_processes(array: jax.Array, first: int, last: int) -> np.ndarray:
+    """Some rows of an array of which each process has a part."""
+    if last - first < array.shape[0]:
+        array = jax.lax.dynamic_slice_in_dim(array, first, last - first)
     return multihost_utils.process_allgather(array, tiled=True)
 
 

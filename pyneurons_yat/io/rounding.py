@@ -9,7 +9,7 @@ import numpy as np
 from ..core import OnLeaves
 from ..core.filters import leaf_places
 from ..ops.quantization import Steps, stepped
-from .entries import Entry
+from .entries import Entry, taken
 from .leaves import Found
 
 
@@ -46,7 +46,7 @@ def unrounded(multiples: Entry, step: Entry, dtype: str) -> Found:
     """The weights, in a dtype."""
 
     def part(index: Any) -> np.ndarray:
-        size = np.broadcast_to(step.array(), multiples.shape)[index]
-        return (multiples.array()[index].astype(step.dtype) * size).astype(dtype)
+        size = np.broadcast_to(taken(step), multiples.shape)[index]
+        return (taken(multiples, index).astype(step.dtype) * size).astype(dtype)
 
     return Found(np.dtype(dtype), multiples.shape, part)

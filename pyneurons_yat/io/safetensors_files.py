@@ -1,10 +1,12 @@
-"""safetensors files: a header of JSON and the bytes behind it, written and read array by array.
+"""safetensors files: a header of JSON and the bytes behind it, written and read block by block.
 
-The library makes and checks the header. It would have all arrays in memory, and bytes of them once
-more; here one is there at a time.
+The library makes and checks the header. It would have all arrays in memory, and their bytes once
+more.
 """
 
 import json
+import math
+import zlib
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
@@ -12,8 +14,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from .checksums import bytes_of, checksum_of
-from .entries import Entry, Pieces, size_of
+from .checksums import bytes_of
+from .entries import Entry, Pieces, entry_of, size_of
 
 DTYPES = {
     "BOOL": "bool",
@@ -46,7 +48,7 @@ def has_dtype(dtype: np.dtype) -> bool:
     from safetensors import SafetensorError
 
     try:
-        _plan({"": Entry(dtype, (0,), lambda: np.empty(0, dtype))})
+        _plan({"": entry_of(np.empty(0, dtype))})
     except SafetensorError:
         return False
     return dtype.name in DTYPES.values()
@@ -80,17 +82,17 @@ def write(
     pieces: Pieces,
     metadata: Callable[[dict[str, int]], dict[str, str]],
 ) -> None:
-    """Writes arrays as they come, in the order of `in_order`, then the header with the checksum.
+    """Writes blocks as they come, in the order of `in_order`, then the header with the checksum.
 
     There is room for the longest one. What is told is sorted, so that equal trees make equal bytes.
     """
     plan = _plan(entries)
     room = len(_header(plan, metadata(dict.fromkeys(plan, 0)) | {"checksum": LARGEST}))
     file.seek(8 + room)
-    found: dict[str, int] = {}
-    for name, array in pieces:
-        found[name] = checksum_of(array)
-        file.write(bytes_of(array))
+    found = dict.fromkeys(plan, 0)
+    for name, block in pieces:
+        found[name] = zlib.crc32(bytes_of(block), found[name])
+        file.write(bytes_of(block))
     file.seek(0)
     file.write(room.to_bytes(8, "little") + _header(plan, metadata(found)).ljust(room))
 
@@ -114,9 +116,16 @@ def read(file: BinaryIO, path: Path) -> tuple[dict[str, Entry], Any]:
 
 def _entry(file: BinaryIO, start: int, told: dict[str, Any]) -> Entry:
     dtype, shape = np.dtype(DTYPES[told["dtype"]]), tuple(told["shape"])
-    return Entry(dtype, shape, partial(_pages, file, start + told["data_offsets"][0], dtype, shape))
+    rows = partial(_pages, file, start + told["data_offsets"][0], dtype, shape)
+    return Entry(dtype, shape, lambda: rows)
 
 
-def _pages(file: BinaryIO, begin: int, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
-    """The pages of a file that hold an array; the system reads those that are looked at."""
-    return np.empty(shape, dtype) if 0 in shape else np.memmap(file, dtype, "r", begin, shape)
+def _pages(
+    file: BinaryIO, begin: int, dtype: np.dtype, shape: tuple[int, ...], first: int, last: int
+) -> np.ndarray:
+    """The pages of a file that hold some rows; the system reads those that are looked at."""
+    wanted = (last - first, *shape[1:]) if shape else ()
+    if 0 in wanted:
+        return np.empty(wanted, dtype)
+    row = math.prod(shape[1:]) * dtype.itemsize
+    return np.memmap(file, dtype, "r", begin + first * row, wanted)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import pyneurons_yat as pn
+from pyneurons_yat.io.entries import entry_of
 from pyneurons_yat.io.formats import Contents
 
 pytest.importorskip("safetensors")
@@ -65,6 +66,7 @@ def test_files_of_version_0_1_are_read(tmp_path, assert_same):
         f"['{name}']": np.asarray(leaf).view(f"u{leaf.dtype.itemsize}")
         for name, leaf in tree.items()
     }
-    contents = Contents(bits, {f"['{name}']": leaf.dtype.name for name, leaf in tree.items()})
+    entries = {name: entry_of(array) for name, array in bits.items()}
+    contents = Contents(entries, {f"['{name}']": leaf.dtype.name for name, leaf in tree.items()})
     save_file(bits, tmp_path / "old.safetensors", contents.metadata())
     assert_same(pn.load(tmp_path / "old.safetensors", tree), tree)

@@ -10,7 +10,7 @@ import pytest
 
 import pyneurons_yat as pn
 from pyneurons_yat.data import digits
-from pyneurons_yat.io.formats import read
+from pyneurons_yat.io.formats import read_arrays
 
 
 def key():
@@ -28,7 +28,7 @@ def by_hand(weights, bits, axes):
 def test_the_file_holds_integers_and_floats_come_back(path, bits, kind):
     model = pn.Linear(key(), 16, 20, bias_init=jax.nn.initializers.normal(1.0))
     pn.save(path, model, quantize=bits)
-    arrays = read(path).arrays
+    arrays = read_arrays(path)
     assert arrays[".kernel"].dtype == kind
     assert np.abs(arrays[".kernel"]).max() == 2 ** (bits - 1) - 1
     found = pn.load(path)
@@ -49,7 +49,7 @@ def test_what_is_loaded_is_what_the_transform_makes(path, assert_same):
     )
     pn.save(path, model, quantize=8)
     assert_same(pn.load(path), pn.bake(pn.reparam(model, pn.quantize(8))))
-    shapes = {name: array.shape for name, array in read(path).arrays.items() if "step" in name}
+    shapes = {name: array.shape for name, array in read_arrays(path).items() if "step" in name}
     assert shapes == {
         "step of [0].each.kernel": (3, 1, 8),
         "step of [1].kernel": (1, 1, 1, 8),
@@ -75,7 +75,7 @@ def test_state_vectors_and_what_would_not_become_smaller_stay(path, assert_same)
         "state": pn.bind("S", pn.identity, pn.identity, roles={"m": "s"})({"m": ones}),
     }  # fmt: skip
     pn.save(path, tree, quantize=8)
-    rounded = {name for name in read(path).arrays if name.startswith("step of")}
+    rounded = {name for name in read_arrays(path) if name.startswith("step of")}
     assert rounded == {"step of ['NumPy']", "step of ['zero']"}
     found = pn.load(path, tree)
     assert found["NumPy"].dtype == np.float64

@@ -12,8 +12,8 @@ import pytest
 import pyneurons_yat as pn
 from benchmarks import vmap
 from pyneurons_yat import zoo
-from pyneurons_yat.io.formats import Contents
-from pyneurons_yat.io.formats import read as contents_of
+from pyneurons_yat.io.entries import entry_of
+from pyneurons_yat.io.formats import Contents, read_arrays
 from pyneurons_yat.io.known import SHOWN, name_of, named
 from pyneurons_yat.io.structure import read, written
 
@@ -219,9 +219,10 @@ def test_names_that_are_not_the_librarys_are_listed(path, name, assert_same):
 
 def test_an_earlier_file_tells_no_structure(tmp_path):
     """Those of the first format hold arrays alone."""
-    contents = Contents({".kernel": np.ones((3, 2))}, {".kernel": "float64"})
+    kernel = np.ones((3, 2))
+    contents = Contents({".kernel": entry_of(kernel)}, {".kernel": "float64"})
     metadata = np.array(json.dumps(contents.metadata()))
-    np.savez(tmp_path / "old.npz", **contents.arrays, __metadata__=metadata)
+    np.savez(tmp_path / "old.npz", **{".kernel": kernel}, __metadata__=metadata)
     with pytest.raises(ValueError, match=r"load: old.npz must tell its structure.*; pass like"):
         pn.load(tmp_path / "old.npz")
     like = pn.Linear(key(), 3, 2, use_bias=False, dtype=jnp.float64)
@@ -285,9 +286,11 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 def test_a_structure_that_cannot_be_is_refused(tmp_path, name):
     path = pn.save(tmp_path / "model.npz", {"a": jnp.ones(3)})
-    found = contents_of(path)._replace(structure=BAD[name])
+    arrays = read_arrays(path)
+    entries = {name: entry_of(array) for name, array in arrays.items()}
+    found = Contents(entries, {"['a']": "float64"}, BAD[name])
     metadata = np.array(json.dumps(found.metadata()))
-    np.savez(path, **found.arrays, __metadata__=metadata)
+    np.savez(path, **arrays, __metadata__=metadata)
     with pytest.raises(ValueError, match=r"load: model.npz is damaged"):
         pn.load(path)
     assert pn.load(path, {"a": jnp.zeros(3)})["a"].tolist() == [1.0] * 3

@@ -14,6 +14,7 @@ import pytest
 
 import pyneurons_yat as pn
 from pyneurons_yat.io import replacing
+from pyneurons_yat.io.entries import entry_of
 from pyneurons_yat.io.formats import Contents
 
 TREE = {
@@ -145,8 +146,9 @@ def test_a_sound_file_of_other_entries_names_them(path, arrays, dtypes, message)
     found, _ = read(path)
     kept = {B: "bfloat16", C: "int32", KEY: "key threefry2x32"}
     taken = {name: name for name in kept} | arrays
-    contents = Contents({new: found[old] for new, old in taken.items()}, kept | dtypes)
-    write(path, contents.arrays, contents.metadata())
+    tampered = {new: found[old] for new, old in taken.items()}
+    entries = {name: entry_of(array) for name, array in tampered.items()}
+    write(path, tampered, Contents(entries, kept | dtypes).metadata())
     with pytest.raises(ValueError, match=re.escape(message)):
         pn.load(path, TREE)
 
