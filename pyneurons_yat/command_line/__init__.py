@@ -6,6 +6,7 @@ names; `training`, `answers` and `inspection` are the commands.
 
 import argparse
 import sys
+import traceback
 from collections.abc import Callable
 from typing import NamedTuple
 

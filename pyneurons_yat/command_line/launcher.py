@@ -20,6 +20,7 @@ from .processes import LAUNCHER, LOST, EndedError
 
 PAUSE = 0.05  # seconds between looks at the processes
 HELD = 0.5  # seconds for which a line is held back, in case that it is about a process that is gone
+BY_OTHERS = (LOST, -signal.SIGABRT)  # the exit codes of what ends because another one is gone
 PATIENCE = 5.0  # seconds in which the first says by itself why all end
 
 
@@ -92,12 +93,22 @@ def _watched(found: list[Process], options: argparse.Namespace) -> int:
     if one.number == 0 and code >= 0 and code != LOST:  # what there is to tell it has told
         told.pass_on(0)
         return code
-    why = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-    said = _last_line(one.said) if code > 0 else ""
     raise EndedError(
-        f"process {one.number} of {len(found)} {why}{said}, and the others with it; "
+        f"process {one.number} of {len(found)} {_end(one)}, and the others with it; "
         f"{_cure(options)}"
     )
+
+
+def _end(one: Process) -> str:
+    """What has become of a process."""
+    code = one.run.poll()
+    if code is None:
+        return "no longer answers"
+    if code < 0:
+        return f"was ended by {signal.Signals(-code).name}"
+    lines = one.said.read_text(errors="replace").strip().splitlines()
+    said = f" ({one_line(lines[-1]).rpartition(' error: ')[2]})" if lines else ""
+    return f"ended with code {code}{said}"
 
 
 class _Told:
@@ -123,21 +134,17 @@ class _Told:
 def _cause(found: list[Process]) -> Process:
     """The process that has ended by itself, and not because of another.
 
-    Where all end because of what was written wrong, that is the first one, which says so.
+    Where all end because of what was written wrong, that is the first one, which says so. Where all
+    that have ended have lost another, it is one that is still there.
     """
     until = time.monotonic() + PATIENCE
     while True:
-        ended = [one for one in found if one.run.poll()]
-        own = [one for one in ended if one.run.returncode not in (LOST, -signal.SIGABRT)]
+        own = [one for one in found if one.run.poll() and one.run.returncode not in BY_OTHERS]
         killed = [one for one in own if one.run.returncode < 0]
         if killed or (own and own[0].number == 0) or time.monotonic() > until:
-            return [*killed, *own, *ended][0]
+            there = [one for one in found if one.run.poll() is None]
+            return [*killed, *own, *there, *found][0]
         time.sleep(PAUSE)
-
-
-def _last_line(path: Path) -> str:
-    lines = path.read_text(errors="replace").strip().splitlines()
-    return f" ({one_line(lines[-1]).rpartition(' error: ')[2]})" if lines else ""
 
 
 def _cure(options: argparse.Namespace) -> str:

@@ -6,11 +6,12 @@ whole of the data set in its memory, and on its devices its part of every batch.
 
 import argparse
 import os
+import re
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from typing import Any, NamedTuple
 
 import jax
@@ -85,19 +86,29 @@ def launches(options: argparse.Namespace) -> bool:
 
 @contextmanager
 def joined(place: Member | None) -> Iterator[None]:
-    """Connects this process with the others, and ends when all have come to the end.
-
-    Only process 0 prints.
-    """
-    with ExitStack() as stack:
-        if place is not None:
-            _connect(place)
-            if not is_first():
-                stack.enter_context(redirect_stdout(stack.enter_context(open(os.devnull, "w"))))
+    """Connects this process with the others, and ends when all have come to the end."""
+    if place is None:
         yield
-        if place is not None:
-            sync_global_devices("end")
-            jax.distributed.shutdown()
+        return
+    _connect(place)
+    with _printing(is_first()):
+        yield
+        sync_global_devices("end")
+        jax.distributed.shutdown()
+
+
+@contextmanager
+def _printing(wanted: bool) -> Iterator[None]:
+    """Lets Python print, if that is wanted, and nobody else: gloo tells of each connection."""
+    sys.stdout.flush()
+    stdout = os.dup(1)
+    with open(os.devnull, "w") as nowhere, open(stdout, "w", buffering=1) as printed:
+        os.dup2(nowhere.fileno(), 1)
+        try:
+            with redirect_stdout(printed if wanted else nowhere):
+                yield
+        finally:
+            os.dup2(stdout, 1)
 
 
 def _connect(place: Member) -> None:
@@ -152,6 +163,12 @@ def spread(place: Member | None) -> dict[str, Any]:
 def here(model: pn.Model) -> pn.Model:
     """A model of which all processes have the whole, on the first device of this one."""
     return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), model)
+
+
+def why(error: jax.errors.JaxRuntimeError) -> str:
+    """What an error of the run time of a member means."""
+    told = re.sub(r"(Error dispatching computation: )+", "", str(error))
+    return f"another process is gone, or a device failed: {told[:200]}"
 
 
 def left(code: int) -> int:

@@ -170,7 +170,7 @@ def _learned(
         progress=not (options.no_progress or launched()),
         **spread(place),
     )
-    return here(state.model), history
+    return (state.model if place is None else here(state.model)), history
 
 
 class _Table:
