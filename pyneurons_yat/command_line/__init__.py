@@ -55,12 +55,13 @@ def _run(options: argparse.Namespace) -> int:
         return _told(options, error, 2)
     except (FloatingPointError, processes.EndedError) as error:
         return _told(options, error)
-    except jax.errors.JaxRuntimeError as error:
+    except Exception as error:
         if not jax.distributed.is_initialized():
             raise
-        return _told(
-            options, f"another process is gone, or a device failed: {error}", processes.LOST
-        )
+        if isinstance(error, jax.errors.JaxRuntimeError):
+            return _told(options, processes.why(error), processes.LOST)
+        traceback.print_exc()
+        return 1
 
 
 def parser() -> Parser:

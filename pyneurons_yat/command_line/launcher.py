@@ -89,8 +89,8 @@ def _watched(found: list[Process], options: argparse.Namespace) -> int:
         told.pass_on(HELD)
         time.sleep(PAUSE)
     one = _cause(found) if any(codes) else found[0]
-    code = one.run.returncode
-    if one.number == 0 and code >= 0 and code != LOST:  # what there is to tell it has told
+    code = one.run.poll()
+    if one.number == 0 and code in (0, 1, 2):  # what there is to tell it has told
         told.pass_on(0)
         return code
     raise EndedError(
