@@ -9,11 +9,13 @@ import jax
 
 import pyneurons_yat as pn
 
+from ..io.entries import taken
 from ..io.formats import opened
-from .parsing import Option
+from .parsing import Option, count
 
 CHECKPOINTS = (
     Option("--checkpoint", "file for the state after each epoch, .safetensors or .npz", Path),
+    Option("--checkpoint-steps", "write it every so many steps too, inside of an epoch", count),
     Option("--resume", "checkpoint to go on from; the other options are those of its run", Path),
 )
 
@@ -39,6 +41,8 @@ def epochs_behind(options: argparse.Namespace, state: pn.TrainState, steps: int)
 
 def check_resumable(options: argparse.Namespace) -> None:
     """Refuses what a checkpoint does not know of."""
+    if options.checkpoint_steps is not None and options.checkpoint is None:
+        raise ValueError("--checkpoint-steps must come with --checkpoint FILE")
     if options.resume is None:
         return
     for flag, given in (
@@ -67,6 +71,6 @@ def last(path: Path) -> int | None:
     """The step of a checkpoint; None where it cannot be read."""
     try:
         with opened(path) as (entries, _):
-            return int(entries[".step"].array())
+            return int(taken(entries[".step"]))
     except Exception:
         return None

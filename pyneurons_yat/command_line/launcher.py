@@ -94,8 +94,7 @@ def _watched(found: list[Process], options: argparse.Namespace) -> int:
         told.pass_on(0)
         return code
     raise EndedError(
-        f"process {one.number} of {len(found)} {_end(one)}, and the others with it; "
-        f"{_cure(options)}"
+        f"process {one.number} of {len(found)} {_end(one)}; the others were ended; {_cure(options)}"
     )
 
 

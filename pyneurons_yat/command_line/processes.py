@@ -29,7 +29,6 @@ LAUNCHER = "PYNEURONS_YAT_LAUNCHER"
 LOST = 3
 """The exit code of a member that ends because another one is gone."""
 HEARTBEAT = 10  # seconds after which a process that says nothing counts as dead
-SECONDS = {"heartbeat_timeout_seconds": HEARTBEAT, "shutdown_timeout_seconds": HEARTBEAT}
 
 
 def _processes(text: str) -> int | str:
@@ -121,7 +120,8 @@ def _connect(place: Member) -> None:
             place.number,
             local_device_ids=place.number if launched() else None,  # of GPUs one, as under SLURM
             coordinator_bind_address=place.address if launched() else None,
-            **SECONDS,
+            heartbeat_timeout_seconds=HEARTBEAT,
+            shutdown_timeout_seconds=HEARTBEAT,
         )
     except ValueError as error:
         if place.address is not None:
@@ -165,7 +165,7 @@ def here(model: pn.Model) -> pn.Model:
     return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), model)
 
 
-def why(error: jax.errors.JaxRuntimeError) -> str:
+def why(error: Exception) -> str:
     """What an error of the run time of a member means."""
     told = re.sub(r"(Error dispatching computation: )+", "", str(error))
     return f"another process is gone, or a device failed: {told[:200]}"

@@ -167,6 +167,8 @@ def _learned(
         validation=job.found.test if watched or options.plot else None,
         augment=augmentation(options.augment, job.found.shape),
         callback=keeping(options.checkpoint, behind, between),
+        path=options.checkpoint,
+        every=options.checkpoint_steps,
         progress=not (options.no_progress or launched()),
         **spread(place),
     )

@@ -17,7 +17,7 @@ from .batches import Arrays, Stream, data_of
 from .descent import strong
 from .gradient_descent import one_step
 from .history import History
-from .keeping import PathLike, check_path, save_to
+from .keeping import Keep, PathLike, keep_of
 from .losses import mse
 from .metrics import Metric, told
 from .placing import data_on, place_of, state_on
@@ -94,6 +94,7 @@ def fit(
     mesh: Mesh | None = None,
     layout: Any = None,
     path: PathLike | None = None,
+    every: int | None = None,
     progress: Watched = True,
 ) -> tuple[Trained, History]:
     """Trains a model.
@@ -164,6 +165,8 @@ def fit(
         layout: As for `train_step`.
         path: A file in which to keep the `TrainState`, as `save` does, when training ends or breaks
             off: the last good one.
+        every: After how many steps it is kept there meanwhile too, or soon after them: the steps of
+            a quarter of a second, or 16 in several processes, are one piece.
         progress: Whether to show a progress bar in a terminal or notebook, if tqdm is installed, or
             lines where standard error goes to a file. A path or an open file takes lines.
 
@@ -206,8 +209,8 @@ def fit(
     data = data_of("fit", "x and y", x, y, batch_size, remainder, steps)
     held_out = data_on("fit", place, _held_out(validation, data))
     plan = Plan(recipe, data_on("fit", place, data), epochs, held_out, until)
-    check_path(path)
-    return _watched(plan, state, isinstance(model, TrainState), path, progress)
+    keep = keep_of(path, every)
+    return _watched(plan, state, isinstance(model, TrainState), keep, progress)
 
 
 def _refuse_traced(*given: Any) -> None:
@@ -255,23 +258,27 @@ def _held_out(validation: Any, data: Arrays | Stream) -> Arrays | Stream | None:
 
 
 def _watched(
-    plan: Plan, state: TrainState, whole: bool, path: PathLike | None, progress: Watched
+    plan: Plan, state: TrainState, whole: bool, keep: Keep, progress: Watched
 ) -> tuple[Any, History]:
     """Runs a plan to its end or to Ctrl-C; what else breaks it off holds what there is."""
-    kept = Kept(state, [])
+    kept, saved = Kept(state, []), 0
     try:
         with Bar(progress, plan.epochs, plan.data.steps) as bar:
             for kept in run(plan, state):
                 bar.show(kept.steps, kept.epochs, kept.reports)
+                if keep.every is not None and kept.steps - saved >= keep.every:
+                    keep(kept.state)
+                    saved = kept.steps
     except KeyboardInterrupt:
         kept = kept._replace(state=_undrawn(kept.state), stopped="interrupted")
     except BaseException as error:
         kept = kept._replace(state=_undrawn(kept.state))
         if kept.steps or isinstance(error, DivergenceError):
             _hand_over(error, kept, whole)
-            _save(path, kept)
+            if not _together(plan) or isinstance(error, DivergenceError):
+                keep(kept.state)
         raise
-    _save(path, kept)
+    keep(kept.state)
     ended = kept.stopped != "interrupted"
     chosen = kept.best.state if ended and kept.best is not None else kept.state
     return (chosen if whole else chosen.model), _history(kept)
@@ -296,9 +303,9 @@ def _hand_over(error: Any, kept: Kept, whole: bool) -> None:
     error.add_note(f"fit: the error's kept is the last good {what}, its history the epochs before")
 
 
-def _save(path: PathLike | None, kept: Kept) -> None:
-    if path is not None:
-        save_to(path, kept.state)
+def _together(plan: Plan) -> bool:
+    """Whether other processes train too, which need not have met with an error of this one."""
+    return plan.recipe.place is not None and jax.process_count() > 1
 
 
 def _history(kept: Kept) -> History:

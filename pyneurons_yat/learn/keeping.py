@@ -3,7 +3,9 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from ..ops.checks import check_sizes
 
 PathLike = str | os.PathLike[str]
 Save = Callable[[PathLike, Any], Any]
@@ -25,11 +27,27 @@ def save_to(path: PathLike, tree: Any) -> None:
     _given[0](path, tree)
 
 
-def check_path(path: PathLike | None) -> None:
-    """Refuses a path that could not be written to, before any work is done; None is no path."""
-    if path is None:
-        return
-    path = Path(path)
-    probe = path.with_name(f"probe-{path.name}")
-    save_to(probe, {"probe": 0})
-    probe.unlink()
+class Keep(NamedTuple):
+    """Where `fit` keeps its state, and after how many steps it does so before the end."""
+
+    path: PathLike | None
+    every: int | None
+
+    def __call__(self, state: Any) -> None:
+        """Writes a state to the file, if there is to be one."""
+        if self.path is not None:
+            save_to(self.path, state)
+
+
+def keep_of(path: PathLike | None, every: int | None) -> Keep:
+    """What a caller gave, checked; a path that could not be written to, before any work is done."""
+    if every is not None:
+        check_sizes("fit", every=every)
+        if path is None:
+            raise ValueError(f"fit: every must come with a path, got {every} without one; add path")
+    if path is not None:
+        path = Path(path)
+        probe = path.with_name(f"probe-{path.name}")
+        save_to(probe, {"probe": 0})
+        probe.unlink(missing_ok=True)  # another process may have tried the same place
+    return Keep(path, every)
