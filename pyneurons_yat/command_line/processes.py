@@ -32,7 +32,12 @@ HEARTBEAT = 10  # seconds after which a process that says nothing counts as dead
 
 
 def _processes(text: str) -> int | str:
-    return text if text == SCHEDULER else integer(1)(text)
+    if text == SCHEDULER:
+        return text
+    if not text.isdecimal():
+        wanted = f"an integer of at least 1 or {SCHEDULER}"
+        raise argparse.ArgumentTypeError(f"must be {wanted}, got {text!r}")
+    return integer(1)(text)
 
 
 def _address(text: str) -> str:

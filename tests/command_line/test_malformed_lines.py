@@ -27,6 +27,8 @@ def here(tmp_path_factory):
     (folder / "good.csv").write_text("a,b\n1,2\n3,4\n5,6\n")
     (folder / "text.txt").write_text("text")
     (folder / "empty").mkdir()
+    state = ["--checkpoint", str(folder / "state.npz")]
+    main(["--epochs", "2", "--layers", "Linear", "--no-statistics", "--no-progress", *state])
     return folder
 
 
@@ -97,6 +99,32 @@ WRITTEN = [
     ("--log {here}/no/run.jsonl", "--log: there is no folder"),
     ("--save-data {here}/data.csv", "--save-data must end in .npz"),
     ("--threads 100000", "--threads must be at most"),
+    ("--processes 0", "argument --processes: must be an integer of at least 1, got '0'"),
+    ("--processes slurm", "argument --processes: must be an integer of at least 1 or scheduler"),
+    ("--coordinator here", "argument --coordinator: must be HOST:PORT, got 'here'"),
+    ("--coordinator here:0", "argument --coordinator: must be HOST:PORT, got 'here:0'"),
+    ("--coordinator :8000", "argument --coordinator: must be HOST:PORT, got ':8000'"),
+    ("--process-id -1", "argument --process-id: must be an integer of at least 0, got '-1'"),
+    ("--process-id 0 --processes 2", "--coordinator HOST:PORT must come with --process-id I and"),
+    ("--coordinator here:8000", "--coordinator HOST:PORT must come with --process-id I and"),
+    ("--coordinator here:8000 --processes 2", "--coordinator HOST:PORT must come with --process"),
+    ("--coordinator here:8000 --process-id 2 --processes 2", "--process-id must be below --proc"),
+    ("--processes scheduler --process-id 1", "--processes scheduler must come without --coord"),
+    ("--processes 2 --checkpoint {here}/a.pkl", "--checkpoint must end in .safetensors or .npz"),
+    ("--checkpoint {here}/no/a.npz", "--checkpoint: there is no folder"),
+    ("--checkpoint-steps 3", "--checkpoint-steps must come with --checkpoint FILE"),
+    ("--checkpoint-steps 0", "argument --checkpoint-steps: must be an integer of at least 1"),
+    ("--resume {here}/nowhere.npz", "--resume: there is no file"),
+    ("--processes 2 --resume {here}/nowhere.npz", "--resume: there is no file"),
+    ("--resume {here}/good.npz", "good.npz"),
+    ("--resume {here}/text.txt", "must end in .safetensors or .npz"),
+    ("--resume {here}/state.npz --layer-sizes 64;9;10", "state.npz"),
+    (
+        "--resume {here}/state.npz --epochs 1 --layers Linear",
+        "--epochs must be at least 2",
+    ),
+    ("--resume {here}/state.npz --load-weights {here}/good.npz", "--load-weights must be left out"),
+    ("--resume {here}/state.npz --preprocessed {here}", "--preprocessed must be left out with"),
     ("evaluate {here}/nowhere.npz", "there is no file"),
     ("evaluate {here}/good.npz", "good.npz"),
     ("predict {here}/text.txt", "text.txt"),

@@ -144,11 +144,11 @@ def test_a_run_whose_process_is_killed_at_a_random_step_goes_on_as_if_it_had_not
             f"the others were ended; go on with --resume {kept.name}, which holds step {step}\n"
         )
         assert all(gone(one, 1) for one in killed)
-        go_on = ("--resume", kept.name)
-        run(here, *options, *go_on, "--processes", 2, "--save-weights", "resumed.npz")
-        same(here / "whole.npz", here / "resumed.npz", 0)
-        run(here, *options, *go_on, "--save-weights", "alone.npz")
+        go_on = (*options, "--resume", kept.name)
+        run(here, *go_on, "--save-weights", "alone.npz")
         same(here / "whole.npz", here / "alone.npz", 1e-6)
+        run(here, *go_on, *keep, "--processes", 2, "--save-weights", "resumed.npz")
+        same(here / "whole.npz", here / "resumed.npz", 0)
         assert not [path for path in here.iterdir() if path.name.endswith(".part")]
 
 
