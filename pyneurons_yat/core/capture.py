@@ -6,7 +6,7 @@ checkpoint and cond that they lie in. What holds no marked value is evaluated as
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as with_fields
 from functools import partial
@@ -19,6 +19,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
 from jax.tree_util import keystr, tree_flatten_with_path
 
 from .checks import check_kind
+from .jaxprs import inner_jaxprs
 from .layer import Around
 from .model import Model, map_below
 from .parametrise import is_parametrised
@@ -157,13 +158,6 @@ def _marking(keys: Keys, model: Model) -> Model:
 
 
 # ------------------------------------------------------------------- evaluation with more outputs
-
-
-def inner_jaxprs(value: Any) -> Iterator[Any]:
-    """The jaxprs in one parameter of an equation."""
-    for one in value if isinstance(value, tuple | list) else (value,):
-        if isinstance(one, ClosedJaxpr | Jaxpr):
-            yield getattr(one, "jaxpr", one)
 
 
 def _marks(jaxpr: Jaxpr, parts: bool = True) -> bool:

@@ -10,13 +10,12 @@ import jax
 import jax.numpy as jnp
 
 from .calls import is_given
-from .checks import check_flag, check_kind
+from .checks import check_kind
 from .layer import Layer, takes_first_key
 from .model import Model
+from .remat import Remat, check_remat, rematerialized
 from .signatures import Wrapping
 from .training import observe
-
-Policy = Callable[..., bool]
 
 
 class Repeated(NamedTuple):
@@ -49,7 +48,7 @@ class CreateRepeated(Wrapping):
 class ApplyRepeated(Wrapping):
     """The `apply` of `repeat`: a scan over the copies."""
 
-    remat: bool | Policy
+    remat: Remat
 
     def __call__(self, params: Repeated, x: Any, *args: Any, **options: Any) -> Any:
         def copy(x: Any, model: Model) -> tuple[Any, None]:
@@ -64,10 +63,7 @@ class ApplyRepeated(Wrapping):
             y, more = copy(x, this)
             return unchanged(x, y), more
 
-        if self.remat is not False:
-            policy = None if self.remat is True else self.remat
-            step = jax.checkpoint(step, policy=policy, prevent_cse=False)
-        return jax.lax.scan(step, x, each)
+        return jax.lax.scan(rematerialized("repeat", step, self.remat), x, each)
 
     def signature(self) -> Signature:
         return signature(_of_the_call)
@@ -134,7 +130,7 @@ class Repeat(Layer):
         return jax.tree.map(lambda leaf: leaf[index], parameters.each)
 
 
-def repeat(layer: Layer, n: int, *, remat: bool | Policy = False) -> Layer:
+def repeat(layer: Layer, n: int, *, remat: Remat = False) -> Layer:
     """A layer of n copies of a layer, one after another, each with parameters of its own.
 
     `jax.vmap` creates the copies and `jax.lax.scan` runs them. Neither the time to compile nor the
@@ -143,8 +139,12 @@ def repeat(layer: Layer, n: int, *, remat: bool | Policy = False) -> Layer:
     Args:
         layer: A layer that returns what it takes, in shape and dtype.
         n: How many, at least 1.
-        remat: Whether the reverse pass computes the inside of each copy again instead of keeping
-            it; or a policy for what to keep, as in `jax.checkpoint`.
+        remat: What the reverse pass keeps of the inside of each copy; the rest it computes again.
+            By name: `"everything"`, which is False; `"nothing"` but what goes from copy to copy,
+            which is True; `"dots"`, the matrix products; `"dots_no_batch"`, those with weights,
+            not those of attention; `"dots_on_host"`, the same in the host's memory, where a device
+            has its own; `"names:hidden,gate"`, what `name` has marked so. Or a policy, as
+            `jax.checkpoint` takes it.
 
     Returns:
         A layer that takes what `layer` takes: `repeat(Block, 12)(key, ...)` splits the key into
@@ -156,9 +156,10 @@ def repeat(layer: Layer, n: int, *, remat: bool | Policy = False) -> Layer:
         Autodiff through the scan.
 
     Raises:
-        TypeError: If `layer` is not a layer, n not an integer, or remat no flag and no function;
+        TypeError: If `layer` is not a layer, n not an integer, or remat no flag, name or function;
             or, when it is called, if a copy changes the shape or the dtype of x.
-        ValueError: If n is below 1.
+        ValueError: If n is below 1, or remat an unknown name; or, when it is called, if remat lists
+            a label that marks nothing in a copy.
 
     Example:
         >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
@@ -177,8 +178,7 @@ def repeat(layer: Layer, n: int, *, remat: bool | Policy = False) -> Layer:
         raise TypeError(f"repeat: n must be an integer, got a {type(n).__name__}")
     if n < 1:
         raise ValueError(f"repeat: n must be at least 1, got {n}")
-    if not callable(remat):
-        check_flag("repeat", "remat", remat, " or a policy of jax.checkpoint")
+    check_remat("repeat", remat)
     apply = ApplyRepeated(remat)
     create, observe = CreateRepeated(layer, int(n)), TrainRepeated(apply)
     return Repeat(f"{n} {layer.name}", create, apply, observe, doc=layer.doc)

@@ -9,10 +9,10 @@ import jax
 from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
 
 from .bind import identity
-from .capture import inner_jaxprs
 from .checks import check_flag, check_kind
 from .description import by_role, title
 from .filters import Place, places
+from .jaxprs import inner_jaxprs
 from .leaves import count, describe
 from .model import Model, branches, map_below
 from .parametrise import is_parametrised

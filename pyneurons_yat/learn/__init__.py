@@ -25,6 +25,7 @@ from .losses import (
     negative_log_likelihood,
     triplet,
 )
+from .memory import StepMemory, memory
 from .metrics import (
     Metric,
     accuracy,
@@ -50,6 +51,7 @@ __all__ = [
     "History",
     "LossScale",
     "Metric",
+    "StepMemory",
     "TrainState",
     "accuracy",
     "binary_accuracy",
@@ -72,6 +74,7 @@ __all__ = [
     "l1",
     "loss",
     "mae",
+    "memory",
     "moving_average",
     "mse",
     "multiclass_hinge",

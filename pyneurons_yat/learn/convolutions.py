@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-from ..core.capture import inner_jaxprs
+from ..core.jaxprs import inner_jaxprs
 
 
 def slow_in_loops(traced: Any) -> bool:

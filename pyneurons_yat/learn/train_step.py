@@ -174,12 +174,19 @@ def _call(
             f"train_step: state must be a TrainState, got {told(state)}; "
             "TrainState.create(model, optimizer) makes one"
         )
+    return program(*in_place("train_step", recipe, state, batch))
+
+
+def in_place(
+    function: str, recipe: Recipe, state: TrainState, batch: Any
+) -> tuple[TrainState, tuple[Any, Any]]:
+    """State and batch, arrays or shapes, where the program of a step takes them."""
     if not (isinstance(batch, tuple | list) and len(batch) == 2):
-        raise TypeError(f"train_step: batch must be a pair (x, y), got {told(batch)}")
+        raise TypeError(f"{function}: batch must be a pair (x, y), got {told(batch)}")
     place = recipe.place
     if place is not None and not lies_on(place, state.step):
-        state = state_on("train_step", place, state)
-    return program(state, batch_on("train_step", place, *batch))
+        state = state_on(function, place, state)
+    return state, batch_on(function, place, *batch)
 
 
 def _step(recipe: Recipe, state: TrainState, batch: Any) -> tuple[TrainState, dict[str, jax.Array]]:

@@ -1,0 +1,121 @@
+"""What the model foretells for 1 to 8 virtual devices, beside what was compiled and measured."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from .network import SMALL, Network
+from .plans import Load, Plan, Widths, load
+from .worker import SEQUENCES, Seen
+
+ROOT = Path(__file__).parents[2]
+LAYOUTS = ("data_parallel", "fsdp", "tensor_parallel", "sequence_parallel")
+DEVICES = (2, 4, 8)
+WIDTHS = Widths(4, 4, 4)  # nothing is narrow there
+
+
+class Row(NamedTuple):
+    """One number, as foretold and as found, both as a share of something.
+
+    Attributes:
+        layout: Of the step.
+        devices: How many.
+        what: What is told of.
+        foretold: By the model.
+        found: In the compiled program, or by the clock.
+    """
+
+    layout: str
+    devices: int
+    what: str
+    foretold: float
+    found: float
+
+    @property
+    def off(self) -> float:
+        """By which share of what was found the model is off."""
+        return abs(self.foretold - self.found) / abs(self.found) if self.found else 0.0
+
+
+def plan_of(layout: str, devices: int) -> Plan:
+    """The plan of one of the library's layouts, which keeps what is inside of blocks."""
+    if layout == "tensor_parallel":
+        return Plan(model=devices, remat=False)
+    if layout == "sequence_parallel":
+        return Plan(sequence=devices, remat=False)
+    return Plan(data=devices, fsdp=layout == "fsdp", remat=False)
+
+
+def seen(layout: str, devices: int) -> Seen:
+    """What a process with so many devices finds."""
+    flag = f"--xla_force_host_platform_device_count={devices}"
+    ran = subprocess.run(
+        [sys.executable, "-m", "benchmarks.scale.worker", layout],
+        cwd=ROOT,
+        env={**os.environ, "XLA_FLAGS": flag, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    if ran.returncode:
+        raise RuntimeError(f"{layout} on {devices} devices: {ran.stderr.strip().splitlines()[-1]}")
+    found = json.loads(ran.stdout.splitlines()[-1])
+    return Seen(**{**found, "exchange": tuple(found["exchange"])})
+
+
+def asked(layout: str, devices: int, network: Network = SMALL) -> Load:
+    """What the model says that a step asks of each device."""
+    tokens = SEQUENCES * network.length
+    return load(network, plan_of(layout, devices), tokens, WIDTHS)
+
+
+def rows(one: Seen, many: Sequence[Seen]) -> Iterator[Row]:
+    """Each number of each layout beside that of one device."""
+    alone = asked("data_parallel", 1)
+    for found in many:
+        told = asked(found.layout, found.devices)
+        volume = told.copies + told.model + told.sequence
+
+        def row(what: str, foretold: float, measured: float, found: Seen = found) -> Row:
+            return Row(found.layout, found.devices, what, foretold, measured)
+
+        yield row("products", told.products / alone.products, found.products / one.products)
+        yield row("held", held(found.layout, found.devices), found.held / one.held)
+        yield row("memory", told.memory / alone.memory, fullest(found) / fullest(one))
+        yield row("sent", volume / alone.held, sum(found.sent.values()) / one.held)
+        yield row("time", slowdown(one, found, alone, told), found.seconds / one.seconds)
+
+
+def fullest(found: Seen) -> float:
+    """Bytes on a device at the fullest."""
+    return found.held + found.temporaries
+
+
+def held(layout: str, devices: int) -> float:
+    """The share of parameters and optimizer that lies on each device."""
+    return 1 / devices if layout in ("fsdp", "tensor_parallel") else 1.0
+
+
+def slowdown(one: Seen, found: Seen, alone: Load, told: Load) -> float:
+    """The processor's time of a step, over that on one device.
+
+    All devices share the cores. So what is divided takes as long as before; what every device does
+    for itself takes so many times as long; and exchanges come on top, at what they were measured to
+    take.
+    """
+    byte = max(one.seconds - alone.products * one.product, 0.0) / alone.traffic
+    more = (found.devices * told.products - alone.products) * one.product
+    more += (found.devices * told.traffic - alone.traffic) * byte
+    exchanges = told.copies_exchanges + told.model_exchanges + told.sequence_exchanges
+    each, of_byte = found.exchange
+    more += exchanges * each + (told.copies + told.model + told.sequence) * of_byte
+    return 1 + more / one.seconds
+
+
+def compared(devices: Sequence[int] = DEVICES) -> list[Row]:
+    """Every layout on every number of devices; a process each, one after another."""
+    many = [seen(layout, count) for layout in LAYOUTS for count in devices]
+    return list(rows(seen("data_parallel", 1), many))
