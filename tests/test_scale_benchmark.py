@@ -12,7 +12,7 @@ from benchmarks.scale import clock, layer, page, scaling, virtual
 from benchmarks.scale.chips import H200, V5P, across, neighbors
 from benchmarks.scale.hlo import Collective, work
 from benchmarks.scale.network import ONE, SEVENTY, SMALL, Network
-from benchmarks.scale.plans import Plan, Widths, load, plans
+from benchmarks.scale.plans import Plan, Means, load, plans
 from benchmarks.scale.worker import batch_of, model_of
 
 TINY = Network("tiny", 7, 8, 3, 4, 2, 12, 6)
@@ -108,7 +108,7 @@ def test_products_are_those_of_the_compiled_step():
 
 
 def volumes(plan):
-    return load(TINY, plan, 1024.0, Widths(4, 4, 4))
+    return load(TINY, plan, 1024.0, Means(4, 4, 4))
 
 
 def test_volumes_are_those_of_rings():

@@ -12,7 +12,7 @@ class Seconds(NamedTuple):
 
     Attributes:
         products: Of the matrix products, at the share of the peak that they reach.
-        traffic: Of the memory, which works at the same time.
+        traffic: Of the memory, as kernels that multiply nothing follow those that do.
         copies: Of gradients and gathered parameters, which go while other blocks are computed.
         model: Of sums of activations, for which the next product waits.
         sequence: Of keys and values, which go while others are attended to.
@@ -52,7 +52,7 @@ def timed(chip: Chip, network: Network, plan: Plan, tokens: float, asked: Load) 
     way = neighbors(chip, near)._replace(steps=1)
     sequence = sent(chip, way, asked.sequence, asked.sequence_exchanges)
     waited = max(sequence - asked.attention / peak, 0.0)
-    total = max(products, traffic, copies) + model + waited
+    total = max(products + traffic, copies) + model + waited
     useful = network.products() * tokens / plan.chips / chip.flops
     return Seconds(products, traffic, copies, model, sequence, total, useful, asked.memory)
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 BITS = {"pred": 8, "bf16": 16, "f16": 16, "f32": 32, "f64": 64, "c64": 64, "c128": 128}
+SCATTERED = "all-reduce-scatter"
 KINDS = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute")
 
 COMPUTATION = re.compile(r"^(ENTRY )?%?([\w.\-]+) \(.*\{$")
@@ -21,6 +22,7 @@ CALLED = re.compile(r"(?:calls|to_apply|body|condition)=%?([\w.\-]+)")
 BRANCHES = re.compile(r"branch_computations=\{([^}]*)\}")
 TURNS = re.compile(r'known_trip_count"?:\{"?n"?:"?(\d+)')
 GROUPS = re.compile(r"replica_groups=(?:\[(\d+),(\d+)\]|\{\{([\d,]+)\})")
+MESH = re.compile(r"replica_groups=mesh\[([^\]]*)\]\s*\{([^}]*)\}")
 
 
 class Instruction(NamedTuple):
@@ -98,7 +100,7 @@ def work(text: str) -> Work:
     for name, times in executions(computations, entry).items():
         shapes = {one.name: one.shape for one in computations[name]}
         for one in computations[name]:
-            if found := collective(one):
+            if found := collective(one, scattered=name.startswith(SCATTERED)):
                 collectives[found] += times
             elif one.kind == "dot":
                 products += times * multiplied(one, shapes)
@@ -130,7 +132,7 @@ def executions(computations: dict[str, list[Instruction]], entry: str) -> Counte
         for one in computations[name]:
             for inner in called(one):
                 if inner in computations:
-                    visit(inner, times * turns(one))
+                    visit(inner, times * turns(one, computations))
 
     visit(entry, 1)
     return found
@@ -145,14 +147,28 @@ def called(one: Instruction) -> Iterator[str]:
         yield from (name.strip().removeprefix("%") for name in listed.split(","))
 
 
-def turns(one: Instruction) -> int:
-    """How often a loop goes round; 1 for what is no loop, or whose number is unknown."""
-    found = TURNS.search(one.rest) if one.kind == "while" else None
-    return int(found[1]) if found else 1
+def turns(one: Instruction, computations: dict[str, list[Instruction]]) -> int:
+    """How often a loop goes round; 1 for what is no loop, or whose number is unknown.
+
+    Where the compiler does not write it down it is what the counter is compared with.
+    """
+    if one.kind != "while":
+        return 1
+    if found := TURNS.search(one.rest):
+        return int(found[1])
+    named = re.search(r"condition=%?([\w.\-]+)", one.rest)
+    condition = computations.get(named[1], []) if named else []
+    if [each.kind for each in condition if each.kind in ("compare", "fusion")] != ["compare"]:
+        return 1
+    limits = [each.rest for each in condition if each.kind == "constant"]
+    return int(limits[0].rstrip(")")) if len(limits) == 1 else 1
 
 
-def collective(one: Instruction) -> Collective | None:
-    """The collective that an instruction is; one that ends what another began is none."""
+def collective(one: Instruction, *, scattered: bool = False) -> Collective | None:
+    """The collective that an instruction is; one that ends what another began is none.
+
+    On a TPU a scattered sum is one computation of a sum and a cut.
+    """
     kind = one.kind.removesuffix("-start")
     if kind not in KINDS:
         return None
@@ -160,12 +176,17 @@ def collective(one: Instruction) -> Collective | None:
     if one.kind != kind and kind in ("all-gather", "collective-permute"):
         sizes = sizes[1:2]  # operand, result, and what the device keeps beside
     group = group_of(one.rest)
+    if scattered and kind == "all-reduce":
+        return Collective("reduce-scatter", sum(sizes), group)
     whole = sum(sizes) * (group if kind == "reduce-scatter" else 1)
     return Collective(kind, whole, group) if group > 1 else None
 
 
 def group_of(rest: str) -> int:
     """How many devices take part in a collective."""
+    if on_mesh := MESH.search(rest):
+        sizes = dict(re.findall(r"'([^']+)'=(\d+)", on_mesh[1]))
+        return math.prod(int(sizes[name]) for name in re.findall(r"'([^']+)'", on_mesh[2]))
     found = GROUPS.search(rest)
     if not found:  # a permutation names pairs
         return 2 if "source_target_pairs" in rest else 1

@@ -58,7 +58,7 @@ class Network(NamedTuple):
         """
         return self.blocks * self.length * self.features
 
-    def products(self, again: float = 0.0) -> float:
+    def products(self, again: float = 0.0, model: int = 1) -> float:
         """Operations of a token in the products of a training step.
 
         Forward, and twice as much backward. Attention forms its scores once more backward, so it
@@ -66,16 +66,21 @@ class Network(NamedTuple):
 
         Args:
             again: The share of the forward pass of the blocks that is done once more backward.
+            model: On so many chips the products of the blocks lie; the logits lie on each whole.
         """
         dense = 2 * self.blocks * self.kernels
         logits = 2 * self.vocabulary * self.features
         forward = dense + 2 * self.attended
-        return 3 * (dense + logits) + 7 * self.attended + again * forward
+        blocks = 3 * dense + 7 * self.attended + again * forward
+        return blocks / model + 3 * logits
 
 
 ONE = Network("1B", 32_768, 2048, 20, 16, 16, 8192, 4096)
 SEVENTY = Network("70B", 128_256, 8192, 80, 64, 8, 43_008, 8192)
 """The hidden layer of two kernels holds what the three of a SwiGLU of 28,672 features do."""
 
-SMALL = Network("small", 512, 128, 4, 4, 4, 512, 128)
-"""What is trained on virtual devices."""
+SMALL = Network("small", 512, 256, 4, 8, 8, 1024, 64)
+"""What is trained on virtual devices: so short that attention on a CPU goes through all heads at
+once, as it does elsewhere."""
+
+NETWORKS = {network.name: network for network in (ONE, SEVENTY, SMALL)}

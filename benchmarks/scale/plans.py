@@ -14,18 +14,26 @@ from .network import Network
 MOMENTS = 2  # of Adam
 
 
-class Widths(NamedTuple):
-    """Bytes of a number.
+class Means(NamedTuple):
+    """What a step is computed with: bytes of numbers, and how far the compiler goes.
 
     Attributes:
         master: Of parameters as the optimizer holds them, and of its moments.
         working: Of parameters and activations in products.
         gradient: Of gradients as they are summed.
+        scatters: Whether of a sum each chip receives the part that it wants; else all of it.
+        joins: Whether the sums of the gradients of what query, key and value come from are one.
     """
 
     master: int = 4
     working: int = 2
     gradient: int = 2
+    scatters: bool = True
+    joins: bool = True
+
+
+CPU = Means(4, 4, 4, scatters=False, joins=False)
+"""Nothing is narrow in the tests, and XLA's CPU backend does neither."""
 
 
 class Plan(NamedTuple):
@@ -37,6 +45,7 @@ class Plan(NamedTuple):
         sequence: Chips along the length.
         fsdp: Whether parameters lie over `data` and `sequence`.
         remat: Whether the inside of a block is computed again, not kept.
+        parts: In so many a batch goes through, one after another.
     """
 
     data: int = 1
@@ -44,6 +53,7 @@ class Plan(NamedTuple):
     sequence: int = 1
     fsdp: bool = False
     remat: bool = True
+    parts: int = 1
 
     @property
     def chips(self) -> int:
@@ -60,7 +70,8 @@ class Plan(NamedTuple):
         """What the plan is called."""
         parts = [("FSDP" if self.fsdp else "data", self.data), ("tensor", self.model)]
         parts.append(("sequence", self.sequence))
-        return " x ".join(f"{name} {n}" for name, n in parts if n > 1) or "one chip"
+        told = " x ".join(f"{name} {n}" for name, n in parts if n > 1) or "one chip"
+        return told + (f", {self.parts} parts" if self.parts > 1 else "")
 
 
 class Load(NamedTuple):
@@ -91,70 +102,83 @@ class Load(NamedTuple):
     memory: float
 
 
-def load(network: Network, plan: Plan, tokens: float, widths: Widths = Widths()) -> Load:  # noqa: B008 - a tuple
+def load(network: Network, plan: Plan, tokens: float, means: Means = Means()) -> Load:  # noqa: B008 - a tuple
     """What a step on a batch of so many tokens asks of each chip."""
     own = tokens / plan.copies
     again = 1.0 if plan.remat else 0.0
     attention = (7 + 2 * again) * network.attended * own / plan.model
-    shard = network.parameters / plan.model
-    copies = volume_of_copies(shard, plan, widths)
-    sums = volume_of_sums(network, plan, own, widths)
-    rounds = volume_of_ring(network, plan, own, widths)
+    copies = volume_of_copies(held_by(network, plan), plan, means)
+    sums = volume_of_sums(network, plan, own, means)
+    rounds = volume_of_ring(network, plan, own, means)
     return Load(
-        network.products(again) * own / plan.model,
+        network.products(again, plan.model) * own,
         attention,
-        traffic(network, plan, own, widths),
-        copies,
-        (3 if plan.fsdp else 1) * network.blocks if plan.copies > 1 else 0,
+        traffic(network, plan, own, means),
+        copies * plan.parts,
+        (3 if plan.fsdp else 1) * network.blocks * plan.parts if plan.copies > 1 else 0,
         sums,
-        (6 if plan.remat else 4) * network.blocks if plan.model > 1 else 0,
+        sums_of_block(plan, means) * network.blocks * plan.parts if plan.model > 1 else 0,
         rounds,
-        3 * network.blocks * (plan.sequence - 1),
-        memory(network, plan, own, widths),
+        3 * network.blocks * (plan.sequence - 1) * plan.parts,
+        memory(network, plan, own / plan.parts, means),
     )
 
 
-def volume_of_copies(shard: float, plan: Plan, widths: Widths) -> float:
+def held_by(network: Network, plan: Plan) -> float:
+    """Parameters on a chip without FSDP: `model` divides the kernels of the blocks alone."""
+    divided = network.blocks * network.kernels
+    return network.parameters - divided + divided / plan.model
+
+
+def volume_of_copies(shard: float, plan: Plan, means: Means) -> float:
     """Bytes that a chip sends so that all copies have one gradient and the same parameters."""
     share = (plan.copies - 1) / plan.copies
-    if plan.fsdp:  # gathered forward and backward, and a scattered sum
-        return shard * share * (2 * widths.working + widths.gradient)
-    return 2 * shard * share * widths.gradient
+    if plan.fsdp:  # gathered forward and backward, and a sum
+        summed = means.gradient if means.scatters else 2 * means.gradient
+        return shard * share * (2 * means.working + summed)
+    return 2 * shard * share * means.gradient
 
 
-def volume_of_sums(network: Network, plan: Plan, own: float, widths: Widths) -> float:
+def volume_of_sums(network: Network, plan: Plan, own: float, means: Means) -> float:
     """Bytes that a chip sends to sum what heads and hidden features add to the stream.
 
     Behind attention and behind the hidden layer forward, before them backward. What is computed
     again is summed again.
     """
     share = 2 * (plan.model - 1) / plan.model
-    times = 6 if plan.remat else 4
-    return times * network.blocks * own * network.features * widths.working * share
+    times = sums_of_block(plan, means)
+    return times * network.blocks * own * network.features * means.working * share
 
 
-def volume_of_ring(network: Network, plan: Plan, own: float, widths: Widths) -> float:
+def sums_of_block(plan: Plan, means: Means) -> int:
+    """How many arrays of the size of the stream are summed in a block, in a step."""
+    forward, backward = 2, 2 if means.joins else 4
+    return forward * (1 + plan.remat) + backward
+
+
+def volume_of_ring(network: Network, plan: Plan, own: float, means: Means) -> float:
     """Bytes that a chip hands on so that every query meets every key.
 
     Keys and values go round forward; backward they do once more, with their gradients.
     """
     both = 2 * own * network.kv_features / plan.model
-    times = (3 if plan.remat else 2) * widths.working + widths.master
+    times = (3 if plan.remat else 2) * means.working + means.master
     return network.blocks * (plan.sequence - 1) * both * times
 
 
-def traffic(network: Network, plan: Plan, own: float, widths: Widths) -> float:
+def traffic(network: Network, plan: Plan, own: float, means: Means) -> float:
     """Bytes that a chip moves from and to its memory.
 
     The optimizer reads and writes parameters and moments and reads the gradient; each pass of the
     products reads the parameters; and activations of a block go in and out, so many times.
     """
-    shard = network.parameters / plan.model
+    shard = held_by(network, plan)
     held = shard / plan.copies if plan.fsdp else shard
-    optimizer = held * (2 * (1 + MOMENTS) * widths.master + widths.gradient)
-    weights = (3 + plan.remat) * shard * widths.working
+    optimizer = held * (2 * (1 + MOMENTS) * means.master + means.gradient)
+    weights = plan.parts * (3 + plan.remat) * shard * means.working
     streams = STREAMS * network.features + WIDE * network.hidden / plan.model
-    return optimizer + weights + network.blocks * own * streams * widths.working
+    blocks = network.blocks * own * streams * means.working
+    return optimizer + weights + blocks + LOGITS * own * network.vocabulary * means.master
 
 
 STREAMS = 60
@@ -163,26 +187,26 @@ STREAMS = 60
 WIDE = 14
 """Times that one of the hidden layer's size is."""
 
+LOGITS = 6
+"""Times that the scores of all tokens are."""
 
-def memory(network: Network, plan: Plan, own: float, widths: Widths) -> float:
+
+def memory(network: Network, plan: Plan, own: float, means: Means) -> float:
     """Bytes on a chip at the fullest: when the reverse pass has begun.
 
     Parameters, moments and gradient; the parameters of two blocks, gathered; what each block keeps,
     and the inside of one; the scores of the logits and their gradient, in a wide dtype.
     """
-    shard = network.parameters / plan.model
+    shard = held_by(network, plan)
     held = shard / plan.copies if plan.fsdp else shard
-    fixed = held * ((1 + MOMENTS) * widths.master + widths.gradient)
-    fixed += 2 * network.kernels / plan.model * widths.working if plan.fsdp else 0
-    stream = own * network.features * widths.working
-    inside = own * inside_of_block(network, plan) * widths.working
+    fixed = held * ((1 + MOMENTS) * means.master + means.gradient)
+    fixed += 2 * network.kernels / plan.model * means.working if plan.fsdp else 0
+    stream = own * network.features * means.working
+    inside = own * inside_of_block(network, plan) * means.working
     kept = stream * network.blocks + inside * (1 if plan.remat else network.blocks)
-    logits = 2 * min(own, CHUNK) * network.vocabulary / plan.model * widths.master
+    logits = 2 * own * network.vocabulary * means.master
+    fixed += held * means.master if plan.parts > 1 else 0  # the running sum of gradients
     return fixed + kept + logits
-
-
-CHUNK = 2048
-"""Tokens whose logits are formed at once; all would be the largest array of the step."""
 
 
 def inside_of_block(network: Network, plan: Plan) -> float:
@@ -197,13 +221,18 @@ def inside_of_block(network: Network, plan: Plan) -> float:
 
 def plans(network: Network, chips: int, tokens: float) -> list[Plan]:
     """All plans for so many chips, whose sizes divide heads, length and batch."""
-    found = []
-    for model in powers(min(chips, network.kv_heads, 64)):
-        for sequence in powers(min(chips // model, 64)):
-            data = chips // (model * sequence)
-            if data * model * sequence == chips and data * network.length <= tokens:
-                found += [Plan(data, model, sequence, fsdp) for fsdp in (True, False)]
-    return found
+    return [
+        Plan(data, model, sequence, fsdp, parts=parts)
+        for model in powers(min(chips, network.kv_heads))
+        for sequence in powers(min(chips // model, MOST_RING))
+        if (data := chips // (model * sequence)) * network.length <= tokens
+        for fsdp in (True, False)
+        for parts in powers(min(int(tokens // (data * network.length)), MOST_PARTS))
+    ]
+
+
+MOST_RING, MOST_PARTS = 64, 64
+"""More chips in a ring, and more parts of a batch, are not looked at."""
 
 
 def powers(most: int) -> list[int]:

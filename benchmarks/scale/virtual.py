@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .network import SMALL, Network
-from .plans import Load, Plan, Widths, load
+from .plans import CPU, Load, Plan, load
 from .worker import SEQUENCES, Seen
 
 ROOT = Path(__file__).parents[2]
 LAYOUTS = ("data_parallel", "fsdp", "tensor_parallel", "sequence_parallel")
 DEVICES = (2, 4, 8)
-WIDTHS = Widths(4, 4, 4)  # nothing is narrow there
 
 
 class Row(NamedTuple):
@@ -69,7 +68,7 @@ def seen(layout: str, devices: int) -> Seen:
 def asked(layout: str, devices: int, network: Network = SMALL) -> Load:
     """What the model says that a step asks of each device."""
     tokens = SEQUENCES * network.length
-    return load(network, plan_of(layout, devices), tokens, WIDTHS)
+    return load(network, plan_of(layout, devices), tokens, CPU)
 
 
 def rows(one: Seen, many: Sequence[Seen]) -> Iterator[Row]:

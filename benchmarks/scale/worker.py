@@ -7,7 +7,9 @@ share the cores, so a step of eight devices does not end sooner than that of one
 machine does counts for nothing.
 """
 
+import json
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -16,11 +18,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jax.sharding import PartitionSpec
+from jax.sharding import AxisType, PartitionSpec
 
+import pyneurons_yat as pn
 from pyneurons_yat import zoo
+from pyneurons_yat.learn.train_step import in_place
 
-from .network import Network
+from .hlo import work
+from .network import SMALL, Network
 
 OPTIMIZER = optax.adam(1e-3)
 SEQUENCES = 16
@@ -40,6 +45,7 @@ class Seen(NamedTuple):
         held: Bytes of parameters and optimizer on each device.
         temporaries: Bytes that the program sets aside on each device.
         seconds: Of the processor, for a step of all devices together.
+        product: Seconds of the processor for an operation of a large product.
         exchange: Seconds of the processor for an exchange of all devices, and more for each byte
             that each of them sends.
     """
@@ -52,6 +58,7 @@ class Seen(NamedTuple):
     held: int
     temporaries: int
     seconds: float
+    product: float
     exchange: tuple[float, float]
 
 
@@ -112,3 +119,53 @@ def exchange_seconds(mesh: Any) -> tuple[float, float]:
     sent = [2 * size * (devices - 1) / devices for size in EXCHANGED]
     each = (many - few) / (sent[1] - sent[0])
     return max(few - each * sent[0], 0.0), each
+
+
+def step_on(layout: str, network: Network) -> tuple[Any, Any, Any, Any]:
+    """The compiled step under a layout on all devices, its state, its batch, and the mesh."""
+    devices = jax.device_count()
+    mesh = jax.make_mesh((devices,), (AXES.get(layout, "data"),), axis_types=(AxisType.Auto,))
+    lies = getattr(pn, layout)
+
+    def created(key: jax.Array) -> pn.TrainState:
+        return pn.TrainState.create(model_of(network, key), OPTIMIZER)
+
+    places = pn.shardings(jax.eval_shape(created, KEY), mesh, lies)
+    state = jax.jit(created, out_shardings=places)(KEY)
+    step: Any = pn.train_step(pn.cross_entropy, OPTIMIZER, mesh=mesh, layout=lies)
+    state, batch = in_place("worker", step.args[0], state, batch_of(network, SEQUENCES))
+    return step.args[1].lower(state, batch).compile(), state, batch, mesh
+
+
+AXES = {"tensor_parallel": "model", "sequence_parallel": "sequence"}
+KEY = jax.random.key(0)
+
+
+def product_seconds(network: Network) -> float:
+    """Seconds of the processor for an operation of a product such as those of a block."""
+    rows, width, hidden = SEQUENCES * network.length, network.features, network.hidden
+    x, w = jnp.ones((rows, width)), jnp.ones((width, hidden))
+    return processor_seconds(partial(jax.jit(jnp.matmul), x, w)) / (2 * rows * width * hidden)
+
+
+def seen(layout: str, network: Network) -> Seen:
+    """What there is to see of a step on all devices of this process."""
+    compiled, state, batch, mesh = step_on(layout, network)
+    found, memory = work(compiled.as_text()), compiled.memory_analysis()
+    held = sum(leaf.addressable_shards[0].data.nbytes for leaf in jax.tree.leaves(state[:2]))
+    return Seen(
+        layout,
+        jax.device_count(),
+        found.products,
+        found.by_kind(),
+        found.exchanges,
+        held,
+        memory.temp_size_in_bytes,
+        processor_seconds(lambda: compiled(state, batch)),
+        product_seconds(network),
+        exchange_seconds(mesh),
+    )
+
+
+if __name__ == "__main__":
+    print(json.dumps(seen(sys.argv[1], SMALL)._asdict()))

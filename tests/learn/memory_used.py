@@ -11,7 +11,6 @@ import re
 import sys
 import threading
 import time
-from functools import partial
 from pathlib import Path
 
 import jax
@@ -91,33 +90,43 @@ def settled():
     return anonymous()
 
 
+def warm(on_mesh):
+    """Starts the threads of a step, by one of a small model: they are the process's, not the step's."""
+    model, x = pn.Linear(KEY, 8, 8), jnp.ones((64, 8))
+    step = pn.train_step(pn.mse, ADAM, **on_mesh)
+    jax.block_until_ready(step(pn.TrainState.create(model, ADAM), (x, x)))
+
+
 def main(case, layout=None):
     make, data, loss = CASES[case]
-    mesh, on_mesh = None, {}
-    if layout is not None:
-        mesh = jax.make_mesh((jax.device_count(),), ("data",))
-        on_mesh = {"mesh": mesh, "layout": getattr(pn, layout)}
+    on_mesh, places = {}, None
 
     def created(key):
         return pn.TrainState.create(make(key), ADAM, jax.random.key(1))
 
-    place = partial(pn.shard, **on_mesh) if on_mesh else lambda tree: tree
-    create = pn.sharded(created, **on_mesh) if on_mesh else jax.jit(created)
+    state = jax.eval_shape(created, KEY)
+    if layout is not None:
+        axes = {"axis_types": (jax.sharding.AxisType.Auto,)}
+        name = {"tensor_parallel": "model", "sequence_parallel": "sequence"}.get(layout, "data")
+        mesh = jax.make_mesh((jax.device_count(),), (name,), **axes)
+        on_mesh = {"mesh": mesh, "layout": getattr(pn, layout)}
+        places = pn.shardings(state, **on_mesh)
+    create = jax.jit(created, out_shardings=places)
     create.lower(KEY).compile()
-    state = place(jax.eval_shape(created, KEY))
     batch = jax.eval_shape(data, KEY)
     needs = pn.memory(state, batch, optimizer=ADAM, loss=loss, **on_mesh)
     step = pn.train_step(loss, ADAM, **on_mesh)
-    batch = jax.block_until_ready(jax.jit(data)(KEY))
-    batch = jax.device_get(batch)
+    batch = jax.device_get(jax.jit(data)(KEY))
+    warm(on_mesh)
     before = settled()
     state = jax.block_until_ready(create(KEY))
-    batch = jax.tree.map(jnp.asarray, batch)
-    settled()
+    if layout is None:
+        batch = jax.tree.map(jnp.asarray, batch)
+    lay = settled() - before
     with Peak() as peak:
         for _ in range(3):
             state, _ = jax.block_until_ready(step(state, batch))
-    print(needs, file=sys.stderr)
+    print(needs, f"before the step {lay / 2**20:.1f} MiB", sep="\n", file=sys.stderr)
     print(needs.total * jax.device_count(), peak.value - before)
 
 
