@@ -11,7 +11,7 @@ import numpy as np
 from .checks import check_flag, check_mask, check_sizes
 from .dtypes import accumulator
 from .gradients import checkpoint
-from .sharding import as_rows
+from .sharding import as_rows, varying_alike
 
 
 def recurrence(
@@ -208,8 +208,9 @@ def _step(options, shared, carry, inputs, total, where):
 
 @partial(jax.jit, static_argnames=("options",))
 def _call(carry, kernel, offsets, inputs, shared, where, *, options):
-    run = _recur if _floating((carry, kernel, offsets, inputs, shared)) else _scanned
-    return run(options, carry, kernel, offsets, inputs, shared, where)
+    arrays = carry, kernel, offsets, inputs, shared
+    run = _recur if _floating(arrays) else _scanned
+    return run(options, *varying_alike((*arrays, where)))
 
 
 def _scan(options, step, carry, steps):

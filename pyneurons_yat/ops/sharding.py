@@ -1,6 +1,8 @@
-"""What ops do on a mesh with explicit axes, which `jax.make_mesh` makes by default.
+"""What ops do on a mesh: on one with explicit axes, and inside of `jax.shard_map`.
 
-There the sharding of an array is part of its type, and JAX refuses what leaves it open.
+On explicit axes, which `jax.make_mesh` makes by default, the sharding of an array is part of its
+type, and JAX refuses what leaves it open. Inside of `jax.shard_map` the type says over which axes
+the devices hold different values, and JAX refuses a loop that changes that.
 """
 
 import math
@@ -9,6 +11,8 @@ from typing import Any
 
 import jax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+from .checks import is_known, told
 
 
 def explicit_axes(x: jax.Array) -> tuple[str, ...]:
@@ -70,3 +74,66 @@ def on_automatic_axes(
     if not (names := explicit_axes(like)):
         return function
     return jax.sharding.auto_axes(function, axes=names, out_sharding=follow(like, axes))
+
+
+def devices_along(axis: str | None, *lengths: Any) -> int:
+    """The devices along an axis of the mesh, if such lengths can be divided among them; else 1.
+
+    The mesh is that of `jax.set_mesh`. An axis of a `jax.shard_map` around it does not count.
+    """
+    mesh = jax.sharding.get_abstract_mesh()
+    if axis not in mesh.axis_names or axis in mesh.manual_axes:
+        return 1
+    count = mesh.shape[axis]
+    return count if all(is_known(n) and n and n % count == 0 for n in lengths) else 1
+
+
+def check_axis_name(function: str, name: str, value: Any) -> None:
+    """Refuses what is neither the name of an axis of a mesh nor None."""
+    if not isinstance(value, str | None):
+        raise TypeError(f"{function}: {name} must be a name or None, got {told(value)}")
+
+
+# ---------------------------------------------------------------------- inside of shard_map
+
+
+def varying(x: Any) -> frozenset[str]:
+    """The manual axes of the mesh over whose devices an array differs; none outside of one."""
+    return jax.typeof(x).manual_axis_type.varying
+
+
+def varying_alike(tree: Any, axes: Iterable[str] = ()) -> Any:
+    """The arrays, each of which varies over the devices over which one of them does.
+
+    So a loop that starts with some of them ends with what it started with. The gradient of what
+    all devices share is summed over them here, once, and not at each step of a loop.
+
+    Args:
+        tree: arrays; None and what is no array are left as they are.
+        axes: further manual axes over which all shall vary.
+    """
+    if not jax.sharding.get_abstract_mesh().manual_axes:
+        return tree
+    arrays = [leaf for leaf in jax.tree.leaves(tree) if isinstance(leaf, jax.Array)]
+    together = frozenset(axes).union(*map(varying, arrays))
+
+    def vary(leaf):
+        missing = together - varying(leaf) if isinstance(leaf, jax.Array) else ()
+        return jax.lax.pcast(leaf, tuple(sorted(missing)), to="varying") if missing else leaf
+
+    return jax.tree.map(vary, tree)
+
+
+def sum_of_earlier(tree: Any, axis: str, devices: int) -> Any:
+    """The sum of the arrays of all devices before this one along the axis; 0 on the first.
+
+    Sums of twice as many devices at each step, so it takes log2 of their number.
+    """
+
+    def moved(tree, by):  # where nothing arrives, 0 does
+        return jax.lax.ppermute(tree, axis, [(one, one + by) for one in range(devices - by)])
+
+    total, by = moved(tree, 1), 1
+    while by < devices:
+        total, by = jax.tree.map(jax.lax.add, total, moved(total, by)), 2 * by
+    return total

@@ -26,7 +26,8 @@ MASKS = {
     "make_causal_mask", "strided_mask",
 }  # fmt: skip
 WEIGHTS = {"dot_product_attention", "dot_product_attention_weights"}  # kept for the reverse pass
-ELSEWHERE = GRAPHS | SPARSE | OTHERS | MASKS | WEIGHTS  # tested in files of their own
+DEVICES = {"ring_attention"}
+ELSEWHERE = GRAPHS | SPARSE | OTHERS | MASKS | WEIGHTS | DEVICES  # tested in files of their own
 
 COMPILED = []
 jax.monitoring.register_event_duration_secs_listener(

@@ -239,11 +239,14 @@ def _attend(
         return kind.attend(query, key, value, *limits, **options)
     check_key(kind.layer, rng)
     own, of_weights = divided(dropped_attention, options)
+    of_weights.pop("sequence_axis", None)  # where weights are formed, no keys travel
     weigh = partial(kind.weigh, **of_weights)
     return dropped_attention(rng, dropout, weigh, query, key, value, *limits, **own)
 
 
-def _show(kind: Kind, *arrays: Any, block_size: Any = None, **options: Any) -> None:
+def _show(
+    kind: Kind, *arrays: Any, block_size: Any = None, sequence_axis: Any = None, **options: Any
+) -> None:
     """Marks the weights for `capture`, before dropout; not where blocks were asked for."""
     if block_size is None:
         offer("attention_weights", partial(kind.weigh, *arrays, **options))

@@ -14,7 +14,7 @@ from ...core.run import disarmed, in_training
 from ...ops.checks import check_flag, check_index, check_sizes, told
 from ...ops.dtypes import as_index
 from ...ops.recurrence import held, turned_around, valid_steps, zeros_like
-from ...ops.sharding import placed_like
+from ...ops.sharding import placed_like, varying_alike
 from .cell import Steps, check_carry, declared_carry, initial_carry, is_hoisted, parameter_dtype
 
 
@@ -150,13 +150,13 @@ def _run(cell: Any, carry: Any, x: jax.Array, steps: Steps) -> tuple[Any, Any]:
     if is_hoisted(cell):
         return cell(carry, x, steps=steps)
     moves = steps.where is not None and in_training(cell)
+    cell, carry, xs = varying_alike((cell, carry, (x, steps.where)))
 
     def step(carry: Any, now: tuple[jax.Array, jax.Array | None]) -> tuple[Any, Any]:
         x, valid = now
         new, y = _where_any(valid, cell, carry, x) if moves else cell(carry, x)
         return held(valid, (new, y), (carry, zeros_like(y)))
 
-    xs = x, steps.where
     return jax.lax.scan(step, carry, xs, reverse=steps.reverse, unroll=steps.unroll)
 
 

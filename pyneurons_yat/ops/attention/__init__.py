@@ -20,6 +20,7 @@ from .patterns import (
     strided_mask,
 )
 from .positions import alibi, sinusoidal
+from .ring import ring_attention
 from .rotary import rotary
 from .yat_attention import yat_attention, yat_attention_weights
 
@@ -36,6 +37,7 @@ __all__ = [
     "in_rank",
     "make_attention_mask",
     "make_causal_mask",
+    "ring_attention",
     "rotary",
     "sinusoidal",
     "strided_mask",

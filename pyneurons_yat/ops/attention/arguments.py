@@ -49,11 +49,23 @@ class Bounds(NamedTuple):
     key_lengths: Any  # (*B,)
 
 
-def check_attention(function: str, inputs: Inputs, bounds: Bounds) -> np.dtype:
-    """Refuses what does not fit together. Returns the dtype of the result."""
+def check_attention(
+    function: str, inputs: Inputs, bounds: Bounds, options: Options, devices: int = 1
+) -> tuple[Inputs, Bounds, Options, np.dtype]:
+    """Refuses what does not fit together. Returns all as it is used, and the dtype of the result.
+
+    `devices` hold as many keys each; bias and mask are of all of them.
+    """
+    dtype = _check_arrays(function, inputs, bounds, devices)
+    if isinstance(inputs.power, int | float) and inputs.power == 1:
+        inputs = inputs._replace(power=None)  # then a weight is its score over the sum of scores
+    return inputs, bounds, check_options(function, options, inputs.power is not None), dtype
+
+
+def _check_arrays(function: str, inputs: Inputs, bounds: Bounds, devices: int) -> np.dtype:
     check_inputs(function, *inputs[:3])
     batch, (length, heads, _) = np.shape(inputs.query)[:-3], np.shape(inputs.query)[-3:]
-    scores = (*batch, heads, length, np.shape(inputs.key)[-3])
+    scores = (*batch, heads, length, devices * np.shape(inputs.key)[-3])
     check_scores(function, scores, inputs.bias, bounds.mask)
     check_lengths(function, batch, bounds.query_lengths, bounds.key_lengths)
     check_whole(function, "query_offset", bounds.offset, ())

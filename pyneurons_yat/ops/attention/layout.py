@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from ..dtypes import widen
+from ..sharding import varying_alike
 from .arguments import Bounds, Inputs
 from .scores import Arrays, Limits
 
@@ -43,7 +44,7 @@ def lay_out(inputs: Inputs, stride: Stride = UNDIVIDED) -> Arrays:
     groups = (keys, heads // keys)
     scale = max(size, 1) ** -0.5 if inputs.scale is None else inputs.scale
     alpha = scale if inputs.alpha is None else scale * inputs.alpha
-    return Arrays(
+    arrays = Arrays(
         lay_out_queries(inputs.query, keys, stride),
         lay_out_keys(inputs.key, stride),
         lay_out_keys(inputs.value, stride),
@@ -53,6 +54,7 @@ def lay_out(inputs: Inputs, stride: Stride = UNDIVIDED) -> Arrays:
         _per_head(inputs.epsilon, groups),
         _per_head(inputs.power, groups),
     )
+    return varying_alike(arrays)  # alpha too, which may be a constant
 
 
 def _per_head(value, groups):

@@ -62,16 +62,19 @@ class Rows(NamedTuple):
     maximum: jax.Array  # (B, K, G, T, 1), of the logits; 0 where weights are not exponentials
 
 
-def forward(options: Options, arrays: Arrays, limits: Limits) -> Rows:
-    """The output, and the total and the maximum of each row."""
+def forward(options: Options, arrays: Arrays, limits: Limits, known: Rows | None = None) -> Rows:
+    """The output, and the total and the maximum of each row.
+
+    With `known`, what an earlier pass found for the same queries and other keys, of all together.
+    """
     options = _fit(options, arrays)
 
     def through_heads(heads, done):
-        parts = jax.tree.map(lambda x: cut_heads(x, heads), (arrays, limits))
+        parts = jax.tree.map(lambda x: cut_heads(x, heads), (arrays, limits, known))
         rows = _forward(options, *parts)
         return jax.tree.map(lambda x, part: put_heads(x, part, heads), done, rows)
 
-    done = _start(options, arrays, arrays.query.shape[:4])
+    done = _start(options, arrays, arrays.query.shape[:4]) if known is None else known
     return over_heads(*_heads(options, arrays), through_heads, done)
 
 
@@ -81,7 +84,7 @@ def _heads(options, arrays):
     return (batch, keys), groups * options.blocks[0] * options.blocks[1]
 
 
-def _forward(options, arrays, limits):
+def _forward(options, arrays, limits, known):
     """The rows of a few heads."""
     columns = _swap(arrays.key)
     squares = norms(arrays.query, columns)
@@ -96,13 +99,16 @@ def _forward(options, arrays, limits):
             score = scores(options, block, cut(columns, None, keys), near).score
             return _extend(options, block, row, score, seen, cut(arrays.value, keys))
 
-        start = _start(options, arrays, query.shape[:4])
+        if known is None:
+            start = _start(options, arrays, query.shape[:4])
+        else:
+            start = _resumed(jax.tree.map(lambda x: cut(x, rows), known))
         row = over_keys(options, limits, rows, length, through_keys, start)
         output = row.output / jnp.where(row.total == 0, 1, row.total)
         row = Rows(output, row.total, finite(row.maximum))
         return jax.tree.map(lambda x, part: put(x, part, rows), done, row)
 
-    done = _start(options, arrays, arrays.query.shape[:4])
+    done = _start(options, arrays, arrays.query.shape[:4]) if known is None else known
     return over_blocks(0, queries, options.blocks[0], queries, through_rows, done)
 
 
@@ -119,16 +125,31 @@ def _swap(x):
 
 def _start(options, arrays, shape):
     """Rows that have seen no key. The epsilon of softermax is a share like others."""
-    dtype = arrays.query.dtype
     softer = options.normalizer == "softermax"
     linear = is_linear(options, arrays)
     total = (SOFTERMAX_EPSILON if linear else 1.0) if softer else 0.0
     maximum = 0.0 if linear else jnp.log(SOFTERMAX_EPSILON) if softer else -jnp.inf
+    filled = partial(jnp.full_like, arrays.query)  # and, in shard_map, varying as the queries do
     return Rows(
-        jnp.zeros((*shape, arrays.value.shape[-1]), dtype),
-        jnp.full((*shape, 1), total, dtype),
-        jnp.full((*shape, 1), maximum, dtype),
+        filled(0, shape=(*shape, arrays.value.shape[-1])),
+        filled(total, shape=(*shape, 1)),
+        filled(maximum, shape=(*shape, 1)),
     )
+
+
+def unseen(options: Options, arrays: Arrays) -> Rows:
+    """The rows of all queries, finished before they have seen a key."""
+    rows = _start(options, arrays, arrays.query.shape[:4])
+    return rows._replace(maximum=finite(rows.maximum))
+
+
+def _resumed(row):
+    """Rows as they were before they were finished, in which none has seen a key if its total is 0.
+
+    That is so for softmax; the totals of softermax begin with its epsilon.
+    """
+    maximum = jnp.where(row.total == 0, -jnp.inf, row.maximum)
+    return Rows(row.output * row.total, row.total, maximum)
 
 
 def _extend(options, arrays, row, score, seen, value):

@@ -8,14 +8,15 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from ..checks import is_known
-from ..dtypes import accumulator, narrow
-from ..gradients import custom_gradient, reverse_only
-from ..sharding import on_automatic_axes
-from .arguments import Bounds, Inputs, check_attention, check_options
-from .layout import Stride, join_heads, lay_out, lay_out_bounds, lay_out_queries, restore, widen_all
-from .masks import cleared, in_use, scores_shape, within, without_hidden
-from .passes import Rows, backward, forward
-from .scores import Options, all_outputs, all_weights
+from ..dtypes import narrow
+from ..gradients import reverse_only
+from ..sharding import check_axis_name, on_automatic_axes, varying_alike
+from .arguments import Bounds, Inputs, check_attention
+from .given import attend, known_rows, narrowed, plain, pull_back, read, ready, results
+from .layout import join_heads, lay_out, lay_out_bounds
+from .ring import on_mesh, over_mesh
+from .rules import with_rules
+from .scores import Options, all_weights
 
 
 def yat_attention(
@@ -40,6 +41,7 @@ def yat_attention(
     distance: str = "expanded",
     block_size: int | tuple[int, int] | None = None,
     precision: Any = None,
+    sequence_axis: str | None = "sequence",
 ) -> jax.Array:
     """Attention whose scores are Yat products: large where a key is along the query and near it.
 
@@ -79,6 +81,9 @@ def yat_attention(
         distance: "expanded" or "direct", as in `yat`. Direct is several times slower.
         block_size: queries and keys of a block, a pair or one number for both, or None to choose.
         precision: as in `jax.lax.dot_general`.
+        sequence_axis: the axis of the mesh over which lengths lie. Where `jax.set_mesh` has set a
+            mesh with this axis, and its devices divide T and S, keys and values travel around them
+            as in `ring_attention`, and no device holds all. None for nothing of the kind.
 
     Returns:
         (*B, T, N, V), in the promoted dtype of the arrays; Python numbers and epsilon do not
@@ -134,8 +139,9 @@ def yat_attention(
     bounds = Bounds(mask, query_offset, query_seq_lengths, key_value_seq_lengths)
     choices = normalizer, is_causal, local_window_size, dilation, distance
     options = Options(*choices, block_size, precision)
-    inputs, *ready = _check("yat_attention", inputs, bounds, options)
-    return _attention(reverse_only("yat_attention", inputs), *ready)
+    inputs, *rest = check_attention("yat_attention", inputs, bounds, options)
+    check_axis_name("yat_attention", "sequence_axis", sequence_axis)
+    return _attention(reverse_only("yat_attention", inputs), *rest, sequence_axis)
 
 
 def yat_attention_weights(
@@ -215,133 +221,43 @@ def yat_attention_weights(
     inputs = Inputs(query, key, key, bias, shift, alpha, epsilon, power, scale)
     bounds = Bounds(mask, query_offset, query_seq_lengths, key_value_seq_lengths)
     choices = normalizer, is_causal, local_window_size, dilation, distance
-    ready = _check("yat_attention_weights", inputs, bounds, Options(*choices, None, precision))
-    return _weights(*ready)
+    options = Options(*choices, None, precision)
+    return _weights(*check_attention("yat_attention_weights", inputs, bounds, options))
 
 
-def _check(function, inputs, bounds, options):
-    """What is checked alike: the arguments of the two functions below."""
-    dtype = check_attention(function, inputs, bounds)
-    if isinstance(inputs.power, int | float) and inputs.power == 1:
-        inputs = inputs._replace(power=None)  # then a weight is its score over the sum of scores
-    return inputs, bounds, check_options(function, options, inputs.power is not None), dtype
-
-
-def _ready(inputs, bounds, dtype):
-    """Arrays in their dtypes, and parameters in that of sums."""
-
-    def cast(name, x):
-        is_array = name in ("query", "key", "value", "bias")
-        return None if x is None else jnp.asarray(x, dtype if is_array else accumulator(dtype))
-
-    inputs = Inputs(**{name: cast(name, x) for name, x in inputs._asdict().items()})
-    lengths = _int32(bounds.query_lengths), _int32(bounds.key_lengths)
-    return inputs, bounds._replace(query_lengths=lengths[0], key_lengths=lengths[1])
-
-
-def _read(inputs, bounds):
-    """The inputs in the dtype of sums, with zeros for what is not read."""
-    shape = scores_shape(inputs.query, inputs.key)
-    _, mask = without_hidden(inputs.bias, bounds.mask, shape)
-    queries, keys = in_use(mask, *within((bounds.query_lengths, bounds.key_lengths), shape))
-    query = cleared(inputs.query, queries)
-    key, value = (cleared(x, keys) for x in (inputs.key, inputs.value))
-    return widen_all(inputs._replace(query=query, key=key, value=value))
-
-
-def _int32(lengths):
-    return None if lengths is None else jnp.asarray(lengths, jnp.int32)
-
-
-@partial(jax.jit, static_argnums=(2, 3))
-def _attention(inputs, bounds, options, dtype):
-    inputs, bounds = _ready(inputs, bounds, dtype)
+@partial(jax.jit, static_argnums=(2, 3, 4))
+def _attention(inputs, bounds, options, dtype, axis):
+    inputs, bounds = varying_alike(ready(inputs, bounds, dtype))
     shapes = inputs.query.shape, inputs.value.shape
     empty = any(0 in shape for shape in shapes)
     countable = all(is_known(shape[-3]) for shape in shapes)  # blocks need lengths that are numbers
-    attend = partial(_in_blocks if countable and not empty else _plain, options)
-    return on_automatic_axes(attend, inputs.query, range(inputs.query.ndim - 1))(inputs, bounds)
+    if countable and not empty and on_mesh(axis, options, inputs) > 1:
+        respond = partial(over_mesh, axis, options, dtype)
+    else:
+        respond = partial(_in_blocks if countable and not empty else plain, options)
+    return on_automatic_axes(respond, inputs.query, range(inputs.query.ndim - 1))(inputs, bounds)
 
 
 @partial(jax.jit, static_argnums=(2, 3))
 def _weights(inputs, bounds, options, dtype):
     @jax.checkpoint  # the reverse pass computes them again: nothing else of size T S is kept
     def weigh(inputs, bounds):
-        arrays, limits = lay_out(_read(inputs, bounds)), lay_out_bounds(inputs, bounds)
+        arrays, limits = lay_out(read(inputs, bounds)), lay_out_bounds(inputs, bounds)
         found = all_weights(options, arrays, limits)
         return narrow(join_heads(found, inputs.query.shape[:-3]), dtype)
 
-    inputs, bounds = _ready(inputs, bounds, dtype)
+    inputs, bounds = ready(inputs, bounds, dtype)
     *batch, length, heads, _ = range(inputs.query.ndim)
     return on_automatic_axes(weigh, inputs.query, (*batch, heads, length))(inputs, bounds)
 
 
-def _plain(options, inputs, bounds):
-    """The plain definition."""
-    output = all_outputs(options, lay_out(_read(inputs, bounds)), lay_out_bounds(inputs, bounds))
-    return narrow(restore(output, inputs.query.shape), inputs.query.dtype)
-
-
-def _keep(options, inputs, bounds):
-    """The result, and what the reverse pass needs: the arguments, the result and two numbers."""
-    y, *rows = _run(options, *reverse_only("yat_attention", (inputs, bounds)))
-    return y, (inputs, bounds, *rows)
-
-
 def _compute(options, inputs, bounds):
-    """The result, in its dtype and in that of the accumulator, and two numbers per query.
-
-    It has a rule of its own for the sake of second derivatives, which go through `_keep`: JAX
-    cannot reverse its loops.
-    """
-    stride = Stride(options.dilation, bounds.offset)
-    limits = lay_out_bounds(inputs, bounds, stride)
-    rows = forward(options._replace(dilation=1), lay_out(_read(inputs, bounds), stride), limits)
-    wide = restore(rows.output, inputs.query.shape, stride)
-    return narrow(wide, inputs.query.dtype), wide, rows.total, rows.maximum
+    return results(options, inputs, bounds, attend(options, inputs, bounds))
 
 
-def _gradients(options, inputs, bounds, wide, total, maximum, gradient):
-    """The gradients of the inputs."""
-    stride = Stride(options.dilation, bounds.offset)
-    arrays, pull = jax.vjp(lambda x: lay_out(_read(x, bounds), stride), widen_all(inputs))
-    keys = inputs.key.shape[-2]
-    output, pushed = (lay_out_queries(x, keys, stride) for x in (wide, gradient.astype(wide.dtype)))
-    limits, known = lay_out_bounds(inputs, bounds, stride), Rows(output, total, maximum)
-    found = backward(options._replace(dilation=1), arrays, limits, known, pushed)
-    return jax.tree.map(lambda g, x: narrow(g, x.dtype), pull(found)[0], inputs)
+def _gradients(options, inputs, bounds, *found):
+    rows = known_rows(options, inputs, bounds, *found)
+    return narrowed(pull_back(options, inputs, bounds, *rows), inputs)
 
 
-def _gradients_backward(options, residuals, gradient):
-    """Second derivatives, of the plain definition, in which result and rows follow the inputs."""
-    inputs, bounds, _, _, _, pushed = residuals
-
-    def plain_gradients(inputs, pushed):
-        return jax.vjp(lambda x: _plain(options, x, bounds), inputs)[1](pushed)[0]
-
-    _, pull = jax.vjp(plain_gradients, inputs, pushed)
-    by_inputs, by_pushed = pull(gradient)
-    return by_inputs, None, None, None, None, by_pushed  # none in what follows from the inputs
-
-
-_pull = custom_gradient(_gradients_backward, static=(0,))(_gradients)
-
-
-def _backward(options, residuals, gradient):
-    return _pull(options, *residuals, gradient), None
-
-
-_run: Any = jax.custom_vjp(_compute, nondiff_argnums=(0,))
-
-
-def _run_forward(options, inputs, bounds):
-    found = _run(options, inputs, bounds)
-    return found, (inputs, bounds, *found[1:])
-
-
-def _run_backward(options, residuals, gradients):
-    return _backward(options, residuals, gradients[0])
-
-
-_run.defvjp(_run_forward, _run_backward)
-_in_blocks = custom_gradient(_backward, _keep, static=(0,))(_plain)
+_in_blocks = with_rules("yat_attention", plain, _compute, _gradients)

@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 
 from ..checks import check_choice, check_flag, check_share, check_sizes
 from ..dtypes import narrow, result_dtype, widen
+from ..sharding import varying_alike
 from .graphs import check_graph, node_index, take
 from .segments import check_segments, segment_reduce
 
@@ -182,7 +183,7 @@ def _weights(function: str, graph: Any, weighted: bool) -> Any:
 @partial(jax.jit, static_argnames=("dtype", "normalization", "loop", "steps"))
 def _propagate(nodes, senders, receivers, weights, teleport, *, dtype, steps, **options):
     weights = jnp.ones(np.shape(senders)) if weights is None else weights
-    ends = senders, receivers
+    nodes, weights, teleport, ends = varying_alike((nodes, weights, teleport, (senders, receivers)))
 
     @jax.checkpoint  # keeps the arguments alone for the reverse pass
     def mix(nodes, weights, teleport):

@@ -11,7 +11,13 @@ from jax.typing import ArrayLike
 from ..checks import PART, check_flag, check_mask, check_numbers, check_sizes, check_whole
 from ..dtypes import accumulator, narrow, result_dtype
 from ..gradients import custom_gradient, reverse_only
-from ..sharding import on_automatic_axes
+from ..sharding import (
+    check_axis_name,
+    devices_along,
+    on_automatic_axes,
+    sum_of_earlier,
+    varying_alike,
+)
 from .sums import Options, add, backward, by_token, causal_pass, forward, nothing, split_heads
 
 
@@ -45,6 +51,7 @@ def linear_attention(
     key_value_seq_lengths: ArrayLike | None = None,
     guard: float = 1e-3,
     chunk_size: int = 128,
+    sequence_axis: str | None = "sequence",
 ) -> jax.Array:
     """Attention whose weights are dot products of features, never formed.
 
@@ -74,6 +81,10 @@ def linear_attention(
         key_value_seq_lengths: (*B,), integers, or None: only the first so many keys take part.
         guard: from 0 to below 1, static.
         chunk_size: queries of a causal chunk, at least 1, static. The length need be no multiple.
+        sequence_axis: the axis of the mesh over which lengths lie. Where `jax.set_mesh` has set a
+            mesh with this axis, and its devices divide T, causal sums run on from device to device,
+            and none holds more than its part. None for nothing of the kind. The sums over all keys
+            need no such help.
 
     Returns:
         (*B, T, N, V), in the promoted dtype of the arrays. Sums are float32 at least. A query
@@ -112,8 +123,10 @@ def linear_attention(
         )
     mask = _mask(name, keys, key_mask, key_value_seq_lengths)
     options = Options(bool(is_causal), float(guard), int(chunk_size))
+    check_axis_name(name, "sequence_axis", sequence_axis)
+    axis = sequence_axis if is_causal else None
     arrays = reverse_only(name, (query_features, key_features, value))
-    return _attend(*arrays, mask, options=options, dtype=dtype)
+    return _attend(*arrays, mask, options=options, dtype=dtype, axis=axis)
 
 
 def linear_state(
@@ -241,11 +254,31 @@ def _mask(function, keys, key_mask, lengths):
     return inside if key_mask is None else inside & key_mask
 
 
-@partial(jax.jit, static_argnames=("options", "dtype"))
-def _attend(query, key, value, mask, *, options, dtype):
+@partial(jax.jit, static_argnames=("options", "dtype", "axis"))
+def _attend(query, key, value, mask, *, options, dtype, axis):
     arrays = [jnp.asarray(a, dtype) for a in (query, key, value)]
-    respond = on_automatic_axes(partial(_respond, options), query, range(query.ndim - 1))
-    return respond(*arrays, mask)
+    devices = devices_along(axis, query.shape[-3])
+    attend = partial(_over_devices, axis, devices) if devices > 1 else _respond
+    respond = on_automatic_axes(partial(attend, options), query, range(query.ndim - 1))
+    return respond(*varying_alike((*arrays, mask)), None)
+
+
+def _over_devices(axis, devices, options, query, key, value, mask, before):
+    """Causal attention of whole arrays, whose lengths are divided among the devices of an axis."""
+
+    def attend(query, key, value, mask):
+        @jax.checkpoint  # nothing but the arguments is kept for the reverse pass
+        def sums(key, value):
+            _, k, v = split_heads(key, key, value, mask)
+            return add(nothing(k, v), k, v)
+
+        before = sum_of_earlier(sums(key, value), axis, devices)
+        return _respond(options, query, key, value, mask, before)
+
+    rank = query.ndim
+    rows = jax.P(*[None] * (rank - 3), axis)
+    mapped = jax.shard_map(attend, in_specs=(rows,) * 4, out_specs=rows, axis_names={axis})
+    return mapped(query, key, value, mask)
 
 
 @partial(jax.jit, static_argnames=("options", "dtype"))
@@ -260,7 +293,9 @@ def _step(state, query, key, value, mask, *, options, dtype):
         after = LinearState(carry[0].reshape(sums.shape), carry[1].reshape(lengths.shape))
         return narrow(by_token(y, value.shape), dtype), after
 
-    return step(*state, *(jnp.asarray(a, dtype) for a in (query, key, value)))
+    arrays = *state, *(jnp.asarray(a, dtype) for a in (query, key, value))
+    arrays, mask = varying_alike((arrays, mask))
+    return step(*arrays)
 
 
 @partial(jax.jit, static_argnames="dtype")
@@ -273,5 +308,5 @@ def _remember(key, value, mask, *, dtype):
 
 
 @custom_gradient(backward, static=(0,))
-def _respond(options, query, key, value, mask):
-    return forward(options, query, key, value, mask)
+def _respond(options, query, key, value, mask, before):
+    return forward(options, query, key, value, mask, before)

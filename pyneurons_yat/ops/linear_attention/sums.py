@@ -50,7 +50,8 @@ def nothing(key, value):
     """The sums before the first key: (G, F, V + 1) and (G, 1, 1)."""
     groups, _, features = key.shape
     wide = accumulator(key.dtype)
-    return jnp.zeros((groups, features, value.shape[-1]), wide), jnp.zeros((groups, 1, 1), wide)
+    zeros = partial(jnp.zeros_like, key, wide)  # and, in shard_map, varying as the keys do
+    return zeros(shape=(groups, features, value.shape[-1])), zeros(shape=(groups, 1, 1))
 
 
 def _einsum(letters, left, right):
@@ -123,26 +124,34 @@ def causal_pass(options, carry, query, key, value):
     return carry, _whole(y, query.shape[1])
 
 
-def forward(options, query, key, value, mask):
-    """Linear attention of (*B, T, N, F), (*B, S, N, F) and (*B, S, N, V)."""
+def forward(options, query, key, value, mask, before=None):
+    """Linear attention of (*B, T, N, F), (*B, S, N, F) and (*B, S, N, V).
+
+    Before causal attention may come the sums of earlier keys.
+    """
     q, k, v = split_heads(query, key, value, mask)
-    carry = nothing(k, v)
     if options.is_causal:
+        carry = nothing(k, v) if before is None else before
         y = causal_pass(options, carry, q, k, v)[1]
     else:
-        sums, lengths = add(carry, k, v)
+        sums, lengths = add(nothing(k, v), k, v)
         total = _einsum("gtf,gfv->gtv", q, sums)
         y = _divide(options.guard, total, _norms(q) * lengths)
     return narrow(by_token(y, value.shape), value.dtype)
 
 
 def backward(options, residuals, gradient):
-    """The gradients of `forward` in the three arrays, from the arrays alone."""
-    query, key, value, mask = residuals
+    """The gradients of `forward` in the three arrays and in `before`, from these alone."""
+    query, key, value, mask, before = residuals
     rows, restore = jax.vjp(partial(split_heads, mask=mask), query, key, value)
-    pull = _backward_causal if options.is_causal else _backward_full
-    found = pull(options, *rows, by_head(gradient))
-    return *restore(tuple(narrow(d, query.dtype) for d in found)), None
+    gradient, d_before = by_head(gradient), None
+    if options.is_causal:
+        carry = nothing(*rows[1:]) if before is None else before
+        found, pushed = _backward_causal(options, carry, *rows, gradient)
+        d_before = None if before is None else (pushed, jnp.zeros_like(before[1]))
+    else:
+        found = _backward_full(options, *rows, gradient)
+    return *restore(tuple(narrow(d, query.dtype) for d in found)), None, d_before
 
 
 def _pull_quotient(options, total, bound, gradient):
@@ -160,8 +169,11 @@ def _backward_full(options, query, key, value, gradient):
     return d_query, _einsum("gsv,gfv->gsf", value, pushed), _einsum("gsf,gfv->gsv", key, pushed)
 
 
-def _backward_causal(options, query, key, value, gradient):
-    """Forwards over the chunks for the queries, then backwards for keys and values."""
+def _backward_causal(options, carry, query, key, value, gradient):
+    """Forwards over the chunks for the queries, then backwards for keys and values.
+
+    And the gradient of the sums with which it begins.
+    """
     length = query.shape[1]
 
     def forwards(carry, chunk):
@@ -181,9 +193,9 @@ def _backward_causal(options, query, key, value, gradient):
         found = narrow(d_key, key.dtype), narrow(d_value, key.dtype)
         return pushed + _einsum("gtf,gtv->gfv", query, push), found
 
-    carry = nothing(key, value)
     query, key, value, gradient = _chunks(options, query, key, value, gradient)
     _, (d_query, push) = jax.lax.scan(forwards, carry, (query, key, value, gradient))
     chunks = query, key, value, push
-    _, (d_key, d_value) = jax.lax.scan(backwards, carry[0], chunks, reverse=True)
-    return tuple(_whole(d, length) for d in (d_query, d_key, d_value))
+    none = jnp.zeros_like(carry[0])
+    pushed, (d_key, d_value) = jax.lax.scan(backwards, none, chunks, reverse=True)
+    return tuple(_whole(d, length) for d in (d_query, d_key, d_value)), pushed

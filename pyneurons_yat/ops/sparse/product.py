@@ -30,6 +30,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 from ..dtypes import accumulator
+from ..sharding import varying_alike
 
 UNROLL = 3  # non-zeros of each output in a step of the loop in `_gather`
 
@@ -42,16 +43,7 @@ sampled_p = Primitive("sparse_sampled")
 
 def gathered(x: jax.Array, values: jax.Array, indices: jax.Array, dtype: Any) -> jax.Array:
     """`y[b, o] = sum_k x[b, indices[k, o]] values[k, o]`, in the dtype."""
-    arrays = _varying_alike(x, values, indices)
-    return gathered_p.bind(*arrays, dtype=jnp.dtype(dtype))
-
-
-def _varying_alike(*arrays: jax.Array) -> tuple[jax.Array, ...]:
-    """The arrays; inside of `jax.shard_map` each varies over the devices over which one does."""
-    if not jax.sharding.get_abstract_mesh().manual_axes:
-        return arrays
-    nothing = sum(jnp.sum(jnp.zeros_like(array, jnp.int32)) for array in arrays)
-    return tuple(array + jnp.asarray(nothing, array.dtype) for array in arrays)
+    return gathered_p.bind(*varying_alike((x, values, indices)), dtype=jnp.dtype(dtype))
 
 
 # ------------------------------------------------------------------------------------- values
