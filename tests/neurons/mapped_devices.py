@@ -106,7 +106,7 @@ def generate():
     yield "segment_softermax", *shares(pn.segment_softermax, n=1.5)
     yield "propagate", mix, jnp.float32(0.1), draw(16, 8)
     yield "softermax", (lambda n, x: pn.softermax(x**2, n=n)), jnp.float32(1.5), VECTORS
-    yield "soft_tanh", pn.soft_tanh, VECTORS, VECTORS[0]
+    yield "soft_tanh", (lambda n, x: pn.soft_tanh(x, n)), 1 + draw(8) ** 2, VECTORS
     yield "scan_cell", scanned, draw(8), draw(4, 3, 8)
     yield from ((name, *case) for name, case in layers().items())
 
