@@ -56,12 +56,22 @@ def rows_of(x: jax.Array, places: jax.Array) -> jax.Array:
     return x.at[places].get(out_sharding=sharding)
 
 
+def may_be_divided() -> bool:
+    """Whether arrays may lie on several devices: on a mesh that `jax.set_mesh` has set.
+
+    What is inside of a `jax.shard_map` over all its axes lies on one.
+    """
+    mesh = jax.sharding.get_abstract_mesh()
+    return any(count > 1 and axis not in mesh.manual_axes for axis, count in mesh.shape.items())
+
+
 def as_rows(x: jax.Array) -> jax.Array:
-    """(*B, I) as a matrix (N, I), which multiplies fastest. With explicit axes it stays as it is.
+    """(*B, I) as a matrix (N, I), which multiplies fastest. On a mesh it stays as it is.
 
     There the batch may lie on many devices, and one axis for all of it cannot say so.
     """
-    return x if explicit_axes(x) else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    on_mesh = explicit_axes(x) or may_be_divided()
+    return x if on_mesh else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 def on_automatic_axes(

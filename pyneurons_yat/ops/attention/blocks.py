@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from ..checks import is_known
+from ..sharding import may_be_divided
 from .masks import both
 from .scores import Limits, Options, visible
 
@@ -47,9 +48,10 @@ def few_at_a_time() -> bool:
     """Whether heads are done a few at a time, with larger blocks, and not all together.
 
     XLA's CPU backend wants it: it does a product of many small matrices, one for each head, on a
-    single core. Elsewhere small products are slow, and heads or entries may lie on many devices.
+    single core. Elsewhere small products are slow. On a mesh heads or entries may lie on several
+    devices, and the compiler would bring them together for the sake of a few.
     """
-    return jax.default_backend() == "cpu"
+    return jax.default_backend() == "cpu" and not may_be_divided()
 
 
 class Heads(NamedTuple):

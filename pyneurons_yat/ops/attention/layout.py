@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..dtypes import widen
+from ..dtypes import accumulator, widen
 from ..sharding import varying_alike
 from .arguments import Bounds, Inputs
 from .scores import Arrays, Limits
@@ -37,31 +37,44 @@ def widen_all(inputs: Inputs) -> Inputs:
     return jax.tree.map(lambda x: widen(x, x.dtype, 0), inputs)
 
 
-def lay_out(inputs: Inputs, stride: Stride = UNDIVIDED) -> Arrays:
-    """The inputs as the passes want them."""
+def per_head(inputs: Inputs) -> Inputs:
+    """The inputs whose parameters, () or (N,), are (B, K, G, 1, 1), the scale within alpha.
+
+    Each entry and head has its own: so their gradients are summed over entries and heads, and the
+    devices that these may lie on, once, and not for each block.
+    """
     *batch, _, heads, size = inputs.query.shape
     keys = inputs.key.shape[-2]
-    groups = (keys, heads // keys)
+    shape = (math.prod(batch), keys, heads // keys, 1, 1)
+
+    def spread(value):
+        if value is None:
+            return None
+        value = jnp.asarray(value, accumulator(inputs.query.dtype))
+        return jnp.broadcast_to(value.reshape(() if value.size == 1 else (1, *shape[1:])), shape)
+
     scale = max(size, 1) ** -0.5 if inputs.scale is None else inputs.scale
     alpha = scale if inputs.alpha is None else scale * inputs.alpha
+    shift, alpha, *others = map(spread, (inputs.shift, alpha, inputs.epsilon, inputs.power))
+    return Inputs(*inputs[:4], shift, alpha, *others, scale=None)
+
+
+def lay_out(inputs: Inputs, stride: Stride = UNDIVIDED) -> Arrays:
+    """The inputs, with parameters per head, as the passes want them."""
+    *batch, _, heads, _ = inputs.query.shape
+    keys = inputs.key.shape[-2]
+    parameters = (
+        x if x is None or stride.dilation == 1 else jnp.repeat(x, stride.dilation, 0)
+        for x in (inputs.shift, inputs.alpha, inputs.epsilon, inputs.power)
+    )
     arrays = Arrays(
         lay_out_queries(inputs.query, keys, stride),
         lay_out_keys(inputs.key, stride),
         lay_out_keys(inputs.value, stride),
-        lay_out_scores(inputs.bias, tuple(batch), groups, stride),
-        _per_head(inputs.shift, groups),
-        _per_head(jnp.asarray(alpha, inputs.query.dtype), groups),
-        _per_head(inputs.epsilon, groups),
-        _per_head(inputs.power, groups),
+        lay_out_scores(inputs.bias, tuple(batch), (keys, heads // keys), stride),
+        *parameters,
     )
-    return varying_alike(arrays)  # alpha too, which may be a constant
-
-
-def _per_head(value, groups):
-    """() as (1, 1, 1, 1, 1), and (N,) as (1, K, G, 1, 1)."""
-    if value is None:
-        return None
-    return value.reshape((1, 1, 1, 1, 1) if value.size == 1 else (1, *groups, 1, 1))
+    return varying_alike(arrays)  # a constant too
 
 
 def lay_out_queries(x: jax.Array, keys: int, stride: Stride) -> jax.Array:

@@ -14,6 +14,7 @@ from ..sharding import devices_along, varying_alike
 from .arguments import Bounds, Inputs, check_attention
 from .around import Here, Ring, add, add_columns, around, cut, gather, meeting, put, spread, start
 from .given import attend, known_rows, narrowed, nothing, plain, pull_back, ready, results
+from .layout import per_head
 from .masks import in_rank, scores_shape
 from .rules import with_rules
 from .scores import Options
@@ -190,7 +191,7 @@ def _attention(inputs, bounds, ring, options, dtype):
     axes = ring.axis if isinstance(ring.axis, tuple) else (ring.axis,)
     here = Here(bounds, jax.lax.axis_index(ring.axis))
     inputs, bounds = ready(inputs, bounds, dtype)
-    inputs, here = varying_alike((inputs, here._replace(bounds=bounds)), axes)
+    inputs, here = varying_alike((per_head(inputs), here._replace(bounds=bounds)), axes)
     arrays = (spread(ring, here.device, x) for x in inputs[:3])
     inputs = inputs._replace(**dict(zip(Inputs._fields, arrays, strict=False)))
     empty = any(0 in x.shape for x in (inputs.query, inputs.value))

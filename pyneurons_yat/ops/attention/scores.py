@@ -35,7 +35,7 @@ class Arrays(NamedTuple):
     key: Any  # (B, K, S, H)
     value: Any  # (B, K, S, V)
     bias: Any  # (B, K, G, T, S), each axis of full size or 1
-    shift: Any  # (1, K, G, 1, 1) or 1s, as the next three
+    shift: Any  # (B, K, G, 1, 1), as the next three
     alpha: Any
     epsilon: Any
     power: Any  # None for 1

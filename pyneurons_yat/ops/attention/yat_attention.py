@@ -13,7 +13,7 @@ from ..gradients import reverse_only
 from ..sharding import check_axis_name, on_automatic_axes, varying_alike
 from .arguments import Bounds, Inputs, check_attention
 from .given import attend, known_rows, narrowed, plain, pull_back, read, ready, results
-from .layout import join_heads, lay_out, lay_out_bounds
+from .layout import join_heads, lay_out, lay_out_bounds, per_head
 from .ring import on_mesh, over_mesh
 from .rules import with_rules
 from .scores import Options, all_weights
@@ -234,7 +234,7 @@ def _attention(inputs, bounds, options, dtype, axis):
     if countable and not empty and on_mesh(axis, options, inputs) > 1:
         respond = partial(over_mesh, axis, options, dtype)
     else:
-        respond = partial(_in_blocks if countable and not empty else plain, options)
+        respond = partial(_per_head, _in_blocks if countable and not empty else plain, options)
     return on_automatic_axes(respond, inputs.query, range(inputs.query.ndim - 1))(inputs, bounds)
 
 
@@ -242,6 +242,7 @@ def _attention(inputs, bounds, options, dtype, axis):
 def _weights(inputs, bounds, options, dtype):
     @jax.checkpoint  # the reverse pass computes them again: nothing else of size T S is kept
     def weigh(inputs, bounds):
+        inputs = per_head(inputs)
         arrays, limits = lay_out(read(inputs, bounds)), lay_out_bounds(inputs, bounds)
         found = all_weights(options, arrays, limits)
         return narrow(join_heads(found, inputs.query.shape[:-3]), dtype)
@@ -249,6 +250,10 @@ def _weights(inputs, bounds, options, dtype):
     inputs, bounds = ready(inputs, bounds, dtype)
     *batch, length, heads, _ = range(inputs.query.ndim)
     return on_automatic_axes(weigh, inputs.query, (*batch, heads, length))(inputs, bounds)
+
+
+def _per_head(respond, options, inputs, bounds):
+    return respond(options, per_head(inputs), bounds)
 
 
 def _compute(options, inputs, bounds):
