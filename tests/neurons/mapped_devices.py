@@ -15,7 +15,6 @@ from jax.sharding import PartitionSpec as P
 import pyneurons_yat as pn
 from pyneurons_yat import zoo
 
-MESH = jax.make_mesh((4,), ("data",))
 HEADS = draw(8, 7, 2, 3)
 MASK = jnp.asarray(np.random.default_rng(1).random((7, 7)) < 0.6)
 PARTS = jnp.array([0, 1, 1, 2] * 4)
@@ -161,10 +160,11 @@ def check(name, function, shared, x):
         )
         return ys, *(found if inexact else (found, jnp.zeros(4)))
 
+    mesh = jax.make_mesh((4,), ("data",))
     mapped = jax.shard_map(
-        both, mesh=MESH, in_specs=(P(), P("data")), out_specs=(P("data"), P(), P("data"))
+        both, mesh=mesh, in_specs=(P(), P("data")), out_specs=(P("data"), P(), P("data"))
     )
-    with jax.set_mesh(MESH):
+    with jax.set_mesh(mesh):
         parts = jax.device_put(shared, P()), jax.device_put(x, P("data"))
         ys, d_shared, dx = jax.jit(mapped)(*parts)
     alone = [jax.jit(both)(shared, part) for part in np.split(np.asarray(x), 4)]

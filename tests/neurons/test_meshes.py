@@ -1,4 +1,4 @@
-"""Layers on meshes with explicit axes."""
+"""Layers on meshes with explicit axes, inside of shard_map, and with sequences on devices."""
 
 import pytest
 from devices import run_on_devices
@@ -8,3 +8,15 @@ from devices import run_on_devices
 def test_meshes_of_layers():
     """Values and gradients with a batch that lies on four devices."""
     run_on_devices(4, __file__, "four_devices.py")
+
+
+@pytest.mark.slow
+def test_every_family_in_shard_map():
+    """Values and gradients with a batch that is divided among four devices."""
+    run_on_devices(4, __file__, "mapped_devices.py")
+
+
+@pytest.mark.slow
+def test_sequences_on_devices():
+    """Layers, and a transformer that trains, with a sequence on four devices and two batches."""
+    run_on_devices(8, __file__, "sequence_devices.py")

@@ -12,12 +12,15 @@ import pyneurons_yat as pn
 
 jax.config.update("jax_disable_most_optimizations", True)  # small programs, each run once
 jax.config.update("jax_enable_x64", True)
-jax.config.update("jax_numpy_rank_promotion", "raise")
 
 RNG = np.random.default_rng(0)
 B, T, N, K, H = 2, 32, 4, 2, 3
-MESH = jax.make_mesh((8,), ("sequence",), axis_types=(AxisType.Auto,))
 PART = P(None, "sequence")
+
+
+def ring():
+    """All devices in a ring."""
+    return jax.make_mesh((8,), ("sequence",), axis_types=(AxisType.Auto,))
 
 
 def draw(*shape, low=0.3, high=1.2):
@@ -67,7 +70,7 @@ def specs(arrays, options):
     return [{k: spec(k, v) for k, v in group.items()} for group in (arrays, traced)]
 
 
-def around(options, arrays, mesh=MESH, **more):
+def around(options, arrays, **more):
     """The result and the gradients of `ring_attention`."""
     traced = {k: v for k, v in options.items() if isinstance(v, jax.Array)}
     static = {k: v for k, v in options.items() if k not in traced}
@@ -76,7 +79,7 @@ def around(options, arrays, mesh=MESH, **more):
         return pn.ring_attention(**arrays, **traced, **static, axis_name="sequence")
 
     mapped = jax.shard_map(
-        attend, mesh=mesh, in_specs=tuple(specs(arrays, options)), out_specs=PART, **more
+        attend, mesh=ring(), in_specs=tuple(specs(arrays, options)), out_specs=PART, **more
     )
     return loss(lambda arrays: mapped(arrays, traced), arrays)
 
@@ -160,7 +163,7 @@ def further_derivatives():
     """Second derivatives, and forward mode."""
     arrays = jax.tree.map(lambda x: x[:1, :16, :, :2], sequences())
     attend = partial(pn.ring_attention, axis_name="sequence", is_causal=True)
-    mapped = jax.shard_map(attend, mesh=MESH, in_specs=PART, out_specs=PART)
+    mapped = jax.shard_map(attend, mesh=ring(), in_specs=PART, out_specs=PART)
     one = partial(pn.yat_attention, is_causal=True)
 
     def total(attend, query):
@@ -182,7 +185,7 @@ def refused():
     for options, said in (({"axis_name": "data"}, "axis_name"), ({"dilation": 2}, "dilation")):
         attend = partial(pn.ring_attention, **({"axis_name": "sequence"} | options))
         try:
-            jax.shard_map(attend, mesh=MESH, in_specs=P("sequence"), out_specs=P("sequence"))(x, x, x)
+            jax.shard_map(attend, mesh=ring(), in_specs=P("sequence"), out_specs=P("sequence"))(x, x, x)
         except ValueError as error:
             assert f"ring_attention: {said} must" in str(error), error
         else:
