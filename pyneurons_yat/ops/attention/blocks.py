@@ -54,6 +54,9 @@ def few_at_a_time() -> bool:
     return jax.default_backend() == "cpu" and not may_be_divided()
 
 
+Side = tuple[int, Any, int]  # an axis that is cut, where its part begins, and how large that is
+
+
 class Heads(NamedTuple):
     """Some entries of a batch, and some key heads with all their groups."""
 
@@ -90,24 +93,22 @@ def over_heads(
     return carry
 
 
-def cut_heads(x: jax.Array, heads: Heads) -> jax.Array:
-    """The part of x, (B, K, ...), of some heads. An axis of size 1 belongs to all, a scalar too."""
-    return _read(x, _head_corner(x, heads))
+def cut_heads(x: jax.Array, heads: Heads, *sides: Side) -> jax.Array:
+    """The part of x, (B, K, ...), of some heads, cut along other axes too if there are more sides.
+
+    An axis of size 1 belongs to all heads, and a scalar too.
+    """
+    return _read(x, _head_corner(x, heads, sides))
 
 
-def put_heads(x: jax.Array, part: jax.Array, heads: Heads) -> jax.Array:
+def put_heads(x: jax.Array, part: jax.Array, heads: Heads, *sides: Side) -> jax.Array:
     """Replace the part of x that `cut_heads` reads."""
-    return _write(x, part, _head_corner(x, heads))
+    return _write(x, part, _head_corner(x, heads, sides))
 
 
-def add_heads(x: jax.Array, part: jax.Array, heads: Heads) -> jax.Array:
-    """Add to the part of x that `cut_heads` reads."""
-    return put_heads(x, cut_heads(x, heads) + part, heads)
-
-
-def _head_corner(x, heads):
-    sides = zip(range(x.ndim), heads.first, heads.sizes, strict=False)  # x may be a scalar
-    return _corner(x, list(sides))
+def _head_corner(x, heads, sides):
+    of_heads = zip(range(x.ndim), heads.first, heads.sizes, strict=False)  # x may be a scalar
+    return _corner(x, [*of_heads, *sides])
 
 
 def _corner(x, sides):

@@ -12,7 +12,7 @@ from ..dtypes import accumulator, narrow
 from .arguments import Bounds, Inputs
 from .layout import Stride, lay_out, lay_out_bounds, lay_out_queries, restore, widen_all
 from .masks import cleared, in_use, scores_shape, within, without_hidden
-from .passes import Rows, backward, forward, unseen
+from .passes import Rows, backward, forward
 from .rules import Found
 from .scores import Options, all_outputs
 
@@ -49,50 +49,41 @@ def plain(options: Options, inputs: Inputs, bounds: Bounds) -> jax.Array:
     return narrow(restore(output, inputs.query.shape), inputs.query.dtype)
 
 
-def attend(options: Options, inputs: Inputs, bounds: Bounds, known: Rows | None = None) -> Rows:
-    """What the forward pass finds; with `known`, rows that it found before, of all keys together."""
+def attend(options: Options, inputs: Inputs, bounds: Bounds) -> Found:
+    """The result in blocks, and what the reverse pass wants to know."""
     stride = Stride(options.dilation, bounds.offset)
-    limits = lay_out_bounds(inputs, bounds, stride)
     arrays = lay_out(read(inputs, bounds), stride)
-    return forward(options._replace(dilation=1), arrays, limits, known)
+    limits = lay_out_bounds(inputs, bounds, stride)
+    return results(inputs, forward(options._replace(dilation=1), arrays, limits), stride)
 
 
-def nothing(options: Options, inputs: Inputs, bounds: Bounds) -> Rows:
-    """What the forward pass finds where there is no key yet."""
-    arrays = lay_out(widen_all(inputs), Stride(options.dilation, bounds.offset))
-    return unseen(options, arrays)
-
-
-def results(options: Options, inputs: Inputs, bounds: Bounds, rows: Rows) -> Found:
+def results(inputs: Inputs, rows: Rows, stride: Stride) -> Found:
     """The result, in its dtype and in that of the accumulator, and two numbers per query."""
-    stride = Stride(options.dilation, bounds.offset)
     wide = restore(rows.output, inputs.query.shape, stride)
     return narrow(wide, inputs.query.dtype), wide, rows.total, rows.maximum
 
 
+def pull_back(options: Options, inputs: Inputs, bounds: Bounds, *found: jax.Array) -> Inputs:
+    """The gradients of the inputs, given what `attend` found and the gradient of the result."""
+    stride = Stride(options.dilation, bounds.offset)
+    arrays, pull = jax.vjp(lambda x: lay_out(read(x, bounds), stride), widen_all(inputs))
+    limits = lay_out_bounds(inputs, bounds, stride)
+    known = known_rows(inputs, stride, *found)
+    return narrowed(pull(backward(options._replace(dilation=1), arrays, limits, *known))[0], inputs)
+
+
 def known_rows(
-    options: Options,
     inputs: Inputs,
-    bounds: Bounds,
+    stride: Stride,
     wide: jax.Array,
     total: jax.Array,
     maximum: jax.Array,
     gradient: jax.Array,
 ) -> tuple[Rows, jax.Array]:
     """What the reverse pass wants of the results and of their gradient."""
-    stride, keys = Stride(options.dilation, bounds.offset), inputs.key.shape[-2]
+    keys = inputs.key.shape[-2]
     output, pushed = (lay_out_queries(x, keys, stride) for x in (wide, gradient.astype(wide.dtype)))
     return Rows(output, total, maximum), pushed
-
-
-def pull_back(
-    options: Options, inputs: Inputs, bounds: Bounds, known: Rows, pushed: jax.Array
-) -> Inputs:
-    """The gradients of the inputs, in the dtype of sums."""
-    stride = Stride(options.dilation, bounds.offset)
-    arrays, pull = jax.vjp(lambda x: lay_out(read(x, bounds), stride), widen_all(inputs))
-    limits = lay_out_bounds(inputs, bounds, stride)
-    return pull(backward(options._replace(dilation=1), arrays, limits, known, pushed))[0]
 
 
 def narrowed(gradients: Inputs, inputs: Inputs) -> Inputs:

@@ -32,9 +32,9 @@ class Stride(NamedTuple):
 UNDIVIDED = Stride()
 
 
-def widen_all(inputs: Inputs) -> Inputs:
-    """The inputs in the dtype that products are accumulated in."""
-    return jax.tree.map(lambda x: widen(x, x.dtype, 0), inputs)
+def widen_all(arrays: Any) -> Any:
+    """The arrays in the dtype that products are accumulated in."""
+    return jax.tree.map(lambda x: widen(x, x.dtype, 0), arrays)
 
 
 def per_head(inputs: Inputs) -> Inputs:
@@ -136,15 +136,18 @@ def _deal_scores(x, stride):
     return x if columns else jnp.moveaxis(x, -2, -1) if rows else x[..., None]
 
 
-def lay_out_bounds(inputs: Inputs, bounds: Bounds, stride: Stride = UNDIVIDED) -> Limits:
-    """The bounds as the passes want them."""
+def lay_out_bounds(
+    inputs: Inputs, bounds: Bounds, stride: Stride = UNDIVIDED, devices: int = 1
+) -> Limits:
+    """The bounds as the passes want them; of all keys, where several devices hold as many each."""
     batch, heads = inputs.query.shape[:-3], inputs.query.shape[-2]
     keys, dilation = inputs.key.shape[-2], stride.dilation
     mask = lay_out_scores(bounds.mask, batch, (keys, heads // keys), stride)
     offset = jnp.asarray(bounds.offset, jnp.int32) // dilation
     query_lengths, key_lengths = bounds.query_lengths, bounds.key_lengths
     if dilation > 1:
-        length = inputs.key.shape[-3]  # beyond it, sequences may have places that are not there
+        # Beyond all keys, sequences may have places that are not there.
+        length = devices * inputs.key.shape[-3]
         query_lengths = None if query_lengths is None else query_lengths + stride.skipped
         key_lengths = length if key_lengths is None else jnp.minimum(key_lengths, length)
     lengths = (_deal_lengths(each, batch, dilation) for each in (query_lengths, key_lengths))

@@ -59,12 +59,16 @@ def without_hidden(bias: Any, mask: Any, shape: Shape) -> tuple[Any, Any]:
     return jnp.where(seen, bias, 0), both(mask, seen)
 
 
-def within(lengths: tuple[Any, Any], shape: Shape) -> tuple[Any, Any]:
-    """The queries and the keys in use, (*B, 1, T, 1) and (*B, 1, 1, S), by their numbers (*B,)."""
+def within(lengths: tuple[Any, Any], shape: Shape, rows: Any = None) -> tuple[Any, Any]:
+    """The queries and the keys in use, (*B, 1, T, 1) and (*B, 1, 1, S), by their numbers (*B,).
+
+    Rows are the places (T,) of the queries, where these are not the first T.
+    """
 
     def places(axis: int) -> jax.Array:
         wanted = [shape[axis] if at == axis % len(shape) else 1 for at in range(len(shape))]
-        return jnp.arange(shape[axis]).reshape(wanted)
+        given = rows if axis == -2 and rows is not None else jnp.arange(shape[axis])
+        return given.reshape(wanted)
 
     queries, keys = (None if n is None else jnp.asarray(n)[..., None, None, None] for n in lengths)
     return (

@@ -13,12 +13,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..dtypes import sum_to
+from ..dtypes import sum_to, widen
 from ..softermax import safe_log
 from .blocks import (
     Block,
     add,
-    add_heads,
     cut,
     cut_heads,
     fit_blocks,
@@ -62,20 +61,66 @@ class Rows(NamedTuple):
     maximum: jax.Array  # (B, K, G, T, 1), of the logits; 0 where weights are not exponentials
 
 
-def forward(options: Options, arrays: Arrays, limits: Limits, known: Rows | None = None) -> Rows:
+class Span(NamedTuple):
+    """Some of the queries and some of the keys: the first of them and how many."""
+
+    queries: tuple[Any, int]
+    keys: tuple[Any, int]
+
+
+def forward(
+    options: Options,
+    arrays: Arrays,
+    limits: Limits,
+    known: Rows | None = None,
+    span: Span | None = None,
+) -> Rows:
     """The output, and the total and the maximum of each row.
 
-    With `known`, what an earlier pass found for the same queries and other keys, of all together.
+    Args:
+        options: what is static.
+        arrays: all arrays; they may be narrow.
+        limits: which keys a query sees, of those in the span.
+        known: what earlier passes found for the same queries and other keys, to be gone on with.
+        span: which queries and keys are read, None for all. The rows of others stay as they are.
     """
-    options = _fit(options, arrays)
+    span = span or _all(arrays)
+    options = _fit(options, arrays, span)
 
     def through_heads(heads, done):
-        parts = jax.tree.map(lambda x: cut_heads(x, heads), (arrays, limits, known))
-        rows = _forward(options, *parts)
-        return jax.tree.map(lambda x, part: put_heads(x, part, heads), done, rows)
+        parts = _part(arrays, heads, span), jax.tree.map(lambda x: cut_heads(x, heads), limits)
+        start = None if known is None else _rows_part(done, heads, span)
+        rows = _forward(options, *parts, start)
+        side = 3, *span.queries
+        return jax.tree.map(lambda x, part: put_heads(x, part, heads, side), done, rows)
 
     done = _start(options, arrays, arrays.query.shape[:4]) if known is None else known
     return over_heads(*_heads(options, arrays), through_heads, done)
+
+
+def _all(arrays):
+    return Span((0, arrays.query.shape[3]), (0, arrays.key.shape[2]))
+
+
+def _sides(span):
+    """Where the arrays are cut that have queries or keys along an axis."""
+    keys = 2, *span.keys
+    return {"query": (3, *span.queries), "key": keys, "value": keys}
+
+
+def _part(arrays, heads, span):
+    """The arrays of some heads, queries and keys, in the dtype of sums; bias is of the keys."""
+
+    def part(name, x):
+        sides = (_sides(span)[name],) if name in _sides(span) else ()
+        return None if x is None else widen(cut_heads(x, heads, *sides), x.dtype, 0)
+
+    return Arrays(**{name: part(name, x) for name, x in arrays._asdict().items()})
+
+
+def _rows_part(rows, heads, span):
+    """What belongs to the queries of some heads."""
+    return jax.tree.map(lambda x: cut_heads(x, heads, (3, *span.queries)), rows)
 
 
 def _heads(options, arrays):
@@ -99,23 +144,22 @@ def _forward(options, arrays, limits, known):
             score = scores(options, block, cut(columns, None, keys), near).score
             return _extend(options, block, row, score, seen, cut(arrays.value, keys))
 
-        if known is None:
-            start = _start(options, arrays, query.shape[:4])
-        else:
-            start = _resumed(jax.tree.map(lambda x: cut(x, rows), known))
+        before = None if known is None else jax.tree.map(lambda x: cut(x, rows), done)
+        start = _start(options, arrays, query.shape[:4]) if before is None else _resumed(before)
         row = over_keys(options, limits, rows, length, through_keys, start)
         output = row.output / jnp.where(row.total == 0, 1, row.total)
         row = Rows(output, row.total, finite(row.maximum))
+        if before is not None and rows.is_new is not None:  # some are in the block before
+            row = jax.tree.map(partial(jnp.where, _swap(rows.is_new)), row, before)
         return jax.tree.map(lambda x, part: put(x, part, rows), done, row)
 
     done = _start(options, arrays, arrays.query.shape[:4]) if known is None else known
     return over_blocks(0, queries, options.blocks[0], queries, through_rows, done)
 
 
-def _fit(options, arrays):
+def _fit(options, arrays, span):
     """The options with the sizes of the blocks."""
-    *shape, queries, _ = arrays.query.shape
-    blocks = fit_blocks(options, tuple(shape), queries, arrays.key.shape[2])
+    blocks = fit_blocks(options, arrays.query.shape[:3], span.queries[1], span.keys[1])
     return options._replace(blocks=blocks)
 
 
@@ -214,22 +258,38 @@ def cut_new(gradient: jax.Array, rows: Block) -> jax.Array:
 
 
 def backward(
-    options: Options, arrays: Arrays, limits: Limits, known: Rows, gradient: jax.Array
+    options: Options,
+    arrays: Arrays,
+    limits: Limits,
+    known: Rows,
+    gradient: jax.Array,
+    sums: Arrays | None = None,
+    span: Span | None = None,
 ) -> Arrays:
-    """The gradients of all arrays."""
-    options = _fit(options, arrays)
+    """The gradients of all arrays, added to the sums, of what earlier passes found for other keys.
+
+    The other arguments are those of `forward`.
+    """
+    span = span or _all(arrays)
+    options = _fit(options, arrays, span)
 
     def through_heads(heads, sums):
-        parts = jax.tree.map(lambda x: cut_heads(x, heads), (arrays, limits, known, gradient))
-        found = _backward(options, *parts)
-        return jax.tree.map(lambda x, part: add_heads(x, part, heads), sums, found)
+        parts = _part(arrays, heads, span), jax.tree.map(lambda x: cut_heads(x, heads), limits)
+        rows = _rows_part((known, gradient), heads, span)
+        found = _backward(options, *parts, *rows, _part(sums, heads, span))
 
-    sums = jax.tree.map(jnp.zeros_like, arrays)
+        def put_part(name, x, part):
+            sides = (_sides(span)[name],) if name in _sides(span) else ()
+            return None if x is None else put_heads(x, part, heads, *sides)
+
+        return Arrays(*map(put_part, Arrays._fields, sums, found))
+
+    sums = jax.tree.map(jnp.zeros_like, arrays) if sums is None else sums
     return over_heads(*_heads(options, arrays), through_heads, sums)
 
 
-def _backward(options, arrays, limits, known, gradient):
-    """The gradients of a few heads."""
+def _backward(options, arrays, limits, known, gradient, sums):
+    """The sums of a few heads, with their gradients."""
     columns = _swap(arrays.key)
     squares = norms(arrays.query, columns)
     turned = {name: turn(getattr(arrays, name)) for name in ("shift", "alpha", "epsilon", "power")}
@@ -252,7 +312,6 @@ def _backward(options, arrays, limits, known, gradient):
         done = over_keys(options, limits, rows, length, through_keys, start)
         return done._replace(query=add(sums.query, turn_back(done.query), rows))
 
-    sums = jax.tree.map(jnp.zeros_like, arrays)
     return over_blocks(0, count, options.blocks[0], count, through_rows, sums)
 
 

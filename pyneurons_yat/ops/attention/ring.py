@@ -1,21 +1,21 @@
 """Yat attention over a sequence that lies on several devices."""
 
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from ..dtypes import accumulator
 from ..gradients import reverse_only
 from ..sharding import devices_along, varying_alike
 from .arguments import Bounds, Inputs, check_attention
-from .around import Here, Ring, add, add_columns, around, cut, gather, meeting, put, spread, start
-from .given import attend, known_rows, narrowed, nothing, plain, pull_back, ready, results
-from .layout import per_head
-from .masks import in_rank, scores_shape
+from .around import Ring, around, columns, gather, meeting, places, put_columns, spread
+from .given import known_rows, narrowed, plain, ready, results
+from .layout import Stride, lay_out, lay_out_bounds, per_head, widen_all
+from .masks import cleared, in_rank, in_use, scores_shape, within, without_hidden
+from .passes import backward, forward, unseen
 from .rules import with_rules
 from .scores import Options
 
@@ -55,10 +55,11 @@ def ring_attention(
     of the sequence and the part that visits it, and memory per device falls with their number.
 
     The result is that of `yat_attention` of the whole sequence. Places are those in the whole: so
-    are is_causal, window, dilation, offset and lengths to be read. Scores that no query sees are not
-    computed. With is_causal and as many queries as keys, the devices exchange halves of their parts
-    beforehand, so that each has an early and a late one: then all have the same work. That is left
-    out where a part is of odd length, with a window or dilation, and where bias or mask have rows.
+    are is_causal, window, dilation, offset and lengths to be read. Scores that no query sees are
+    not computed. With is_causal and as many queries as keys, the devices exchange halves of their
+    parts beforehand, so that each has an early and a late one: then all have the same work. That is
+    left out where a part is of odd length, with a window or dilation, and where bias or mask have
+    rows.
 
     `yat_attention` itself does this on a mesh outside of `jax.shard_map`; see its `sequence_axis`.
 
@@ -129,7 +130,7 @@ def ring_attention(
             f"{NAME}: dilation must divide the number of keys on a device, {inputs.key.shape[-3]}, "
             f"got {options.dilation}"
         )
-    ring = Ring(axis_name, devices, _pieces(devices, options, inputs, bounds))
+    ring = _ring(axis_name, devices, options, inputs, bounds)
     return _attention(reverse_only(NAME, inputs), bounds, ring, options, dtype)
 
 
@@ -143,14 +144,15 @@ def _devices(axis_name: Any) -> int:
         ) from None
 
 
-def _pieces(devices: int, options: Options, inputs: Inputs, bounds: Bounds) -> int:
-    """2 where each device shall have an early and a late piece of the sequence, else 1."""
+def _ring(axis: Any, devices: int, options: Options, inputs: Inputs, bounds: Bounds) -> Ring:
+    """How the devices along an axis go over their parts."""
     length, keys = inputs.query.shape[-3], inputs.key.shape[-3]
-    even = length == keys and length % 2 == 0 and devices > 1
-    plain = options.is_causal and options.window is None and options.dilation == 1
+    even = length % 2 == keys % 2 == 0 and devices > 1
     limits = (np.shape(x) for x in (inputs.bias, bounds.mask) if x is not None)
     rows = any(len(shape) > 1 and shape[-2] > 1 for shape in limits)
-    return 2 if even and plain and not rows else 1
+    halved = even and options.dilation == 1 and not rows
+    dealt = halved and options.is_causal and options.window is None and length == keys
+    return Ring(axis, devices, 2 if halved else 1, dealt)
 
 
 def on_mesh(axis: str | None, options: Options, inputs: Inputs) -> int:
@@ -159,9 +161,7 @@ def on_mesh(axis: str | None, options: Options, inputs: Inputs) -> int:
     return count if inputs.key.shape[-3] // count % options.dilation == 0 else 1
 
 
-def over_mesh(
-    axis: str, options: Options, dtype: Any, inputs: Inputs, bounds: Bounds
-) -> jax.Array:
+def over_mesh(axis: str, options: Options, dtype: Any, inputs: Inputs, bounds: Bounds) -> jax.Array:
     """Attention of whole arrays, whose lengths are divided among the devices along an axis."""
     rank, devices = inputs.query.ndim, on_mesh(axis, options, inputs)
     rows = jax.P(*[None] * (rank - 3), axis)
@@ -172,18 +172,25 @@ def over_mesh(
     shape = scores_shape(inputs.query, inputs.key)
     inputs = inputs._replace(bias=in_rank(inputs.bias, shape))
     bounds = bounds._replace(mask=in_rank(bounds.mask, shape))
-    places = jax.tree.map(lambda _: jax.P(), (inputs, bounds))
+    whole, limits = jax.tree.map(lambda _: jax.P(), (inputs, bounds))
     specs = (
-        places[0]._replace(query=rows, key=rows, value=rows, bias=scores(inputs.bias)),
-        places[1]._replace(mask=scores(bounds.mask)),
+        whole._replace(query=rows, key=rows, value=rows, bias=scores(inputs.bias)),
+        limits._replace(mask=scores(bounds.mask)),
     )
 
     def attend(inputs, bounds):
-        ring = Ring(axis, devices, _pieces(devices, options, inputs, bounds))
+        ring = _ring(axis, devices, options, inputs, bounds)
         return _attention(inputs, bounds, ring, options, dtype)
 
     mapped = jax.shard_map(attend, in_specs=specs, out_specs=rows, axis_names={axis})
     return mapped(inputs, bounds)
+
+
+class Here(NamedTuple):
+    """What bounds the queries of a device."""
+
+    bounds: Bounds  # places and lengths are those of the whole sequence
+    device: jax.Array  # its number along the axis
 
 
 @partial(jax.jit, static_argnums=(2, 3, 4))
@@ -205,58 +212,79 @@ def _plain(options, inputs, here):
     query, key, value = (gather(ring, here.device, x) for x in inputs[:3])
     whole = partial(jax.lax.all_gather, axis_name=ring.axis, axis=key.ndim - 3, tiled=True)
     inputs = inputs._replace(query=query, key=whole(key), value=whole(value))
-    return spread(ring, here.device, plain(options, inputs, _of_queries(ring, inputs, here)))
+    bounds = _of_part(here, inputs.query.shape[-3])
+    return spread(ring, here.device, plain(options, inputs, bounds))
 
 
-def _of_queries(ring, inputs, here):
-    """The bounds of the queries of this device among all keys."""
-    first = start(ring._replace(pieces=1), here.device, 0, inputs.query.shape[-3])
+def _of_part(here, length):
+    """The bounds of the queries of a device, among all keys."""
     mask, offset, lengths, keys = here.bounds
+    first = here.device * length
     return Bounds(mask, offset + first, None if lengths is None else lengths - first, keys)
 
 
-def _compute(options, inputs, here):
+def _laid_out(options, inputs, here):
+    """A function of the inputs that lays them out as the passes want them; and their limits."""
     ring, options = options
+    length = inputs.query.shape[-3]
+    bounds = here.bounds if ring.pieces == 2 else _of_part(here, length)
+    stride = Stride(options.dilation, bounds.offset)
+    limits = lay_out_bounds(inputs, bounds, stride, ring.devices)
+    return (lambda x: lay_out(_read(ring, x, here), stride)), limits, stride
+
+
+def _read(ring, inputs, here):
+    """The inputs with zeros for what no query of any device reads, and for who reads nothing."""
+    *batch, length, heads, _ = inputs.query.shape
+    keys, bounds = inputs.key.shape[-3], here.bounds
+    shape = (*batch, heads, length, ring.devices * keys)
+    _, mask = without_hidden(inputs.bias, bounds.mask, shape)
+    rows = places(ring, here.device, length)
+    limits = within((bounds.query_lengths, bounds.key_lengths), shape, rows)
+    queries, seen = in_use(mask, *limits)
+    if seen is not None:
+        if mask is not None:  # a query of another device may see what none of this one sees
+            seen = jax.lax.pmax(seen.astype(jnp.int32), ring.axis) > 0
+        seen = jnp.broadcast_to(seen, (*seen.shape[:-1], shape[-1]))
+        seen = seen[..., places(ring, here.device, keys)]
+    key, value = (cleared(x, seen) for x in (inputs.key, inputs.value))
+    return inputs._replace(query=cleared(inputs.query, queries), key=key, value=value)
+
+
+def _compute(options, inputs, here):
+    lay, limits, stride = _laid_out(options, inputs, here)
+    ring, options = options[0], options[1]._replace(dilation=1)
+    arrays = lay(inputs)
 
     def meet(source, pieces, rows, visitors):
-        met = meeting(ring, inputs, here, visitors, source, pieces)
-        known = jax.tree.map(lambda x: cut(ring, x, pieces[0], 3), rows)
-        found = attend(options, met.inputs, met.bounds, known)
-        return jax.tree.map(lambda x, part: put(ring, x, part, pieces[0], 3), rows, found), visitors
+        met = meeting(ring, (arrays, limits), here.device, visitors, source, pieces)
+        return forward(options, met.arrays, met.limits, rows, met.span), visitors
 
-    bounds = _of_queries(ring, inputs, here)
-    rows = nothing(options, inputs, bounds)
-    rows, _ = around(ring, here.device, meet, rows, (inputs.key, inputs.value))
-    return results(options, inputs, bounds, rows)
+    rows = unseen(options, widen_all(arrays))
+    rows, _ = around(ring, here.device, meet, rows, (arrays.key, arrays.value))
+    return results(inputs, rows, stride)
 
 
 def _gradients(options, inputs, here, *found):
-    ring, options = options
-    rows = known_rows(options, inputs, _of_queries(ring, inputs, here), *found)
+    lay, limits, stride = _laid_out(options, inputs, here)
+    ring, options = options[0], options[1]._replace(dilation=1)
+    arrays, known = lay(inputs), known_rows(inputs, stride, *found)
+    zeros, pull = jax.vjp(lay, widen_all(inputs))
+    zeros = jax.tree.map(jnp.zeros_like, zeros)
 
     def meet(source, pieces, sums, travelers):
-        key, value, *gradients = travelers
-        met = meeting(ring, inputs, here, (key, value), source, pieces)
-        known = jax.tree.map(lambda x: cut(ring, x, pieces[0], 3), rows)
-        new = pull_back(options, met.inputs, met.bounds, *known)
-        pairs = zip(gradients, (new.key, new.value), strict=True)
-        gradients = (add(ring, x, part, pieces[1], -3) for x, part in pairs)
-        return _add(ring, sums, new, pieces[0], met.first), (key, value, *gradients)
+        *visitors, key, value = travelers
+        met = meeting(ring, (arrays, limits), here.device, visitors, source, pieces)
+        bias = columns(sums.bias, met.first, met.span.keys[1])
+        before = sums._replace(key=key, value=value, bias=bias)
+        new = backward(options, met.arrays, met.limits, *known, before, met.span)
+        bias = put_columns(sums.bias, new.bias, met.first)
+        return new._replace(key=None, value=None, bias=bias), (*visitors, new.key, new.value)
 
-    sums = jax.tree.map(lambda x: jnp.zeros_like(x, accumulator(x.dtype)), inputs)
-    travelers = (inputs.key, inputs.value, sums.key, sums.value)
-    own = sums._replace(key=None, value=None)
+    travelers = arrays.key, arrays.value, zeros.key, zeros.value
+    own = zeros._replace(key=None, value=None)
     own, (_, _, key, value) = around(ring, here.device, meet, own, travelers)
-    return narrowed(own._replace(key=key, value=value), inputs)
+    return narrowed(pull(own._replace(key=key, value=value))[0], inputs)
 
-
-def _add(ring, sums, new, piece, first):
-    """The sums of what stays on the device, with the gradients of a meeting."""
-    small = jax.tree.map(jnp.add, sums._replace(query=None, bias=None), new._replace(**NOT_SMALL))
-    query = add(ring, sums.query, new.query, piece, -3)
-    return small._replace(query=query, bias=add_columns(sums.bias, new.bias, first))
-
-
-NOT_SMALL = {"query": None, "key": None, "value": None, "bias": None}
 
 _in_steps = with_rules(NAME, _plain, _compute, _gradients)

@@ -4,7 +4,6 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from ..checks import is_known
@@ -12,7 +11,7 @@ from ..dtypes import narrow
 from ..gradients import reverse_only
 from ..sharding import check_axis_name, on_automatic_axes, varying_alike
 from .arguments import Bounds, Inputs, check_attention
-from .given import attend, known_rows, narrowed, plain, pull_back, read, ready, results
+from .given import attend, plain, pull_back, read, ready
 from .layout import join_heads, lay_out, lay_out_bounds, per_head
 from .ring import on_mesh, over_mesh
 from .rules import with_rules
@@ -256,13 +255,4 @@ def _per_head(respond, options, inputs, bounds):
     return respond(options, per_head(inputs), bounds)
 
 
-def _compute(options, inputs, bounds):
-    return results(options, inputs, bounds, attend(options, inputs, bounds))
-
-
-def _gradients(options, inputs, bounds, *found):
-    rows = known_rows(options, inputs, bounds, *found)
-    return narrowed(pull_back(options, inputs, bounds, *rows), inputs)
-
-
-_in_blocks = with_rules("yat_attention", plain, _compute, _gradients)
+_in_blocks = with_rules("yat_attention", plain, attend, pull_back)

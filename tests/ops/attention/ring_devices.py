@@ -185,7 +185,9 @@ def refused():
     for options, said in (({"axis_name": "data"}, "axis_name"), ({"dilation": 2}, "dilation")):
         attend = partial(pn.ring_attention, **({"axis_name": "sequence"} | options))
         try:
-            jax.shard_map(attend, mesh=ring(), in_specs=P("sequence"), out_specs=P("sequence"))(x, x, x)
+            jax.shard_map(attend, mesh=ring(), in_specs=P("sequence"), out_specs=P("sequence"))(
+                x, x, x
+            )
         except ValueError as error:
             assert f"ring_attention: {said} must" in str(error), error
         else:
