@@ -55,7 +55,7 @@ from .core import (
 )
 
 # How models leave the process
-from .io import from_state_dict, load, save, to_state_dict
+from .io import export, from_state_dict, load, load_exported, save, to_state_dict
 from .io import know as _know
 
 # Where models lie
@@ -301,6 +301,7 @@ __all__ = [
     "equations",
     "evaluate",
     "explode",
+    "export",
     "exportable",
     "f1",
     "fit",
@@ -322,6 +323,7 @@ __all__ = [
     "layout",
     "layout_summary",
     "load",
+    "load_exported",
     "loss",
     "mae",
     "mask",

@@ -1,7 +1,7 @@
 """The command line: `python -m pyneurons_yat COMMAND`, of which `train` runs where none is named.
 
 `parsing` reads what was written, `examples` the data, `networks` makes what is trained out of
-names; `training`, `answers` and `inspection` are the commands.
+names; `training`, `answers`, `exporting` and `inspection` are the commands.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import jax
 
 import pyneurons_yat as pn
 
-from . import answers, inspection, processes, training
+from . import answers, exporting, inspection, processes, training
 from .parsing import Option, Parser, one_line
 
 PROGRAM = "python -m pyneurons_yat"
@@ -33,6 +33,8 @@ COMMANDS = {
                      training.train),
     "evaluate": Command("loss and accuracy of a saved model", answers.EVALUATE, answers.evaluate),
     "predict": Command("the answers of a saved model, as csv", answers.PREDICT, answers.predict),
+    "export": Command("a saved model as a program, pruned or narrower if you like",
+                      exporting.EXPORT, exporting.export),
     "inspect": Command("what a model or data file holds", inspection.INSPECT, inspection.inspect),
     "doctor": Command("versions, devices, dtype and missing extras", (), inspection.doctor),
 }  # fmt: skip
@@ -50,7 +52,10 @@ def _run(options: argparse.Namespace) -> int:
     try:
         return COMMANDS[options.command].run(options)
     except ImportError as error:
-        return _told(options, f'{error}; install the extras: pip install "pyneurons_yat[demo,io]"')
+        return _told(
+            options,
+            f'{error}; install the extras: pip install "pyneurons_yat[demo,io,export,onnx]"',
+        )
     except (ValueError, TypeError, KeyError, OSError) as error:
         return _told(options, error, 2)
     except (FloatingPointError, processes.EndedError) as error:

@@ -156,10 +156,11 @@ def _pruning(options: argparse.Namespace, model: pn.Model) -> Any:
 
 def _clipped(state: pn.TrainState, least: float) -> pn.TrainState:
     """The state with the weights nearer to 0 than a number at 0."""
-    kernels, rest = pn.partition(state.model, _is_weight, ...)
+    kernels, rest = pn.partition(state.model, is_weight, ...)
     kept = jax.tree.map(lambda w: jnp.where(abs(w) < least, 0, w), kernels)
     return state._replace(model=pn.merge(kept, rest))
 
 
-def _is_weight(path: str, leaf: Any) -> bool:
+def is_weight(path: str, leaf: Any) -> bool:
+    """Whether a leaf is the kernel of a layer, dense or sparse."""
     return path.endswith((".kernel", ".kernel.values"))

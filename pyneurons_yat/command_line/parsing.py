@@ -28,6 +28,7 @@ class Option(NamedTuple):
     type: Callable[[str], Any] | None = str
     default: Any = None
     choices: tuple[str, ...] | None = None
+    required: bool = False
 
     def add_to(self, parser: argparse.ArgumentParser) -> None:
         """Adds the option to a parser."""
@@ -38,6 +39,7 @@ class Option(NamedTuple):
         options: dict[str, Any] = {"type": self.type, "choices": self.choices}
         if self.name.startswith("-"):
             options["default"] = self.default
+            options["required"] = self.required
             options["metavar"] = None if self.choices else self.name.strip("-").upper()
         parser.add_argument(self.name, help=f"{self.help}{shown}".replace("%", "%%"), **options)
 

@@ -16,6 +16,7 @@ from ..ops.quantization import check_bits
 from . import structure
 from .checksums import checksums_of
 from .entries import Pieces, pieces_of
+from .file_names import checked_path
 from .formats import (
     IN_STEPS,
     STEP,
@@ -82,7 +83,7 @@ def save(path: str | os.PathLike[str], tree: Any, *, quantize: int | None = None
         >>> bool((again.kernel == model.kernel).all()), share < 0.3
         (True, True)
     """
-    path = _checked("save", path)
+    path = checked_path("save", path, SUFFIXES, "; it comes first")
     if quantize is not None:
         check_bits("save", quantize)
     contents = _contents(path.suffix, tree, quantize)
@@ -163,7 +164,7 @@ def load(path: str | os.PathLike[str], like: Any = None) -> Any:
         Traceback (most recent call last):
         ValueError: load: .kernel is float32[3,2] in model.npz, but float32[3,4] in like
     """
-    path = _checked("load", path)
+    path = checked_path("load", path, SUFFIXES)
     with ExitStack() as stack:
         contents = _opened(stack, path, together=spans(like))
         leaves = _leaves(path.name, contents)
@@ -191,17 +192,6 @@ def _opened(stack: ExitStack, path: Path, *, together: bool) -> Contents:
 def _entered(stack: ExitStack, path: Path) -> tuple[Contents, Any]:
     entries, metadata = stack.enter_context(opened(path))
     return contents_of(entries, metadata), metadata
-
-
-def _checked(function: str, path: Any) -> Path:
-    if not isinstance(path, str | os.PathLike):
-        raise TypeError(
-            f"{function}: path must be a file name, got a {type(path).__name__}; it comes first"
-        )
-    path = Path(path)
-    if path.suffix not in SUFFIXES:
-        raise ValueError(f"{function}: path must end in {' or '.join(SUFFIXES)}, got {path.name!r}")
-    return path
 
 
 def _by_path(function: str, tree: Any) -> dict[str, Any]:

@@ -1,0 +1,133 @@
+"""Interface: what an exported program takes and returns, in words and as shapes."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.export
+import jax.numpy as jnp
+import numpy as np
+from jax.tree_util import keystr, tree_flatten_with_path
+
+from ..core.leaves import describe
+from . import structure
+from .leaves import is_numeric
+from .plain import plain
+
+Tree = Any
+
+
+class Interface(NamedTuple):
+    """The inputs, a tuple, and the outputs of a program, plain trees.
+
+    Their leaves are shapes while a program is written, and words such as `float32[b,64]` when it is
+    read.
+    """
+
+    inputs: Tree
+    outputs: Tree
+
+    def written(self) -> dict[str, Any]:
+        """What a file tells of it."""
+        words = jax.tree.map(describe, self)
+        pairs = zip(self._fields, words, strict=True)
+        return {"jax": jax.__version__, **{name: structure.written(one) for name, one in pairs}}
+
+    @classmethod
+    def read(cls, told: dict[str, Any]) -> "Interface":
+        """What `written` told, in words."""
+        return cls(*(structure.read(told[name], []) for name in cls._fields))
+
+    def names(self) -> tuple[list[str], list[str]]:
+        """A name for each array: `x`, `x.nodes`, or `x0` and `x1` of several; likewise `y`."""
+        return _names("x", self.inputs), _names("y", self.outputs)
+
+
+def _names(letter: str, tree: Tree) -> list[str]:
+    tree = tree[0] if letter == "x" and len(tree) == 1 else tree
+    paths = [
+        keystr(path, simple=True, separator=".") for path, _ in tree_flatten_with_path(tree)[0]
+    ]
+    return [
+        letter + (path if path[:1].isdecimal() else f".{path}" if path else "") for path in paths
+    ]
+
+
+def specified(
+    inputs: tuple[Any, ...], shapes: Any, constraints: Sequence[str], alone: bool
+) -> tuple[Any, ...]:
+    """The shapes of inputs, with symbols for the sizes that are free.
+
+    Args:
+        inputs: Of a call, each a plain tree.
+        shapes: As `export` takes it; that of the one input if it is `alone`.
+        constraints: On the symbols.
+        alone: Whether there is one input, which was not given in a tuple.
+    """
+    one = shapes is None or isinstance(shapes, str)
+    wanted = shapes if one else plain("export", "shapes", (shapes,) if alone else shapes)
+    wanted = jax.tree.map(lambda text: text or "...", wanted, is_leaf=lambda text: text is None)
+    try:
+        each = jax.tree.leaves(jax.tree.broadcast(wanted, inputs))
+        scope = jax.export.SymbolicScope(tuple(constraints))
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"export: shapes must be a string, None or a prefix of x: {error}"
+        ) from error
+    leaves, tree = jax.tree.flatten(inputs)
+    found = [_spec(leaf, text, one, scope) for leaf, text in zip(leaves, each, strict=True)]
+    return jax.tree.unflatten(tree, found)
+
+
+def _spec(leaf: Any, text: str, one: bool, scope: Any) -> jax.ShapeDtypeStruct:
+    if not (is_numeric(leaf) or isinstance(leaf, jax.ShapeDtypeStruct)):
+        raise TypeError(f"export: x must be of arrays of numbers, got a {type(leaf).__name__}")
+    shape, dtype = np.shape(leaf), _dtype(leaf)
+    if one and not shape:
+        return jax.ShapeDtypeStruct(shape, dtype)
+    try:
+        return jax.ShapeDtypeStruct(jax.export.symbolic_shape(text, scope=scope, like=shape), dtype)
+    except (ValueError, TypeError) as error:
+        like = describe(jax.ShapeDtypeStruct(shape, dtype))
+        raise ValueError(f"export: shapes must fit x, {like}, got {text!r}: {error}") from error
+
+
+def _dtype(leaf: Any) -> np.dtype:
+    """The dtype that JAX has for an array or a number."""
+    return jax.dtypes.canonicalize_dtype(getattr(leaf, "dtype", jnp.result_type(leaf)))
+
+
+def check_inputs(file: str, interface: Interface, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Inputs in plain containers; what the program was not exported for is refused."""
+    found, wanted = plain(file, "x", inputs), interface.inputs
+    trees = jax.tree.structure(found), jax.tree.structure(wanted)
+    if trees[0] != trees[1]:
+        raise TypeError(f"{file}: inputs must have the structure {trees[1]}, got {trees[0]}")
+    sizes: dict[str, int] = {}
+    leaves = zip(interface.names()[0], jax.tree.leaves(wanted), jax.tree.leaves(found), strict=True)
+    for name, text, leaf in leaves:
+        shape = text.removesuffix("]").partition("[")[2]
+        same = _dtype(leaf).name == dtype_in(text)
+        if not same or not _fits(shape.split(",") if shape else [], np.shape(leaf), sizes):
+            kind = ValueError if same else TypeError
+            got = describe(jax.ShapeDtypeStruct(np.shape(leaf), _dtype(leaf)))
+            where = ", ".join(f"{size} = {found}" for size, found in sizes.items())
+            told = f" where {where}" if where and same else ""
+            raise kind(f"{file}: {name} must be {text}{told}, got {got}")
+    return found
+
+
+def dtype_in(text: str) -> str:
+    """The dtype in words such as `float32[b,64]`."""
+    return text.partition("[")[0]
+
+
+def _fits(wanted: list[str], got: tuple[int, ...], sizes: dict[str, int]) -> bool:
+    """Whether a shape has the sizes that are told; those of symbols are noted in `sizes`."""
+    if len(wanted) != len(got):
+        return False
+    for text, size in zip(wanted, got, strict=True):
+        known = int(text) if text.isdecimal() else sizes.setdefault(text, size)
+        if known != size:
+            return False
+    return True

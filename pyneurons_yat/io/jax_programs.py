@@ -1,0 +1,42 @@
+"""Programs of `jax.export`: StableHLO that a process with jax alone runs."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.export
+
+from .interface import Interface
+
+MOST = 2**31
+"""Bytes that flatbuffers can write."""
+
+
+def written(
+    program: Callable[..., Any],
+    interface: Interface,
+    inputs: Any,
+    platforms: Sequence[str] | None,
+    derivatives: int,
+) -> bytes:
+    """The bytes of a program."""
+    exported = jax.export.export(jax.jit(program), platforms=platforms)(*interface.inputs)
+    try:
+        return bytes(exported.serialize(vjp_order=derivatives))
+    except ImportError as error:
+        raise _lacking("export") from error
+
+
+def _lacking(function: str) -> ImportError:
+    return ImportError(
+        f"{function}: flatbuffers must be installed, got none; pip install 'pyneurons_yat[export]'"
+    )
+
+
+def read(content: bytes, interface: Interface) -> Callable[..., Any]:
+    """The function that a program is."""
+    try:
+        exported = jax.export.deserialize(bytearray(content))
+    except ImportError as error:
+        raise _lacking("load_exported") from error
+    return jax.jit(exported.call)
