@@ -101,7 +101,7 @@ def _shape(dtype: str, shape: str) -> jax.ShapeDtypeStruct:
 
 def _rows(model: pn.Model) -> tuple[Any, Any]:
     """Rows for the kernel that a model begins with, if it begins with one of two axes."""
-    path, leaf = next(iter(leaves_by_path(model)), ("", None))
-    if not path.endswith(".kernel") or jnp.ndim(leaf) != 2:
+    path, leaf = next(iter(leaves_by_path(model)), ("", jnp.zeros(())))
+    if not path.endswith(".kernel") or leaf.ndim != 2:
         raise ValueError("--inputs must tell what the model takes, such as float32[b,28,28,1]")
     return jax.ShapeDtypeStruct((1, leaf.shape[0]), leaf.dtype), "b, ..."

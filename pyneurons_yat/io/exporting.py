@@ -163,7 +163,15 @@ def load_exported(path: str | os.PathLike[str]) -> Callable[..., Any]:
         interface = Interface.read(told)
     except SealError as error:
         raise ValueError(f"load_exported: {path.name} {error}") from error
-    run = KINDS[path.suffix].read(content, interface)
+    try:
+        run = KINDS[path.suffix].read(content, interface)
+    except ImportError:
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"load_exported: {path.name} must be of a version that is read here, jax "
+            f"{jax.__version__}, got one of jax {told['jax']}: {error}"
+        ) from error
 
     def call(*inputs: Any) -> Any:
         return run(*check_inputs(path.name, interface, inputs))

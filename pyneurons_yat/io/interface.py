@@ -45,12 +45,9 @@ class Interface(NamedTuple):
 
 def _names(letter: str, tree: Tree) -> list[str]:
     tree = tree[0] if letter == "x" and len(tree) == 1 else tree
-    paths = [
-        keystr(path, simple=True, separator=".") for path, _ in tree_flatten_with_path(tree)[0]
-    ]
-    return [
-        letter + (path if path[:1].isdecimal() else f".{path}" if path else "") for path in paths
-    ]
+    pairs, _ = tree_flatten_with_path(tree)
+    paths = [keystr(path, simple=True, separator=".") for path, _ in pairs]
+    return [letter + "." * (path[:1].isalpha()) + path for path in paths]
 
 
 def specified(
@@ -72,7 +69,7 @@ def specified(
         scope = jax.export.SymbolicScope(tuple(constraints))
     except (ValueError, TypeError) as error:
         raise ValueError(
-            f"export: shapes must be a string, None or a prefix of x: {error}"
+            f"export: shapes must be text, None, or a tree of these like x: {error}"
         ) from error
     leaves, tree = jax.tree.flatten(inputs)
     found = [_spec(leaf, text, one, scope) for leaf, text in zip(leaves, each, strict=True)]
@@ -86,10 +83,13 @@ def _spec(leaf: Any, text: str, one: bool, scope: Any) -> jax.ShapeDtypeStruct:
     if one and not shape:
         return jax.ShapeDtypeStruct(shape, dtype)
     try:
-        return jax.ShapeDtypeStruct(jax.export.symbolic_shape(text, scope=scope, like=shape), dtype)
+        found = jax.export.symbolic_shape(text, scope=scope, like=shape)
+        if len(found) != len(shape):
+            raise ValueError(f"it has {len(found)} sizes for {len(shape)} axes")
     except (ValueError, TypeError) as error:
         like = describe(jax.ShapeDtypeStruct(shape, dtype))
         raise ValueError(f"export: shapes must fit x, {like}, got {text!r}: {error}") from error
+    return jax.ShapeDtypeStruct(found, dtype)
 
 
 def _dtype(leaf: Any) -> np.dtype:

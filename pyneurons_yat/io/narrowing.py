@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..core import Model
-from ..core.checks import check_kind
 from ..core.filters import leaf_places
+from ..ops.checks import check_floating
 from ..ops.quantization import Steps, check_bits
 from .rounding import rounded
 
@@ -28,8 +28,11 @@ def narrowed(model: Callable[..., Any], dtype: Any, bits: int | None) -> Callabl
     """
     if dtype is None and bits is None:
         return model
-    cure = "; pn.bind(model, apply) makes one of what calls a model"
-    check_kind("export", "model", model, Model, cure)
+    if not isinstance(model, Model):
+        raise TypeError(
+            "export: model must be a Model where dtype or quantize is given, got a "
+            f"{type(model).__name__}; pn.bind(model, apply) makes one of what calls a model"
+        )
     if bits is not None:
         check_bits("export", bits)
     small = model if dtype is None else _cast(model, dtype)
@@ -44,8 +47,7 @@ def narrowed(model: Callable[..., Any], dtype: Any, bits: int | None) -> Callabl
 
 
 def _cast(model: Model, dtype: Any) -> Model:
-    if not jnp.issubdtype(dtype, jnp.floating):
-        raise TypeError(f"export: dtype must be floating, such as float16, got {jnp.dtype(dtype)}")
+    check_floating("export", dtype)
     leaves = [
         at.node.astype(dtype) if at.role in STORED and _is_floating(at.node) else at.node
         for at in leaf_places(model)

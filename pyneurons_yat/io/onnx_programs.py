@@ -125,10 +125,9 @@ def _drawn(inputs: Sequence[Any], specs: Sequence[Any]) -> list[np.ndarray]:
     rng, sizes = np.random.default_rng(0), {}
     arrays = []
     for given, spec in zip(inputs, specs, strict=True):
-        pairs = zip(spec.shape, np.shape(given), strict=True)
-        shape = [
-            n if isinstance(n, int) else sizes.setdefault(n, m if m > 1 else 3) for n, m in pairs
-        ]
+        for free, size in zip(spec.shape, np.shape(given), strict=True):
+            sizes.setdefault(free, size if isinstance(free, int) or size > 1 else 3)
+        shape = [sizes[size] for size in spec.shape]
         floating = jnp.issubdtype(spec.dtype, jnp.floating)
         drawn = rng.normal(size=shape) if floating else np.full(shape, spec.dtype == bool)
         arrays.append(np.asarray(drawn, spec.dtype))

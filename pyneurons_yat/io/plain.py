@@ -24,8 +24,8 @@ def plain(function: str, name: str, tree: Tree) -> Tree:
         return type(tree)(plain(function, f"{name}[{i}]", each) for i, each in enumerate(tree))
     if isinstance(tree, Model) or not jax.tree_util.all_leaves([tree], lambda node: node is None):
         raise TypeError(
-            f"{function}: {name} must be of arrays in tuples, lists, dictionaries and named tuples, "
-            f"got a {type(tree).__name__}; give its arrays"
+            f"{function}: {name} must be of arrays in tuples, lists, dictionaries and named "
+            f"tuples, got a {type(tree).__name__}; give its arrays"
         )
     return tree
 

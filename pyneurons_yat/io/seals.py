@@ -26,9 +26,12 @@ def sealed(program: bytes, told: dict[str, Any]) -> bytes:
     """A program, what is told of it, and the seal."""
     text = json.dumps({"format": FORMAT, **told}, sort_keys=True, separators=(",", ":"))
     record = _record(TOLD, text)
-    content = program + record
-    digest = hashlib.sha256(content).hexdigest()
-    return content + _record(SEAL, f"{len(record):0{LENGTH}x}{digest}")
+    content, length = program + record, f"{len(record):0{LENGTH}x}"
+    return content + _record(SEAL, length + _digest(content, length))
+
+
+def _digest(content: bytes, length: str) -> str:
+    return hashlib.sha256(content + length.encode()).hexdigest()
 
 
 def _record(key: str, value: str) -> bytes:
@@ -55,9 +58,10 @@ def opened(content: bytes) -> tuple[bytes, dict[str, Any]]:
     numbers = seal[-LENGTH - DIGEST :].decode("ascii", "replace")
     if seal != _record(SEAL, numbers):
         raise SealError("is damaged, or was not written by export: it has no seal")
-    if hashlib.sha256(content).hexdigest() != numbers[LENGTH:]:
+    length, digest = numbers[:LENGTH], numbers[LENGTH:]
+    if digest != _digest(content, length):
         raise SealError("is damaged: its checksum is wrong")
-    end = len(content) - int(numbers[:LENGTH], 16)
+    end = len(content) - int(length, 16)
     told = json.loads(content[end:][content[end:].index(b"{") :])
     if told["format"] != FORMAT:
         raise SealError(
