@@ -41,7 +41,7 @@ WALLS = {
     "neurons": Room(FOUNDATIONS, {"jax", "numpy"}),
     "layouts": Room({"core"}, {"jax", "numpy"}),
     "learn": Room(FOUNDATIONS | {"layouts"}, {"jax", "numpy", "optax"}, {"matplotlib", "tqdm"}),
-    "io": Room(FOUNDATIONS, {"jax", "numpy"}, {"safetensors", "torch"}),
+    "io": Room(FOUNDATIONS, {"jax", "numpy"}, {"jax2onnx", "onnxruntime", "safetensors", "torch"}),
     "by_name": Room(MIDDLE, {"jax", "optax"}),
     "zoo": Room(MIDDLE, {"jax", "numpy", "optax"}),
     "data": Room(MIDDLE, {"jax", "numpy"}, {"sklearn"}),
@@ -332,6 +332,7 @@ def test_importing_starts_no_backend():
 
 def test_importing_needs_no_extra():
     names = EXTRAS | {"IPython", "chex", "equinox", "flax", "pandas", "torch", "treescope"}
+    names |= {"flatbuffers", "jax2onnx", "onnxruntime"}
     code = "import jax, optax, sys; before = set(sys.modules); import pyneurons_yat;"
     code += f"print(sorted({names} & (set(sys.modules) - before)))"
     assert run_python(code) == "[]\n"

@@ -21,8 +21,10 @@ INSPECT = (
 )
 EXTRAS = {
     "demo": ("scikit-learn", "matplotlib", "tqdm"),
+    "export": ("flatbuffers",),
     "io": ("safetensors",),
     "notebooks": ("ipykernel", "nbclient", "nbformat"),
+    "onnx": ("jax2onnx", "onnxruntime"),
     "peers": ("nmn", "flax", "equinox"),
 }
 CORE = ("jax", "jaxlib", "optax", "multipledispatch", "numpy")

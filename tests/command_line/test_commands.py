@@ -188,6 +188,61 @@ def test_weights_of_nerva_are_loaded(tmp_path, blobs, capsys):
     np.testing.assert_allclose(model(x.astype(np.float32)), wanted, rtol=1e-5, atol=1e-5)
 
 
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A model of blobs, whose kernels are large enough to become smaller."""
+    one, two = jax.random.split(jax.random.key(0))
+    with jax.enable_x64(False):
+        model = pn.sequential(pn.YatDense(one, 4, 600), pn.Linear(two, 600, 2))
+    return pn.save(tmp_path_factory.mktemp("saved") / "model.npz", model)
+
+
+@pytest.mark.slow
+def test_a_program_answers_as_its_model_does(saved, blobs, tmp_path, capsys):
+    pytest.importorskip("flatbuffers")
+    with jax.enable_x64(False):
+        told = run(f"export {saved} --to {tmp_path}/m.jax", capsys)
+        assert told.startswith(f"{tmp_path}/m.jax  ")
+        assert "bytes; the numbers of the model were 19,208" in told
+        for command in ("evaluate", "predict"):
+            line = f"--dataset {blobs}/blobs.npz --batch-size 10"
+            answers = [run(f"{command} {m} {line}", capsys) for m in (saved, f"{tmp_path}/m.jax")]
+            assert answers[0] == answers[1]
+
+
+@pytest.mark.slow
+def test_what_is_exported_is_pruned_and_narrow(saved, tmp_path, capsys):
+    pytest.importorskip("flatbuffers")
+    options = "--prune Magnitude(0.75) --quantize 8 --dtype float16"
+    told = run(f"export {saved} --to {tmp_path}/s.npz {options}", capsys)
+    assert told.startswith("75.0% of 3,600 weights are 0\n")
+    model = pn.load(tmp_path / "s.npz")
+    assert {leaf.dtype.name for leaf in jax.tree.leaves(model)} == {"float16"}
+    kernels = [part.kernel for part in model]
+    assert [float((np.asarray(kernel) == 0).mean()) for kernel in kernels] == [0.75, 0.75]
+    inputs = "--inputs float32[n,4] --quantize 4 --dtype float32"
+    run(f"export {saved} --to {tmp_path}/s.jax {inputs} --prune Threshold(0.001)", capsys)
+    x = np.ones((3, 4), np.float32)
+    small = pn.load_exported(tmp_path / "s.jax")(x)
+    np.testing.assert_allclose(small, pn.load(saved)(x), rtol=0.2, atol=0.2)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_trained_model_of_the_zoo_becomes_onnx_of_a_third_of_its_size(tmp_path):
+    pytest.importorskip("jax2onnx")
+    printed = []
+    for name, options in (("whole", ()), ("small", ("--quantize", 8))):
+        path = tmp_path / f"{name}.onnx"
+        in_a_new_process("export", "digits-mlp", "--to", path, *options)
+        printed.append(in_a_new_process("evaluate", path).split())
+    whole, small = (float(words[words.index("accuracy") + 1]) for words in printed)
+    assert whole == pn.zoo.model_cards()["digits-mlp"]["figures"]["accuracy"]["value"]
+    assert abs(small - whole) < 0.01
+    sizes = [(tmp_path / f"{name}.onnx").stat().st_size for name in ("small", "whole")]
+    assert sizes[0] < 0.4 * sizes[1]
+
+
 def test_inspect_tells_what_a_file_holds(blobs, capsys):
     rows = run(f"inspect {blobs}/blobs.npz", capsys).splitlines()
     assert [row.split()[:2] for row in rows] == [

@@ -1,8 +1,10 @@
 """What is written wrong is one line that says so, and exit code 2."""
 
+import jax
 import numpy as np
 import pytest
 
+import pyneurons_yat as pn
 from pyneurons_yat.command_line import main
 
 HERE = "{here}"
@@ -29,6 +31,9 @@ def here(tmp_path_factory):
     (folder / "empty").mkdir()
     state = ["--checkpoint", str(folder / "state.npz")]
     main(["--epochs", "2", "--layers", "Linear", "--no-statistics", "--no-progress", *state])
+    (folder / "broken.jax").write_bytes(b"no program")
+    pn.save(folder / "model.npz", pn.Linear(jax.random.key(0), 3, 2))
+    pn.save(folder / "norm.npz", pn.LayerNorm(3))
     return folder
 
 
@@ -51,6 +56,30 @@ WRITTEN = [
     ("train digits", "unrecognized arguments: digits"),
     ("evaluate", "the following arguments are required: model"),
     ("inspect", "the following arguments are required: file"),
+    ("export", "the following arguments are required: model, --to"),
+    ("export {here}/model.npz", "the following arguments are required: --to"),
+    ("export m.npz --to a.jax --quantize 1", "argument --quantize: must be from 2 to 16, got '1'"),
+    ("export m.npz --to a.jax --dtype int8", "argument --dtype: invalid choice: 'int8'"),
+    ("export m.npz --to a.pt", "--to must end in .jax or .onnx or .safetensors or .npz, got"),
+    ("export m.npz --to {here}/no/a.jax", "--to: there is no folder"),
+    ("export digits --to a.jax", "model must be a file or one of char-gpt, cora, digits-mlp"),
+    ("export {here}/nowhere.npz --to a.jax", "there is no file"),
+    ("export {here}/good.npz --to {here}/a.jax", "good.npz"),
+    (
+        "export {here}/model.npz --to {here}/a.jax --inputs 3",
+        "--inputs must be as in float32[b,64]",
+    ),
+    ("export {here}/model.npz --to {here}/a.jax --inputs real[b,3]", "--inputs must have a dtype"),
+    ("export {here}/model.npz --to {here}/a.jax --inputs float32[b,4]", "the last axis of x must"),
+    ("export {here}/model.npz --to {here}/a.jax --inputs float32[b,-]", "--inputs must be as in"),
+    (
+        "export {here}/model.npz --to {here}/b.npz --inputs float32[b,3]",
+        "--inputs must come with a",
+    ),
+    ("export {here}/norm.npz --to {here}/a.jax", "--inputs must tell what the model takes"),
+    ("export {here}/model.npz --to {here}/a.jax --prune Most(0.5)", "a rule of pruning must be"),
+    ("export {here}/model.npz --to {here}/a.jax --prune Magnitude(2)", "share must be"),
+    ("export {here}/norm.npz --to {here}/b.npz --prune SET(0.5)", "must fit something"),
     ("doctor --epochs 3", "unrecognized arguments: --epochs 3"),
     ("--layers YatDens;Linear", "did you mean YatDense?"),
     ("--layers Linear;", "a name must be NAME or NAME(arguments)"),
@@ -127,7 +156,10 @@ WRITTEN = [
     ("--resume {here}/state.npz --preprocessed {here}", "--preprocessed must be left out with"),
     ("evaluate {here}/nowhere.npz", "there is no file"),
     ("evaluate {here}/good.npz", "good.npz"),
+    ("evaluate {here}/nowhere.jax", "there is no file"),
+    ("evaluate {here}/broken.jax", "broken.jax is damaged, or was not written by export"),
     ("predict {here}/text.txt", "text.txt"),
+    ("predict {here}/nowhere.onnx --dataset {here}/good.csv", "there is no file"),
     ("inspect {here}/nowhere.npz", "there is no file"),
     ("inspect {here}/text.txt", "the file must end in .npz, .safetensors or .csv"),
 ]
