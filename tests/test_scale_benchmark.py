@@ -12,7 +12,7 @@ from benchmarks.scale import clock, layer, page, scaling, virtual
 from benchmarks.scale.chips import H200, V5P, across, neighbors
 from benchmarks.scale.hlo import Collective, work
 from benchmarks.scale.network import ONE, SEVENTY, SMALL, Network
-from benchmarks.scale.plans import Plan, Means, load, plans
+from benchmarks.scale.plans import Means, Plan, load, plans
 from benchmarks.scale.worker import batch_of, model_of
 
 TINY = Network("tiny", 7, 8, 3, 4, 2, 12, 6)

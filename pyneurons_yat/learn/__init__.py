@@ -5,7 +5,6 @@ from .evaluate import evaluate
 from .fit import fit
 from .gradient_descent import gd, loss
 from .history import History
-from .keeping import save_with
 from .loss_scale import LossScale
 from .losses import (
     binary_cross_entropy,
@@ -87,7 +86,6 @@ __all__ = [
     "recall",
     "rewire",
     "roc_auc",
-    "save_with",
     "top_k_accuracy",
     "train_step",
     "triplet",

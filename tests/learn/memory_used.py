@@ -91,7 +91,7 @@ def settled():
 
 
 def warm(on_mesh):
-    """Starts the threads of a step, by one of a small model: they are the process's, not the step's."""
+    """Starts the threads of a process, by a step of a small model: they are not of the step."""
     model, x = pn.Linear(KEY, 8, 8), jnp.ones((64, 8))
     step = pn.train_step(pn.mse, ADAM, **on_mesh)
     jax.block_until_ready(step(pn.TrainState.create(model, ADAM), (x, x)))

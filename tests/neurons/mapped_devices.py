@@ -9,7 +9,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from four_devices import IDS, IMAGES, SERIES, VECTORS, VIDEOS, draw, made, train
+from four_devices import IDS, IMAGES, SERIES, VECTORS, draw, made, train
 from jax.sharding import PartitionSpec as P
 
 import pyneurons_yat as pn
