@@ -16,11 +16,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.experimental.multihost_utils import sync_global_devices
 
 import pyneurons_yat as pn
 
+from ..io.entries import taken
+from ..io.leaves import entry_of
 from .parsing import Option, integer
 
 SCHEDULER = "scheduler"
@@ -53,6 +54,8 @@ PROCESSES = (
            f" {SCHEDULER}, for those that SLURM, Open MPI or Kubernetes started", _processes),
     Option("--coordinator", "HOST:PORT on which process 0 waits for the others", _address),
     Option("--process-id", "which of the processes this one is, from 0", integer(0)),
+    Option("--layout", "whether each device has the whole model, or a part of it", str,
+           "data_parallel", ("data_parallel", "fsdp")),
 )  # fmt: skip
 
 
@@ -71,6 +74,8 @@ class Member(NamedTuple):
 def member(options: argparse.Namespace) -> Member | None:
     """The place that the options give this process; None if it runs alone or launches others."""
     count, address, number = options.processes, options.coordinator, options.process_id
+    if options.layout != "data_parallel" and count in (None, 1):
+        raise ValueError(f"--layout {options.layout} must come with --processes, 2 or more")
     if address is None and number is None:
         return Member(None, None, None) if count == SCHEDULER else None
     if count == SCHEDULER:
@@ -158,16 +163,17 @@ def is_first() -> bool:
     return jax.process_index() == 0
 
 
-def spread(place: Member | None) -> dict[str, Any]:
+def spread(options: argparse.Namespace, place: Member | None) -> dict[str, Any]:
     """The options by which `fit` divides each batch among the devices of all processes."""
     if place is None:
         return {}
-    return {"mesh": jax.make_mesh((jax.device_count(),), ("data",)), "layout": pn.data_parallel}
+    mesh = jax.make_mesh((jax.device_count(),), ("data",))
+    return {"mesh": mesh, "layout": getattr(pn, options.layout)}
 
 
-def here(model: pn.Model) -> pn.Model:
-    """A model of which all processes have the whole, on the first device of this one."""
-    return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), model)
+def here(tree: Any) -> Any:
+    """A tree of arrays that lie on all devices, fetched to the first one of this process."""
+    return jax.tree.map(lambda leaf: jnp.asarray(taken(entry_of("here", leaf)[1])), tree)
 
 
 def why(error: Exception) -> str:

@@ -170,7 +170,7 @@ def _learned(
         path=options.checkpoint,
         every=options.checkpoint_steps,
         progress=not (options.no_progress or launched()),
-        **spread(place),
+        **spread(options, place),
     )
     return (state.model if place is None else here(state.model)), history
 

@@ -50,7 +50,8 @@ def save(path: str | os.PathLike[str], tree: Any, *, quantize: int | None = None
 
     Where an array spans processes, as under `jax.distributed`, all of them call `save` with the
     same path, which the first one writes; it returns in all when the file is there, and fails in
-    all if it fails in one. What lies in one process alone is written by whoever calls.
+    all if it fails in one. Of what lies in each process by itself, that of the first is written. A
+    tree of such leaves alone is written by whoever calls, who does not wait for others.
 
     Args:
         path: A file name that ends in `.safetensors` (needs the extra `io`) or `.npz`.

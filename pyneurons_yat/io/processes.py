@@ -3,6 +3,7 @@
 All processes call these functions in the same order, but for `spans`, `alone` and `share_of`.
 """
 
+import math
 import zlib
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -11,6 +12,8 @@ import jax
 import numpy as np
 from jax.core import Tracer
 from jax.experimental import multihost_utils
+
+from .entries import AT_ONCE
 
 Value = TypeVar("Value")
 LONGEST = 400
@@ -29,9 +32,20 @@ def _has_place(leaf: Any) -> bool:
 
 
 def rows_of_processes(array: jax.Array, first: int, last: int) -> np.ndarray:
-    """Some rows of an array of which each process has a part."""
-    if last - first < array.shape[0]:
-        array = jax.lax.dynamic_slice_in_dim(array, first, last - first)
+    """Some rows of an array of which each process has a part.
+
+    As many come at a time as find room in a block, when each device here has received them.
+    """
+    row = math.prod(array.shape[1:]) * array.dtype.itemsize * jax.local_device_count()
+    step = max(1, AT_ONCE // max(1, row))
+    places = [(begin, min(step, last - begin)) for begin in range(first, max(last, 1), step)]
+    parts = [_gathered(array, begin, size) for begin, size in places]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _gathered(array: jax.Array, begin: int, size: int) -> np.ndarray:
+    if size < array.shape[0]:
+        array = jax.lax.dynamic_slice_in_dim(array, begin, size)
     return multihost_utils.process_allgather(array, tiled=True)
 
 

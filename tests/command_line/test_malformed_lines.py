@@ -139,6 +139,8 @@ WRITTEN = [
     ("--coordinator here:8000 --processes 2", "--coordinator HOST:PORT must come with --process"),
     ("--coordinator here:8000 --process-id 2 --processes 2", "--process-id must be below --proc"),
     ("--processes scheduler --process-id 1", "--processes scheduler must come without --coord"),
+    ("--layout fsdp", "--layout fsdp must come with --processes"),
+    ("--layout rows --processes 2", "argument --layout: invalid choice: 'rows'"),
     ("--processes 2 --checkpoint {here}/a.pkl", "--checkpoint must end in .safetensors or .npz"),
     ("--checkpoint {here}/no/a.npz", "--checkpoint: there is no folder"),
     ("--checkpoint-steps 3", "--checkpoint-steps must come with --checkpoint FILE"),

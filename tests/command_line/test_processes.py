@@ -152,6 +152,20 @@ def test_a_run_whose_process_is_killed_at_a_random_step_goes_on_as_if_it_had_not
         assert not [path for path in here.iterdir() if path.name.endswith(".part")]
 
 
+def test_what_was_kept_in_one_layout_goes_on_in_another(here):
+    """Two processes with two devices each, of which each has a part of the model."""
+    keep = ("--checkpoint", "cut.safetensors", "--checkpoint-steps", 3)
+    two = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    cut = ("--processes", 2, "--layout", "fsdp")
+    run(here, "--epochs", 4, "--save-weights", "uncut4.npz")
+    run(here, "--epochs", 2, *cut, *keep, "--save-weights", "cut2.npz", **two)
+    go_on = ("--epochs", 4, "--resume", "cut.safetensors", "--save-weights")
+    run(here, *go_on, "cut-then-uncut.npz")
+    same(here / "uncut4.npz", here / "cut-then-uncut.npz", 1e-6)
+    run(here, *go_on, "cut4.npz", *cut, **two)
+    same(here / "uncut4.npz", here / "cut4.npz", 1e-6)
+
+
 def test_members_that_nobody_launched_end_when_one_is_gone(here):
     for victim in range(2):
         place = ("--processes", 2, "--coordinator", free_address(), "--process-id")

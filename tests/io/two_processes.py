@@ -10,6 +10,7 @@ from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
 import pyneurons_yat as pn
+from pyneurons_yat.io import entries, processes
 
 TABLE = np.arange(48.0, dtype=np.float32).reshape(8, 6)
 
@@ -78,6 +79,11 @@ def check(path):
     if jax.process_index() == 0:  # what one process has it saves alone
         pn.save(path.with_name(f"alone{path.suffix}"), alone())
         assert path.with_name(f"alone{path.suffix}").read_bytes() == path.read_bytes()
+    whole = path.read_bytes()
+    entries.AT_ONCE, processes.AT_ONCE = 70, 50  # a few rows of a block at a time
+    assert pn.save(path, tree()).read_bytes() == whole
+    jax.tree.map(same, pn.load(saved, tree()), alone())
+    entries.AT_ONCE = processes.AT_ONCE = 1 << 26
     small = pn.load(pn.save(path.with_name(f"small{path.suffix}"), [tree()["rows"]], quantize=8))
     np.testing.assert_allclose(small[0], TABLE, atol=0.2)
 

@@ -239,6 +239,24 @@ def test_a_path_keeps_the_state_of_a_run_that_ends_and_of_one_that_is_stopped(tm
     assert sorted(p.name for p in tmp_path.iterdir()) == ["state.npz"]
 
 
+def test_a_path_keeps_the_state_every_so_many_steps(tmp_path):
+    """Six batches in an epoch, whose pieces end at least with it: 16 steps later it is kept."""
+    path, kept = tmp_path / "state.npz", []
+
+    def callback(epoch, state, report):
+        kept.append(int(pn.load(path, state).step) if path.exists() else 0)
+
+    options = {"path": path, "every": 10, "batch_size": 4}
+    state, _ = fit(start(noisy), (X, Y), epochs=5, callback=callback, **options)
+    assert all(6 * epoch - 16 < step <= 6 * epoch for epoch, step in enumerate(kept, 1))
+    assert kept[-1] > 10
+    same(pn.load(path, state), state)
+    with pytest.raises(ValueError, match="every must come with a path, got 3 without one"):
+        fit(start(noisy), (X, Y), every=3)
+    with pytest.raises(ValueError, match="every must be"):
+        fit(start(noisy), (X, Y), path=path, every=0)
+
+
 def test_a_state_gives_what_the_model_it_was_made_of_gives():
     model, one = pn.fit(ADAM, noisy(), X, Y, key=jax.random.key(7), epochs=2, batch_size=4)
     state, two = fit(start(noisy), (X, Y), epochs=2, batch_size=4)
