@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from .checkpoints import last
+from .checkpoints import cure
 from .parsing import one_line
 from .processes import LAUNCHER, LOST, EndedError
 
@@ -40,7 +40,7 @@ def launch(options: argparse.Namespace) -> int:
             _start(found, options, Path(folder))
             return _watched(found, options)
         except KeyboardInterrupt:
-            raise EndedError(f"interrupted; {_cure(options)}") from None
+            raise EndedError(f"interrupted; {cure(options)}") from None
         finally:
             for one in found:
                 one.run.kill()
@@ -94,7 +94,7 @@ def _watched(found: list[Process], options: argparse.Namespace) -> int:
         told.pass_on(0)
         return code
     raise EndedError(
-        f"process {one.number} of {len(found)} {_end(one)}; the others were ended; {_cure(options)}"
+        f"process {one.number} of {len(found)} {_end(one)}; the others were ended; {cure(options)}"
     )
 
 
@@ -144,13 +144,3 @@ def _cause(found: list[Process]) -> Process:
             there = [one for one in found if one.run.poll() is None]
             return [*killed, *own, *there, *found][0]
         time.sleep(PAUSE)
-
-
-def _cure(options: argparse.Namespace) -> str:
-    """How to go on."""
-    path = options.checkpoint
-    if path is None:
-        return "nothing is left of it; --checkpoint FILE keeps the state after each epoch"
-    if not path.exists():
-        return f"it had not come to a first checkpoint in {path}"
-    return f"go on with --resume {path}, which holds step {last(path)}"

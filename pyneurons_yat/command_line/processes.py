@@ -95,15 +95,26 @@ def launches(options: argparse.Namespace) -> bool:
 
 @contextmanager
 def joined(place: Member | None) -> Iterator[None]:
-    """Connects this process with the others, and ends when all have come to the end."""
+    """Connects this process with the others, and ends when all have come to the end.
+
+    So they do where all were told to end. After other errors nobody is waited for.
+    """
     if place is None:
         yield
         return
     _connect(place)
     with _printing(is_first()):
-        yield
-        sync_global_devices("end")
-        jax.distributed.shutdown()
+        try:
+            yield
+        except EndedError:
+            _part()
+            raise
+        _part()
+
+
+def _part() -> None:
+    sync_global_devices("end")
+    jax.distributed.shutdown()
 
 
 @contextmanager

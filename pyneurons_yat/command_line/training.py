@@ -166,10 +166,10 @@ def _learned(
         batch_size=size,
         validation=job.found.test if watched or options.plot else None,
         augment=augmentation(options.augment, job.found.shape),
-        callback=keeping(options.checkpoint, behind, between),
+        callback=keeping(options, behind, between),
         path=options.checkpoint,
         every=options.checkpoint_steps,
-        progress=not (options.no_progress or launched()),
+        progress=is_first() and not (options.no_progress or launched()),
         **spread(options, place),
     )
     return (state.model if place is None else here(state.model)), history

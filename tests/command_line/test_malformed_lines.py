@@ -154,6 +154,7 @@ WRITTEN = [
         "--resume {here}/state.npz --epochs 1 --layers Linear",
         "--epochs must be at least 2",
     ),
+    ("--resume {here}/state.npz --batch-size 50 --layers Linear", "--batch-size must be that of"),
     ("--resume {here}/state.npz --load-weights {here}/good.npz", "--load-weights must be left out"),
     ("--resume {here}/state.npz --preprocessed {here}", "--preprocessed must be left out with"),
     ("evaluate {here}/nowhere.npz", "there is no file"),

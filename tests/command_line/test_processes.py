@@ -180,6 +180,19 @@ def test_members_that_nobody_launched_end_when_one_is_gone(here):
         ended(both[victim])
 
 
+def test_members_end_together_after_an_epoch_when_one_is_told_to(here):
+    """As schedulers do, some seconds before they kill."""
+    place = ("--processes", 2, "--coordinator", free_address(), "--process-id")
+    keep = ("--epochs", 4000, "--no-statistics", "--checkpoint", "told.npz")
+    both = [started(here, *keep, *place, number) for number in range(2)]
+    waited(here / "told.npz", both[0])
+    both[1].terminate()
+    for process in both:
+        code, err = ended(process)
+        assert code == 1, err
+        assert "error: told to end by SIGTERM; go on with --resume told.npz" in err.splitlines()[-1]
+
+
 def test_a_process_that_no_longer_answers_is_not_waited_for(here):
     process = started(here, "--processes", 2, "--epochs", 4000, "--checkpoint", "stopped.npz")
     waited(here / "stopped.npz", process)
