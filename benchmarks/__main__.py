@@ -18,6 +18,7 @@ SUITES = {
     "conv": "conv",
     "dense": "dense",
     "dispatch": "dispatch",
+    "edge": "edge",
     "end_to_end": "end_to_end",
     "fit": "fit",
     "floor": "floor",

@@ -11,9 +11,10 @@ import torch
 from torch import nn
 
 
-def tensor(array: Any) -> torch.Tensor:
-    """An array in float32."""
-    return torch.tensor(np.asarray(array, np.float32))
+def tensor(array: Any, *more: None) -> nn.Parameter:
+    """An array in float32, with axes of size 1 behind for each `None`."""
+    array = np.ascontiguousarray(np.asarray(array, np.float32)[(..., *more)])
+    return nn.Parameter(torch.from_numpy(array.copy()).contiguous(), requires_grad=False)
 
 
 def option(model: Any, name: str, default: float) -> float:
@@ -28,7 +29,7 @@ class Yat(nn.Module):
         super().__init__()
         self.kernel, self.alpha = tensor(model.kernel), tensor(model.alpha)
         self.bias = None if model.bias is None else tensor(model.bias)
-        self.rest = (self.kernel**2).sum(0) + option(model, "epsilon", 1e-5)
+        self.rest = tensor((self.kernel**2).sum(0) + option(model, "epsilon", 1e-5))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The responses to rows."""
@@ -44,9 +45,10 @@ class YatConv(nn.Module):
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.kernel = tensor(np.transpose(model.kernel, (3, 2, 0, 1)))
-        self.alpha, self.bias = (tensor(a)[:, None, None] for a in (model.alpha, model.bias))
-        self.rest = (self.kernel**2).sum((1, 2, 3))[:, None, None] + option(model, "epsilon", 1e-5)
-        self.ones = torch.ones_like(self.kernel[:1])
+        self.alpha, self.bias = (tensor(a, None, None) for a in (model.alpha, model.bias))
+        squares = (self.kernel**2).sum((1, 2, 3))
+        self.rest = tensor(squares + option(model, "epsilon", 1e-5), None, None)
+        self.ones = tensor(np.ones((1, *self.kernel.shape[1:])))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The responses to images (B, C, H, W) of even sides."""
@@ -128,9 +130,8 @@ class Attention(nn.Module):
         self.query, self.key, self.value, self.output = parts
         self.heads, self.size = heads, self.query.kernel.shape[1] // heads
         self.epsilon = option(model, "epsilon", 1e-5)
-        scale = self.size**-0.5
-        self.alpha, self.shift = (tensor(a)[:, None, None] for a in (model.alpha, model.shift))
-        self.alpha = self.alpha * scale
+        self.alpha = tensor(np.asarray(model.alpha) * self.size**-0.5, None, None)
+        self.shift = tensor(model.shift, None, None)
 
     def turned(self, x: torch.Tensor) -> torch.Tensor:
         """Rotary positions of (B, N, T, H), the halves of a head as pairs."""
@@ -183,5 +184,5 @@ class GPT(nn.Module):
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """Logits at each place."""
-        x = self.table[tokens] * self.table.shape[1] ** 0.5
+        x = nn.functional.embedding(tokens, self.table) * self.table.shape[1] ** 0.5
         return self.norm(self.blocks(x)) @ self.table.T

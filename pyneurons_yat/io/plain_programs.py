@@ -25,8 +25,8 @@ INSIDE = {
 """Primitives that call a function, and the name under which they hold it."""
 OWN = ("sparse_gathered", "widen")
 """Primitives of this library; the others are there for derivatives alone."""
-FEW = 16
-"""Steps of a loop that is written out."""
+MOST = 1_000
+"""Equations that a loop may become when its steps are written out."""
 
 Values = Sequence[Any]
 
@@ -34,7 +34,18 @@ Values = Sequence[Any]
 def simplified(function: Callable[..., Values], *specs: Any) -> Callable[..., Values]:
     """A function of arrays that computes, of inputs of these shapes, what another does."""
     traced = jax.make_jaxpr(function)(*specs)
-    return jaxpr_as_fun(jax.make_jaxpr(lambda *arrays: _run(traced, arrays))(*specs))
+    return jaxpr_as_fun(
+        jax.make_jaxpr(lambda *arrays: _apart(_run(traced, arrays), arrays))(*specs)
+    )
+
+
+def _apart(outputs: Values, inputs: Values) -> list[Any]:
+    """Outputs with a copy of what is an input, or another output: each has a name of its own."""
+    seen, found = {id(x) for x in inputs}, []
+    for y in outputs:
+        found.append(jnp.copy(y) if id(y) in seen else y)
+        seen.add(id(y))
+    return found
 
 
 def _run(program: ClosedJaxpr, inputs: Values) -> list[Any]:
@@ -85,11 +96,18 @@ def _scan(
         found = _run(jaxpr, [*fixed, *carry, *x])
         return found[:num_carry], found[num_carry:]
 
-    if isinstance(length, int) and length <= FEW:
+    if isinstance(length, int) and length * _size(jaxpr.jaxpr) <= MOST:
         return _written_out(step, carry, xs, range(length)[:: -1 if reverse else 1])
     turned = _turned if reverse else list
     carry, ys = jax.lax.scan(step, carry, turned(xs), length=None if xs else length)
     return [*carry, *turned(ys)]
+
+
+def _size(program: Any) -> int:
+    """The equations of a program, those inside of others too."""
+    inner = [INSIDE.get(equation.primitive.name) for equation in program.eqns]
+    pairs = zip(program.eqns, inner, strict=True)
+    return sum(_size(_closed(e.params[name]).jaxpr) if name else 1 for e, name in pairs)
 
 
 def _turned(arrays: Values) -> list[Any]:

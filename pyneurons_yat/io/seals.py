@@ -62,7 +62,7 @@ def opened(content: bytes) -> tuple[bytes, dict[str, Any]]:
     if digest != _digest(content, length):
         raise SealError("is damaged: its checksum is wrong")
     end = len(content) - int(length, 16)
-    told = json.loads(content[end:][content[end:].index(b"{") :])
+    told = json.loads(content[end:][content[end:].index(b'{"') :])
     if told["format"] != FORMAT:
         raise SealError(
             f"must have the format {FORMAT}, got {told['format']}; update pyneurons_yat"

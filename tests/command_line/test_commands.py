@@ -220,7 +220,7 @@ def test_what_is_exported_is_pruned_and_narrow(saved, tmp_path, capsys):
     assert {leaf.dtype.name for leaf in jax.tree.leaves(model)} == {"float16"}
     kernels = [part.kernel for part in model]
     assert [float((np.asarray(kernel) == 0).mean()) for kernel in kernels] == [0.75, 0.75]
-    inputs = "--inputs float32[n,4] --quantize 4 --dtype float32"
+    inputs = "--inputs float32[n,4] --quantize 8 --dtype float32"
     run(f"export {saved} --to {tmp_path}/s.jax {inputs} --prune Threshold(0.001)", capsys)
     x = np.ones((3, 4), np.float32)
     small = pn.load_exported(tmp_path / "s.jax")(x)
