@@ -21,6 +21,9 @@ def written(
 ) -> bytes:
     """The bytes of a program."""
     exported = jax.export.export(jax.jit(program), platforms=platforms)(*interface.inputs)
+    size = len(exported.mlir_module_serialized)
+    if size >= MOST:
+        raise ValueError(f"export: a program must be smaller than {MOST:,} bytes, got {size:,}")
     try:
         return bytes(exported.serialize(vjp_order=derivatives))
     except ImportError as error:

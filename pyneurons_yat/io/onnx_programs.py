@@ -79,11 +79,11 @@ def _converted(plain: Callable[..., Any], specs: Any, wide: bool, **names: Any) 
         model = jax2onnx.to_onnx(
             plain, specs, model_name="model", enable_double_precision=wide, **names
         )
+        return model.SerializeToString(deterministic=True)
     except Exception as error:
         raise ValueError(
             f"export: jax2onnx must know every operation of the model, got: {_line(error)}; {CURE}"
         ) from error
-    return model.SerializeToString(deterministic=True)
 
 
 def _lacking(function: str, package: str) -> ImportError:
