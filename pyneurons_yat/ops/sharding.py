@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from .checks import is_known, told
@@ -22,16 +23,16 @@ def explicit_axes(x: jax.Array) -> tuple[str, ...]:
     return tuple(name for name, kind in kinds if kind == AxisType.Explicit)
 
 
-def follow(x: jax.Array, axes: Iterable[int], last: jax.Array | None = None) -> Any:
+def follow(x: jax.Array, axes: Iterable[int | None], last: jax.Array | None = None) -> Any:
     """The sharding of an array whose first axes are sharded as these axes of x, and others not.
 
-    With `last` there is one axis more, sharded as the last of `last` if that is still free. None
+    None stands for an axis that is not sharded. With `last` there is one axis more, sharded as the last of `last` if that is still free. None
     where no axis of the mesh is explicit.
     """
     if not explicit_axes(x):
         return None
     sharding = jax.typeof(x).sharding
-    names = [sharding.spec[axis] for axis in axes]
+    names = [None if axis is None else sharding.spec[axis] for axis in axes]
     if last is not None:
         more = jax.typeof(last).sharding.spec[-1]
         taken = set(jax.tree.leaves(names))
@@ -45,15 +46,40 @@ def placed_like(value: jax.Array, x: jax.Array, axes: Iterable[int]) -> jax.Arra
     return value if sharding is None else jax.sharding.reshard(value, sharding)
 
 
-def rows_of(x: jax.Array, places: jax.Array) -> jax.Array:
-    """Some rows of x, on as many devices as x lies on if their number is a multiple of that."""
+def _of_rows(x: jax.Array, count: int) -> Any:
+    """The sharding of x for some rows, on as many devices if their number is a multiple of that."""
     sharding = follow(x, range(x.ndim))
     if sharding is not None:
         first, *others = sharding.spec
         devices = math.prod(sharding.mesh.shape[name] for name in jax.tree.leaves(first))
-        if places.size % devices:
+        if count % devices:
             sharding = NamedSharding(sharding.mesh, PartitionSpec(None, *others))
-    return x.at[places].get(out_sharding=sharding)
+    return sharding
+
+
+def rows_of(x: jax.Array, places: jax.Array) -> jax.Array:
+    """Some rows of x, on as many devices as x lies on if their number is a multiple of that."""
+    return x.at[places].get(out_sharding=_of_rows(x, places.size))
+
+
+def joined(x: jax.Array, more: jax.Array) -> jax.Array:
+    """The rows of both, on as many devices as x lies on if their number is a multiple of that."""
+    if not (names := explicit_axes(x)):
+        return jnp.concatenate([x, more])
+    sharding = _of_rows(x, len(x) + len(more))
+    join = jax.sharding.auto_axes(jnp.concatenate, axes=names, out_sharding=sharding)
+    return join([x, more])
+
+
+def looked_up(x: jax.Array, places: jax.Array, **how: Any) -> jax.Array:
+    """The rows of x at places (E,), which lie where the places do; features lie as those of x."""
+    sharding = follow(places, range(places.ndim))
+    if sharding is not None:
+        taken = set(jax.tree.leaves(sharding.spec))
+        features = jax.typeof(x).sharding.spec[1:]
+        free = (None if taken & set(jax.tree.leaves(name)) else name for name in features)
+        sharding = NamedSharding(sharding.mesh, PartitionSpec(*sharding.spec, *free))
+    return x.at[places].get(out_sharding=sharding, **how)
 
 
 def may_be_divided() -> bool:
@@ -75,7 +101,7 @@ def as_rows(x: jax.Array) -> jax.Array:
 
 
 def on_automatic_axes(
-    function: Callable[..., Any], like: jax.Array, axes: Iterable[int]
+    function: Callable[..., Any], like: jax.Array, axes: Iterable[int | None]
 ) -> Callable[..., Any]:
     """The function, with its inside sharded by the compiler where axes are explicit.
 

@@ -82,12 +82,63 @@ def trains(mesh):
     np.testing.assert_allclose(got["loss"], wanted["loss"], 1e-5)
 
 
+def of_segments(function, **options):
+    return lambda scale, x, ids, _: function(scale * x, ids, 6, **options)
+
+
+def on_graph(model, x, receivers, senders):
+    return model(pn.make_graph(draw_nodes(), senders=senders, receivers=receivers)).nodes
+
+
+def draw_nodes():
+    return X[0, :6]
+
+
+def mixed(scale, x, receivers, senders):
+    weights = scale[:1] * x[:, :1] ** 2
+    graph = pn.make_graph(draw_nodes(), senders=senders, receivers=receivers, edges=weights)
+    return pn.propagate(graph, weighted=True, steps=2).nodes
+
+
+EDGES = {
+    **{f"segment {how}": (jnp.ones(8), of_segments(pn.segment_reduce, reduction=how))
+       for how in ("sum", "mean", "max", "softmax")},
+    "segment_softmax": (jnp.ones(8), of_segments(pn.segment_softmax)),
+    "segment_softermax": (jnp.ones(8), of_segments(pn.segment_softermax, n=1.5)),
+    "propagate": (jnp.ones(8), mixed),
+    "YatGraphConv": (made(pn.YatGraphConv, 8, 6), on_graph),
+    "YatGraphAttention": (made(pn.YatGraphAttention, 8, 6, heads=2), on_graph),
+}  # fmt: skip
+
+
+def check_edges(mesh, name, parameters, call):
+    """Values and gradients are those without a mesh, where the edges lie on all devices."""
+    ids = np.random.default_rng(3).integers(0, 6, (2, 16))
+    arrays = X[0], *map(jnp.asarray, ids)
+
+    @jax.jit
+    def both(parameters, x, *ids):
+        def loss(parameters, x):
+            y = call(parameters, x, *ids)
+            return jnp.sum(y**2), y
+
+        return jax.value_and_grad(loss, (0, 1), has_aux=True)(parameters, x)
+
+    wanted = both(parameters, *arrays)
+    with jax.set_mesh(mesh):
+        parts = jax.device_put(arrays, P(("data", "sequence")))
+        got = both(jax.device_put(parameters, P()), *parts)
+    same(got, wanted, name)
+
+
 def main():
     for kind in (AxisType.Auto, AxisType.Explicit):
         mesh = jax.make_mesh((2, 4), ("data", "sequence"), axis_types=(kind,) * 2)
         for name, case in CASES.items():
             check(mesh, f"{name} {kind}", *case)
         trains(mesh)
+        for name, case in EDGES.items():
+            check_edges(mesh, f"{name} {kind}", *case)
 
 
 if __name__ == "__main__":

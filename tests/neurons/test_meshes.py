@@ -18,5 +18,11 @@ def test_every_family_in_shard_map():
 
 @pytest.mark.slow
 def test_sequences_on_devices():
-    """Layers, and a transformer that trains, with a sequence on four devices and two batches."""
+    """Layers and a transformer that trains, a sequence on four devices; edges of graphs."""
     run_on_devices(8, __file__, "sequence_devices.py")
+
+
+@pytest.mark.slow
+def test_memory_falls_with_devices():
+    """At a length of 16,384 one of eight devices wants a sixth of what one alone does."""
+    run_on_devices(8, __file__, "memory_devices.py")

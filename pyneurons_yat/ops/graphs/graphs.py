@@ -16,6 +16,7 @@ from jax.typing import ArrayLike
 
 from ..checks import check_choice, check_index
 from ..dtypes import as_index
+from ..sharding import joined, looked_up
 from .segments import REDUCTIONS, segment_reduce
 
 ENDS = ("senders", "receivers")
@@ -203,9 +204,9 @@ def with_loops(graph: Any, where: ArrayLike | None = None) -> tuple[Any, ArrayLi
     """
     size = np.shape(jax.tree.leaves(graph.nodes)[0])[0]
     loops = jnp.arange(size, dtype=jnp.int32)
-    ends = {name: jnp.concatenate([getattr(graph, name), loops]) for name in ENDS}
+    ends = {name: joined(getattr(graph, name), loops) for name in ENDS}
     if where is not None:
-        where = jnp.concatenate([jnp.asarray(where), jnp.ones(size, bool)])
+        where = joined(jnp.asarray(where), jnp.ones(size, bool))
     return graph._replace(**ends), where
 
 
@@ -213,7 +214,6 @@ def take(nodes: Any, index: jax.Array) -> Any:
     """The features of the nodes at one end of each edge; an index outside [0, N) gives NaN."""
 
     def one(leaf):
-        rows = jnp.asarray(leaf).at[index]
-        return rows.get(mode="fill", wrap_negative_indices=False)
+        return looked_up(jnp.asarray(leaf), index, mode="fill", wrap_negative_indices=False)
 
     return jax.tree.map(one, nodes)

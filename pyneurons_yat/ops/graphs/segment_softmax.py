@@ -11,7 +11,14 @@ from ..checks import check_positive, check_shapes, check_spread
 from ..dtypes import widen
 from ..gradients import checkpoint
 from ..softermax import ignored, nonnegative, safe_log, scaled_power
-from .segments import check_segments, of_entry, segment_sum, softmax_shares, taking_part
+from .segments import (
+    check_segments,
+    of_entry,
+    segment_max,
+    segment_sum,
+    softmax_shares,
+    taking_part,
+)
 
 
 def segment_softmax(
@@ -147,7 +154,7 @@ def _segments(size, scores, segment_ids, n, epsilon, where):
     """Each segment's shift and, times exp(-shift), its powers, epsilon, and the sum of both."""
     score = nonnegative(scores, where)
     logits = jnp.where(score == 0, -jnp.inf, n * safe_log(score))
-    largest = jax.ops.segment_max(logits, segment_ids, size)
+    largest = segment_max(logits, segment_ids, size)
     shift = jax.lax.stop_gradient(jnp.maximum(largest, jnp.log(epsilon)))
     powers = scaled_power(score, n, of_entry(shift, segment_ids))
     powers = jnp.where(where, powers, 0)

@@ -15,6 +15,7 @@ from jax.typing import ArrayLike
 
 from ..checks import check_choice, check_mask, check_sizes
 from ..dtypes import as_index, narrow, result_dtype, widen
+from ..sharding import looked_up, on_automatic_axes
 
 REDUCTIONS = ("sum", "mean", "max", "min", "softmax")
 
@@ -97,14 +98,25 @@ def taking_part(segment_ids, size, where, rank):
 
 def segment_sum(values, segment_ids, size):
     """The sum of each segment; a value whose id is out of range is in none."""
-    return jax.ops.segment_sum(values, segment_ids, size)
+    return _of_segments(jax.ops.segment_sum, values, segment_ids, size)
+
+
+def segment_max(values, segment_ids, size):
+    """The maximum of each segment."""
+    return _of_segments(jax.ops.segment_max, values, segment_ids, size)
+
+
+def _of_segments(reduce, values, segment_ids, size):
+    """What a reduction makes of the entries, which may lie on many devices; segments do not."""
+    axes = None, *range(1, values.ndim)
+    return on_automatic_axes(partial(reduce, num_segments=size), values, axes)(values, segment_ids)
 
 
 def of_entry(values, segment_ids):
     """The value of each entry's segment; that of an entry without one is of no account."""
     if 0 in values.shape:  # no segment, or no feature, to read from; 1 can be divided by
         return jnp.ones((segment_ids.shape[0], *values.shape[1:]), values.dtype)
-    return values.at[segment_ids].get(mode="clip")
+    return looked_up(values, segment_ids, mode="clip")
 
 
 @partial(jax.jit, static_argnames=("reduction", "size", "dtype"))
@@ -135,8 +147,8 @@ def _mean(data, segment_ids, where, size):
 def _extreme(pick, data, segment_ids, where, size):
     where = taking_part(segment_ids, size, where, data.ndim)
     worst = -jnp.inf if pick is jax.ops.segment_max else jnp.inf
-    found = pick(jnp.where(where, data, worst), segment_ids, size)
-    empty = jax.ops.segment_max(where.astype(jnp.int32), segment_ids, size) <= 0
+    found = _of_segments(pick, jnp.where(where, data, worst), segment_ids, size)
+    empty = segment_max(where.astype(jnp.int32), segment_ids, size) <= 0
     return jnp.where(empty, 0, found)
 
 
@@ -160,7 +172,7 @@ _REDUCE = {
 def softmax_shares(size, scores, segment_ids, where):
     """The softmax in the accumulator's dtype; 0 in a segment of which no power is above 0."""
     wide = jnp.where(where, widen(scores, scores.dtype, scores.ndim), -jnp.inf)
-    largest = jax.lax.stop_gradient(jax.ops.segment_max(wide, segment_ids, size))
+    largest = jax.lax.stop_gradient(segment_max(wide, segment_ids, size))
     shift = jnp.where(jnp.isfinite(largest), largest, 0)
     power = jnp.exp(wide - of_entry(shift, segment_ids))
     total = segment_sum(power, segment_ids, size)

@@ -143,6 +143,14 @@ def nothing_reaches_what_is_hidden():
     options = CAUSAL | {"mask": COLUMNS}
     wanted = loss(lambda arrays: pn.yat_attention(**arrays, **options), arrays)
     close(around(options, arrays | {"key": key}), wanted, "hidden")
+    wanted = loss(lambda arrays: pn.yat_attention(**arrays, **CAUSAL, **LENGTHS), arrays)
+    counts = (LENGTHS["query_seq_lengths"], *[LENGTHS["key_value_seq_lengths"]] * 2)
+    places = jnp.arange(T)[None, :, None, None]
+    unused = {
+        name: jnp.where(places < count[:, None, None, None], arrays[name], jnp.nan)
+        for name, count in zip(("query", "key", "value"), counts, strict=True)
+    }
+    close(around(CAUSAL | LENGTHS, arrays | unused), wanted, "unused")
 
 
 def several_axes():
@@ -185,11 +193,10 @@ def refused():
     x = draw(8, 2, 2)
     for options, said in (({"axis_name": "data"}, "axis_name"), ({"dilation": 2}, "dilation")):
         attend = partial(pn.ring_attention, **({"axis_name": "sequence"} | options))
-        on_ring = jax.shard_map(
-            attend, mesh=ring(), in_specs=P("sequence"), out_specs=P("sequence")
-        )
+        part = P("sequence")
+        mapped = jax.shard_map(attend, mesh=ring(), in_specs=part, out_specs=part)
         with pytest.raises(ValueError, match=f"ring_attention: {said} must"):
-            on_ring(x, x, x)
+            mapped(x, x, x)
 
 
 def main():
