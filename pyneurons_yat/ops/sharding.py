@@ -26,8 +26,8 @@ def explicit_axes(x: jax.Array) -> tuple[str, ...]:
 def follow(x: jax.Array, axes: Iterable[int | None], last: jax.Array | None = None) -> Any:
     """The sharding of an array whose first axes are sharded as these axes of x, and others not.
 
-    None stands for an axis that is not sharded. With `last` there is one axis more, sharded as the last of `last` if that is still free. None
-    where no axis of the mesh is explicit.
+    None stands for an axis that is not sharded. With `last` there is one axis more, sharded as the
+    last of `last` if that is still free. None where no axis of the mesh is explicit.
     """
     if not explicit_axes(x):
         return None
@@ -67,7 +67,7 @@ def joined(x: jax.Array, more: jax.Array) -> jax.Array:
     if not (names := explicit_axes(x)):
         return jnp.concatenate([x, more])
     sharding = _of_rows(x, len(x) + len(more))
-    join = jax.sharding.auto_axes(jnp.concatenate, axes=names, out_sharding=sharding)
+    join: Any = jax.sharding.auto_axes(jnp.concatenate, axes=names, out_sharding=sharding)
     return join([x, more])
 
 

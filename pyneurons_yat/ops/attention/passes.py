@@ -88,9 +88,9 @@ def forward(
     options = _fit(options, arrays, span)
 
     def through_heads(heads, done):
-        parts = _part(arrays, heads, span), jax.tree.map(lambda x: cut_heads(x, heads), limits)
+        seen = jax.tree.map(lambda x: cut_heads(x, heads), limits)
         start = None if known is None else _rows_part(done, heads, span)
-        rows = _forward(options, *parts, start)
+        rows = _forward(options, _part(arrays, heads, span), seen, start)
         side = 3, *span.queries
         return jax.tree.map(lambda x, part: put_heads(x, part, heads, side), done, rows)
 
@@ -274,9 +274,10 @@ def backward(
     options = _fit(options, arrays, span)
 
     def through_heads(heads, sums):
-        parts = _part(arrays, heads, span), jax.tree.map(lambda x: cut_heads(x, heads), limits)
-        rows = _rows_part((known, gradient), heads, span)
-        found = _backward(options, *parts, *rows, _part(sums, heads, span))
+        seen = jax.tree.map(lambda x: cut_heads(x, heads), limits)
+        rows, pushed = _rows_part((known, gradient), heads, span)
+        parts = _part(arrays, heads, span), seen, rows, pushed, _part(sums, heads, span)
+        found = _backward(options, *parts)
 
         def put_part(name, x, part):
             sides = (_sides(span)[name],) if name in _sides(span) else ()

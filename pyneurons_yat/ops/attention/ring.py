@@ -273,17 +273,17 @@ def _gradients(options, inputs, here, *found):
     zeros = jax.tree.map(jnp.zeros_like, zeros)
 
     def meet(source, pieces, sums, travelers):
-        *visitors, key, value = travelers
+        visitors, (key, value) = travelers
         met = meeting(ring, (arrays, limits), here.device, visitors, source, pieces)
         bias = columns(sums.bias, met.first, met.span.keys[1])
         before = sums._replace(key=key, value=value, bias=bias)
         new = backward(options, met.arrays, met.limits, *known, before, met.span)
         bias = put_columns(sums.bias, new.bias, met.first)
-        return new._replace(key=None, value=None, bias=bias), (*visitors, new.key, new.value)
+        return new._replace(key=None, value=None, bias=bias), (visitors, (new.key, new.value))
 
-    travelers = arrays.key, arrays.value, zeros.key, zeros.value
+    travelers = (arrays.key, arrays.value), (zeros.key, zeros.value)
     own = zeros._replace(key=None, value=None)
-    own, (_, _, key, value) = around(ring, here.device, meet, own, travelers)
+    own, (_, (key, value)) = around(ring, here.device, meet, own, travelers)
     return narrowed(pull(own._replace(key=key, value=value))[0], inputs)
 
 

@@ -189,7 +189,8 @@ def _propagate(nodes, senders, receivers, weights, teleport, *, dtype, steps, **
     def mix(nodes, weights, teleport):
         first = widen(nodes, dtype, 0)
         back = widen(teleport, dtype, first.ndim)
-        step = _step(ends, _normalized(weights, *ends, first.shape[0], **options), first, back)
+        normal = _normalized(weights, ends[0], ends[1], first.shape[0], **options)
+        step = _step(ends, normal, first, back)
         return narrow(jax.lax.scan(step, first, length=steps)[0], dtype)
 
     return mix(jnp.asarray(nodes, dtype), widen(weights, dtype, 1), teleport)
