@@ -1,5 +1,6 @@
 """Where a run on a mesh keeps its state and its batches."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -40,6 +41,13 @@ def place_of(function: str, mesh: Any, layout: Any) -> Place | None:
         )
     layout = data_parallel if layout is None else as_layout(function, layout)
     return Place(automatic(mesh), layout)
+
+
+def seen_by_ops(place: Place | None) -> AbstractContextManager[Any]:
+    """Within it, what is traced knows the mesh: attention goes around the devices of a sequence."""
+    if place is None:
+        return nullcontext()
+    return jax.sharding.use_abstract_mesh(place.mesh.abstract_mesh)
 
 
 def state_on(function: str, place: Place | None, state: Tree) -> Tree:

@@ -14,6 +14,7 @@ from typing import Any
 
 import jax
 
+from .placing import seen_by_ops
 from .recipe import Recipe
 
 LARGEST_NUMBER = 256
@@ -53,7 +54,8 @@ def compiled(
         @functools.wraps(function)
         def program(*args: Any, **options: Any) -> Any:
             again = jax.tree.unflatten(structure, [handle() for handle in handles])
-            return function(again, *args, **options)
+            with seen_by_ops(again.place):
+                return function(again, *args, **options)
 
         given = 0 if donate else ()
         _programs[key] = jax.jit(program, static_argnames=static, donate_argnums=given)

@@ -28,9 +28,10 @@ class forward_mode(contextlib.AbstractContextManager[None]):  # noqa: N801
 
     Two ops carry a reverse rule of their own, which keeps little in memory, and which JAX cannot
     run forwards. `yat_attention`, also as `ring_attention`, and so `YatMultiHeadAttention` and
-    `YatSelfAttention`, wants this for `jax.jvp`, `jax.jacfwd`, `jax.linearize` and `jax.hessian`; `linear_attention` wants it
-    for all of these but `jax.hessian`. Everything else can be differentiated either way as it is:
-    dense, convolutional and recurrent layers, norms, softermax and its relatives. And
+    `YatSelfAttention`, wants this for `jax.jvp`, `jax.jacfwd`, `jax.linearize` and `jax.hessian`;
+    `linear_attention` wants it for all of these but `jax.hessian`. Everything else can be
+    differentiated either way as it is: dense, convolutional and recurrent layers, norms, softermax
+    and its relatives. And
     `jax.jacrev(jax.grad(f))` is a Hessian that needs it nowhere.
 
     `forward_mode(True)` as a statement of its own switches at once and until further notice, as

@@ -80,6 +80,9 @@ def trains(mesh):
         parts = jax.device_put(model, P()), *jax.device_put((x, y), SEQUENCES)
         _, got = pn.fit(optax.adam(1e-2), *parts, **options)
     np.testing.assert_allclose(got["loss"], wanted["loss"], 1e-5)
+    where = {"mesh": mesh, "layout": pn.sequence_parallel}
+    _, got = pn.fit(optax.adam(1e-2), model, x, y, **where, **options)
+    np.testing.assert_allclose(got["loss"], wanted["loss"], 1e-5)
 
 
 def of_segments(function, **options):
