@@ -103,15 +103,14 @@ def ring_attention(
         TypeError: as for `yat_attention`.
 
     Example:
-        >>> import jax, jax.numpy as jnp, pyneurons_yat as pn
-        >>> from functools import partial
-        >>> mesh = jax.make_mesh((jax.device_count(),), ("sequence",))
-        >>> x = jax.random.normal(jax.random.key(0), (4, 8 * mesh.size, 2, 16))
-        >>> attend = partial(pn.ring_attention, axis_name="sequence", is_causal=True)
-        >>> part = jax.P(None, "sequence")
-        >>> y = jax.jit(jax.shard_map(attend, mesh=mesh, in_specs=part, out_specs=part))(x, x, x)
-        >>> wanted = pn.yat_attention(x, x, x, is_causal=True)
-        >>> bool(jnp.allclose(y, wanted, atol=1e-5))
+        >>> import functools, jax, numpy as np, pyneurons_yat as pn
+        >>> attend = functools.partial(pn.ring_attention, axis_name="sequence", is_causal=True)
+        >>> part, devices = jax.P(None, "sequence"), jax.device_count()
+        >>> x = jax.random.normal(jax.random.key(0), (4, 8 * devices, 2, 16))
+        >>> with jax.set_mesh(jax.make_mesh((devices,), ("sequence",))):
+        ...     around = jax.jit(jax.shard_map(attend, in_specs=part, out_specs=part))
+        ...     y = around(*jax.device_put((x, x, x), part))
+        >>> np.allclose(y, pn.yat_attention(x, x, x, is_causal=True), atol=1e-5)
         True
 
     Source:
