@@ -20,7 +20,7 @@ copyright = f"2026, {author}"
 version = release = pn.__version__
 
 extensions = ["myst_nb", "sphinx_copybutton", "sphinx.ext.mathjax", "reference"]
-exclude_patterns = ["_ext", "demo", "experiments/results", "benchmarks"]
+exclude_patterns = ["_ext", "demo", "experiments/results", "benchmarks", "scale"]
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath", "fieldlist"]
 myst_heading_anchors = 3
 nb_execution_mode = "cache"

@@ -12,7 +12,7 @@ from benchmarks.scale import clock, layer, page, scaling, virtual
 from benchmarks.scale.chips import H200, V5P, across, neighbors
 from benchmarks.scale.hlo import Collective, work
 from benchmarks.scale.network import ONE, SEVENTY, SMALL, Network
-from benchmarks.scale.plans import Means, Plan, load, plans
+from benchmarks.scale.plans import CPU, Means, Plan, load, plans
 from benchmarks.scale.worker import batch_of, model_of
 
 TINY = Network("tiny", 7, 8, 3, 4, 2, 12, 6)
@@ -120,18 +120,21 @@ def test_volumes_are_those_of_rings():
         stream = 1024 * TINY.features * 4
         sums = volumes(Plan(model=n, remat=False)).model
         assert sums == pytest.approx(4 * TINY.blocks * 2 * stream * share)
+        apart = load(TINY, Plan(model=n, remat=False), 1024.0, CPU).model
+        assert apart == pytest.approx(6 * TINY.blocks * 2 * stream * share)
+        whole = load(TINY, Plan(data=n, fsdp=True), 1024.0, CPU).copies
+        assert whole == pytest.approx(4 * bytes_of_all * share)
     one = volumes(Plan())
     assert (one.copies, one.model, one.sequence) == (0, 0, 0)
 
 
 def test_what_is_divided_is_divided():
     whole = volumes(Plan(remat=False))
-    for plan in (
-        Plan(data=4, remat=False),
-        Plan(model=4, remat=False),
-        Plan(sequence=4, remat=False),
-    ):
+    for plan in (Plan(data=4, remat=False), Plan(sequence=4, remat=False)):
         assert volumes(plan).products == pytest.approx(whole.products / 4)
+    logits = 6 * 1024 * TINY.vocabulary * TINY.features  # which lie on each chip whole
+    divided = (whole.products - logits) / 4 + logits
+    assert volumes(Plan(model=4, remat=False)).products == pytest.approx(divided)
     assert volumes(Plan(data=4, fsdp=True)).memory < volumes(Plan(data=4)).memory
     assert volumes(Plan(remat=True)).memory < whole.memory
     assert volumes(Plan(remat=True)).products > whole.products

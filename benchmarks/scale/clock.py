@@ -45,7 +45,7 @@ def seconds(chip: Chip, network: Network, plan: Plan, tokens: float) -> Seconds:
 def timed(chip: Chip, network: Network, plan: Plan, tokens: float, asked: Load) -> Seconds:
     """The time of what is asked of each chip."""
     peak = chip.flops * chip.product
-    products, traffic = asked.products / peak, asked.traffic / chip.bandwidth
+    products, traffic = asked.products / peak, (asked.traffic + asked.update) / chip.bandwidth
     near = plan.model * plan.sequence
     copies = sent(chip, across(chip, plan.copies, plan.model), asked.copies, asked.copies_exchanges)
     model = sent(chip, neighbors(chip, plan.model), asked.model, asked.model_exchanges)

@@ -161,7 +161,8 @@ def turns(one: Instruction, computations: dict[str, list[Instruction]]) -> int:
     if [each.kind for each in condition if each.kind in ("compare", "fusion")] != ["compare"]:
         return 1
     limits = [each.rest for each in condition if each.kind == "constant"]
-    return int(limits[0].rstrip(")")) if len(limits) == 1 else 1
+    limit = re.match(r"\d+", limits[0]) if len(limits) == 1 else None
+    return int(limit[0]) if limit else 1
 
 
 def collective(one: Instruction, *, scattered: bool = False) -> Collective | None:

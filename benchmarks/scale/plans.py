@@ -27,7 +27,7 @@ class Means(NamedTuple):
 
     master: int = 4
     working: int = 2
-    gradient: int = 2
+    gradient: int = 4
     scatters: bool = True
     joins: bool = True
 
@@ -80,7 +80,8 @@ class Load(NamedTuple):
     Attributes:
         products: Operations of matrix products.
         attention: Those of them that belong to attention.
-        traffic: Bytes from and to its memory.
+        traffic: Bytes from and to its memory, of parameters and activations.
+        update: Bytes from and to its memory, of the optimizer.
         copies: Bytes sent among chips with the same parameters: gradients and gathered parameters.
         copies_exchanges: In so many exchanges.
         model: Bytes sent along `model`: sums of activations.
@@ -93,6 +94,7 @@ class Load(NamedTuple):
     products: float
     attention: float
     traffic: float
+    update: float
     copies: float
     copies_exchanges: int
     model: float
@@ -114,6 +116,7 @@ def load(network: Network, plan: Plan, tokens: float, means: Means = Means()) ->
         network.products(again, plan.model) * own,
         attention,
         traffic(network, plan, own, means),
+        update(network, plan, means),
         copies * plan.parts,
         (3 if plan.fsdp else 1) * network.blocks * plan.parts if plan.copies > 1 else 0,
         sums,
@@ -167,18 +170,21 @@ def volume_of_ring(network: Network, plan: Plan, own: float, means: Means) -> fl
 
 
 def traffic(network: Network, plan: Plan, own: float, means: Means) -> float:
-    """Bytes that a chip moves from and to its memory.
+    """Bytes that a chip moves from and to its memory for the passes.
 
-    The optimizer reads and writes parameters and moments and reads the gradient; each pass of the
-    products reads the parameters; and activations of a block go in and out, so many times.
+    Each pass reads the parameters, and activations of a block and the logits go in and out, so
+    many times.
     """
-    shard = held_by(network, plan)
-    held = shard / plan.copies if plan.fsdp else shard
-    optimizer = held * (2 * (1 + MOMENTS) * means.master + means.gradient)
-    weights = plan.parts * (3 + plan.remat) * shard * means.working
+    weights = plan.parts * (3 + plan.remat) * held_by(network, plan) * means.working
     streams = STREAMS * network.features + WIDE * network.hidden / plan.model
     blocks = network.blocks * own * streams * means.working
-    return optimizer + weights + blocks + LOGITS * own * network.vocabulary * means.master
+    return weights + blocks + LOGITS * own * network.vocabulary * means.master
+
+
+def update(network: Network, plan: Plan, means: Means) -> float:
+    """Bytes that the optimizer moves: parameters and moments in and out, gradients in."""
+    held = held_by(network, plan) / (plan.copies if plan.fsdp else 1)
+    return held * (2 * (1 + MOMENTS) * means.master + means.gradient)
 
 
 STREAMS = 60

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .network import SMALL, Network
-from .plans import CPU, Load, Plan, load
+from .plans import CPU, Load, Plan, held_by, load
 from .worker import SEQUENCES, Seen
 
 ROOT = Path(__file__).parents[2]
@@ -83,19 +83,15 @@ def rows(one: Seen, many: Sequence[Seen]) -> Iterator[Row]:
 
         yield row("products", told.products / alone.products, found.products / one.products)
         yield row("held", held(found.layout, found.devices), found.held / one.held)
-        yield row("memory", told.memory / alone.memory, fullest(found) / fullest(one))
-        yield row("sent", volume / alone.held, sum(found.sent.values()) / one.held)
+        yield row("sent", volume / one.held, sum(found.sent.values()) / one.held)
         yield row("time", slowdown(one, found, alone, told), found.seconds / one.seconds)
 
 
-def fullest(found: Seen) -> float:
-    """Bytes on a device at the fullest."""
-    return found.held + found.temporaries
-
-
-def held(layout: str, devices: int) -> float:
+def held(layout: str, devices: int, network: Network = SMALL) -> float:
     """The share of parameters and optimizer that lies on each device."""
-    return 1 / devices if layout in ("fsdp", "tensor_parallel") else 1.0
+    if layout == "fsdp":
+        return 1 / devices
+    return held_by(network, plan_of(layout, devices)) / network.parameters
 
 
 def slowdown(one: Seen, found: Seen, alone: Load, told: Load) -> float:
@@ -105,8 +101,11 @@ def slowdown(one: Seen, found: Seen, alone: Load, told: Load) -> float:
     for itself takes so many times as long; and exchanges come on top, at what they were measured to
     take.
     """
-    byte = max(one.seconds - alone.products * one.product, 0.0) / alone.traffic
-    more = (found.devices * told.products - alone.products) * one.product
+    updates = found.devices * told.update / alone.update - 1
+    products = alone.products * one.product
+    byte = max(one.seconds - products - one.update, 0.0) / alone.traffic
+    more = updates * one.update
+    more += (found.devices * told.products - alone.products) * one.product
     more += (found.devices * told.traffic - alone.traffic) * byte
     exchanges = told.copies_exchanges + told.model_exchanges + told.sequence_exchanges
     each, of_byte = found.exchange

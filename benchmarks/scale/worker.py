@@ -46,6 +46,7 @@ class Seen(NamedTuple):
         temporaries: Bytes that the program sets aside on each device.
         seconds: Of the processor, for a step of all devices together.
         product: Seconds of the processor for an operation of a large product.
+        update: Seconds of the processor for the optimizer's update of all parameters, once.
         exchange: Seconds of the processor for an exchange of all devices, and more for each byte
             that each of them sends.
     """
@@ -59,6 +60,7 @@ class Seen(NamedTuple):
     temporaries: int
     seconds: float
     product: float
+    update: float
     exchange: tuple[float, float]
 
 
@@ -148,6 +150,19 @@ def product_seconds(network: Network) -> float:
     return processor_seconds(partial(jax.jit(jnp.matmul), x, w)) / (2 * rows * width * hidden)
 
 
+def update_seconds(network: Network) -> float:
+    """Seconds of the processor for the optimizer's update of a network on one device."""
+    params = pn.select(jax.jit(partial(model_of, network))(KEY), "params")
+    state = OPTIMIZER.init(params)
+
+    @jax.jit
+    def update(gradient: Any, state: Any, params: Any) -> Any:
+        updates, state = OPTIMIZER.update(gradient, state, params)
+        return optax.apply_updates(params, updates), state
+
+    return processor_seconds(partial(update, params, state, params))
+
+
 def seen(layout: str, network: Network) -> Seen:
     """What there is to see of a step on all devices of this process."""
     compiled, state, batch, mesh = step_on(layout, network)
@@ -163,6 +178,7 @@ def seen(layout: str, network: Network) -> Seen:
         memory.temp_size_in_bytes,
         processor_seconds(lambda: compiled(state, batch)),
         product_seconds(network),
+        update_seconds(network),
         exchange_seconds(mesh),
     )
 
