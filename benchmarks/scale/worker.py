@@ -29,7 +29,7 @@ from .network import SMALL, Network
 
 OPTIMIZER = optax.adam(1e-3)
 SEQUENCES = 16
-ROUNDS, SECONDS = 7, 0.3
+ROUNDS, SECONDS = 5, 0.3
 EXCHANGED = (2**16, 2**22)  # bytes of the exchanges that are timed
 
 

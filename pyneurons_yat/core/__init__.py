@@ -7,6 +7,7 @@ from .capture import capture, name, offer
 from .compose import compose
 from .exporting import exportable
 from .filters import Filter, label, leaves_by_path, where
+from .flow import flow, flowing
 from .freezing import freeze, frozen_models, unfreeze
 from .layer import Box, Layer
 from .leaves import count
@@ -44,6 +45,8 @@ __all__ = [
     "count",
     "explode",
     "exportable",
+    "flow",
+    "flowing",
     "freeze",
     "frozen_models",
     "grad",

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from .calls import is_given
 from .checks import check_kind
+from .flow import flowing
 from .layer import Layer, takes_first_key
 from .model import Model
 from .remat import Remat, check_remat, rematerialized
@@ -60,8 +61,8 @@ class ApplyRepeated(Wrapping):
         """A scan over the copies, whose insides the reverse pass computes again where asked."""
 
         def step(x: Any, this: Any) -> tuple[Any, Any]:
-            y, more = copy(x, this)
-            return unchanged(x, y), more
+            y, more = copy(flowing(x), this)
+            return unchanged(x, flowing(y)), more
 
         return jax.lax.scan(rematerialized("repeat", step, self.remat), x, each)
 

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..core import Model, training
+from ..core import Model, flow, flowing, training
 from ..core.signatures import takes_key
 from .descent import strong
 from .measures import quotient, sums_of
 from .metrics import Metric, told
+from .placing import flow_of
 from .recipe import Recipe, check_names, name_of, names, results_of, takes_model
 
 Sums = dict[str, tuple[Any, jax.Array | None]]
@@ -33,12 +34,13 @@ class Outcome(NamedTuple):
 
 def outcome(recipe: Recipe, model: Model, x: Any, y: Any, *, key: Any = None) -> Outcome:
     """The loss of a batch, of either kind; one that calls the model gets the key if it names it."""
-    if takes_model(recipe.loss):
-        options = {"key": key} if takes_key(recipe.loss) else {}
-        predictions, value = None, recipe.loss(model, x, y, **options)
-    else:
-        predictions = model(x)
-        value = recipe.loss(predictions, y)
+    with flow(flow_of(recipe.place, x)):
+        if takes_model(recipe.loss):
+            options = {"key": key} if takes_key(recipe.loss) else {}
+            predictions, value = None, recipe.loss(model, x, y, **options)
+        else:
+            predictions = flowing(model(x))
+            value = recipe.loss(predictions, y)
     return Outcome(_sums(recipe, value), predictions)
 
 

@@ -78,6 +78,28 @@ def _put(function: str, place: Place, path: Any, leaf: Any) -> jax.Array:
     return put(leaf, NamedSharding(place.mesh, spec))
 
 
+@dataclass(frozen=True)
+class Flow:
+    """Where lies what a model makes of a batch: each array with as many rows lies as the batch."""
+
+    place: Place
+    examples: int
+
+    def __call__(self, leaf: Any) -> Any:
+        shape = np.shape(leaf)
+        inside = jax.sharding.get_abstract_mesh().manual_axes  # of a shard_map: these are parts
+        if not shape or shape[0] != self.examples or inside or not isinstance(leaf, jax.Array):
+            return leaf
+        spec, _ = fitted("train_step", self.place.layout.batch, ("[0]", shape), self.place.mesh)
+        return put(leaf, NamedSharding(self.place.mesh, spec))
+
+
+def flow_of(place: Place | None, x: Any) -> Flow | None:
+    """How flows what a model makes of inputs x; None where there is no mesh."""
+    sizes = {shape[0] for shape in map(np.shape, jax.tree.leaves(x)) if shape}
+    return None if place is None or len(sizes) != 1 else Flow(place, sizes.pop())
+
+
 def whole(place: Place | None, tree: Tree) -> Tree:
     """What is traced, bound to lie whole on every device, so that every process can read it."""
     if place is None:

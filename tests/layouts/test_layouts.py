@@ -164,3 +164,9 @@ def test_making_placing_and_training_on_eight_devices():
 @pytest.mark.slow
 def test_networks_train_alike_under_every_layout():
     run_on_devices(8, __file__, "eight_devices_training.py")
+
+
+@pytest.mark.slow
+def test_kernels_travel_to_the_batch():
+    """What a device sends under FSDP is some four times the parameters, however large the batch."""
+    run_on_devices(8, __file__, "flow_devices.py")
