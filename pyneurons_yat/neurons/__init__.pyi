@@ -1530,6 +1530,7 @@ class _YatMultiHeadAttentionModel(Model):
         distance: str = ...,
         block_size: int | tuple[int, int] | None = ...,
         precision: Any = ...,
+        sequence_axis: str | None = ...,
     ) -> Any: ...
 
 class _YatMultiHeadAttention(Layer):
@@ -1573,6 +1574,7 @@ class _YatMultiHeadAttention(Layer):
         distance: str = ...,
         block_size: int | tuple[int, int] | None = ...,
         precision: Any = ...,
+        sequence_axis: str | None = ...,
     ) -> _YatMultiHeadAttentionModel: ...
     @overload
     def __call__(self, box: Box, /, **options: Any) -> _YatMultiHeadAttentionModel: ...
@@ -1602,6 +1604,7 @@ class _YatSelfAttentionModel(Model):
         distance: str = ...,
         block_size: int | tuple[int, int] | None = ...,
         precision: Any = ...,
+        sequence_axis: str | None = ...,
     ) -> Any: ...
 
 class _YatSelfAttention(Layer):
@@ -1636,6 +1639,7 @@ class _YatSelfAttention(Layer):
         distance: str = ...,
         block_size: int | tuple[int, int] | None = ...,
         precision: Any = ...,
+        sequence_axis: str | None = ...,
     ) -> _YatSelfAttentionModel: ...
     @overload
     def __call__(self, box: Box, /, **options: Any) -> _YatSelfAttentionModel: ...
