@@ -23,6 +23,7 @@ class Ring(NamedTuple):
     devices: int
     pieces: int  # on each device, 1 or 2
     dealt: bool  # whether these are an early and a late one
+    visits: int  # how many devices a key visits, its own included, until nobody farther sees it
 
 
 def start(ring: Ring, device: Any, piece: Any, size: int) -> Any:
@@ -87,7 +88,9 @@ def meeting(
 def around(
     ring: Ring, device: jax.Array, meet: Callable[..., tuple[Any, Any]], carry: Any, travelers: Any
 ) -> tuple[Any, Any]:
-    """Carry something through all meetings, while the travelers visit all devices and come home.
+    """Carry something through all meetings, while the travelers visit device after device.
+
+    They end on the device behind the last that they visit: at home if they visit all.
 
     `meet(source, pieces, carry, travelers)` is told whose travelers they are, and which piece of
     the queries meets which of the keys.
@@ -106,7 +109,15 @@ def around(
             carry, travelers = jax.lax.fori_loop(0, ring.pieces**2, each, both)
         return carry, jax.lax.ppermute(travelers, ring.axis, forwards)
 
-    return jax.lax.fori_loop(0, ring.devices, visit, (carry, travelers))
+    return jax.lax.fori_loop(0, ring.visits, visit, (carry, travelers))
+
+
+def home(ring: Ring, travelers: Any) -> Any:
+    """The travelers, where they set out from."""
+    if ring.visits == ring.devices:
+        return travelers
+    back = [(one, (one - ring.visits) % ring.devices) for one in range(ring.devices)]
+    return jax.lax.ppermute(travelers, ring.axis, back)
 
 
 # --------------------------------------------------------------------------- early and late

@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 from ..gradients import reverse_only
 from ..sharding import devices_along, varying_alike
 from .arguments import Bounds, Inputs, check_attention
-from .around import Ring, around, columns, gather, meeting, places, put_columns, spread
+from .around import Ring, around, columns, gather, home, meeting, places, put_columns, spread
 from .given import known_rows, narrowed, plain, ready, results
 from .layout import Stride, lay_out, lay_out_bounds, per_head, widen_all
 from .masks import cleared, in_rank, in_use, scores_shape, within, without_hidden
@@ -59,7 +59,7 @@ def ring_attention(
     not computed. With is_causal and as many queries as keys, the devices exchange halves of their
     parts beforehand, so that each has an early and a late one: then all have the same work. That is
     left out where a part is of odd length, with a window or dilation, and where bias or mask have
-    rows.
+    rows. Where a window ends at the query, keys only visit the devices that it reaches.
 
     `yat_attention` itself does this on a mesh outside of `jax.shard_map`; see its `sequence_axis`.
 
@@ -129,7 +129,7 @@ def ring_attention(
             f"{NAME}: dilation must divide the number of keys on a device, {inputs.key.shape[-3]}, "
             f"got {options.dilation}"
         )
-    ring = _ring(axis_name, devices, options, inputs, bounds)
+    ring = _ring(axis_name, devices, options, inputs, bounds, query_offset)
     return _attention(reverse_only(NAME, inputs), bounds, ring, options, dtype)
 
 
@@ -143,26 +143,54 @@ def _devices(axis_name: Any) -> int:
         ) from None
 
 
-def _ring(axis: Any, devices: int, options: Options, inputs: Inputs, bounds: Bounds) -> Ring:
-    """How the devices along an axis go over their parts."""
+def _ring(
+    axis: Any, devices: int, options: Options, inputs: Inputs, bounds: Bounds, offset: Any
+) -> Ring:
+    """How the devices along an axis go over their parts, with the offset as it was given."""
     length, keys = inputs.query.shape[-3], inputs.key.shape[-3]
     even = length % 2 == keys % 2 == 0 and devices > 1
     limits = (np.shape(x) for x in (inputs.bias, bounds.mask) if x is not None)
     rows = any(len(shape) > 1 and shape[-2] > 1 for shape in limits)
     halved = even and options.dilation == 1 and not rows
     dealt = halved and options.is_causal and options.window is None and length == keys
-    return Ring(axis, devices, 2 if halved else 1, dealt)
+    visits = _visits(devices, options, length, keys, offset)
+    return Ring(axis, devices, 2 if halved else 1, dealt, visits)
 
 
-def on_mesh(axis: str | None, options: Options, inputs: Inputs) -> int:
-    """Over how many devices along an axis of the mesh attention of such arrays goes."""
-    count = devices_along(axis, inputs.query.shape[-3], inputs.key.shape[-3])
-    return count if inputs.key.shape[-3] // count % options.dilation == 0 else 1
+def _visits(devices: int, options: Options, length: int, keys: int, offset: Any) -> int:
+    """How many devices keys have to visit: few where queries only see what is close behind them."""
+    behind = options.is_causal or (options.window is not None and options.window[1] == 0)
+    known = isinstance(offset, int) and offset <= 0
+    if options.window is None or not behind or not known or length != keys:
+        return devices
+    farthest = options.window[0] * options.dilation - offset
+    return min(devices, -(-farthest // keys) + 1)
 
 
-def over_mesh(axis: str, options: Options, dtype: Any, inputs: Inputs, bounds: Bounds) -> jax.Array:
+class Route(NamedTuple):
+    """How keys travel on a mesh. All is static."""
+
+    axis: str
+    devices: int
+    offset: Any  # the place of query 0, None for one that is only known as the program runs
+
+
+def route_on_mesh(axis: str | None, options: Options, inputs: Inputs, offset: Any) -> Route | None:
+    """How keys travel along an axis of the mesh that is set, None where they do not."""
+    lengths = np.shape(inputs.query)[-3], np.shape(inputs.key)[-3]
+    devices = devices_along(axis, *lengths)
+    if axis is None or devices == 1 or lengths[1] // devices % options.dilation:
+        return None
+    matters = options.window is not None and isinstance(offset, int)
+    return Route(axis, devices, offset if matters else None)
+
+
+def over_mesh(
+    route: Route, options: Options, dtype: Any, inputs: Inputs, bounds: Bounds
+) -> jax.Array:
     """Attention of whole arrays, whose lengths are divided among the devices along an axis."""
-    rank, devices = inputs.query.ndim, on_mesh(axis, options, inputs)
+    axis, devices, offset = route
+    rank = inputs.query.ndim
     rows = jax.P(*[None] * (rank - 3), axis)
 
     def scores(x):  # the rows of a bias or mask are divided as queries are
@@ -178,7 +206,7 @@ def over_mesh(axis: str, options: Options, dtype: Any, inputs: Inputs, bounds: B
     )
 
     def attend(inputs, bounds):
-        ring = _ring(axis, devices, options, inputs, bounds)
+        ring = _ring(axis, devices, options, inputs, bounds, offset)
         return _attention(inputs, bounds, ring, options, dtype)
 
     mapped = jax.shard_map(attend, in_specs=specs, out_specs=rows, axis_names={axis})
@@ -282,7 +310,8 @@ def _gradients(options, inputs, here, *found):
 
     travelers = (arrays.key, arrays.value), (zeros.key, zeros.value)
     own = zeros._replace(key=None, value=None)
-    own, (_, (key, value)) = around(ring, here.device, meet, own, travelers)
+    own, (_, gradients) = around(ring, here.device, meet, own, travelers)
+    key, value = home(ring, gradients)
     return narrowed(pull(own._replace(key=key, value=value))[0], inputs)
 
 

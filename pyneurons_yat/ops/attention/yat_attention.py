@@ -13,7 +13,7 @@ from ..sharding import check_axis_name, on_automatic_axes, varying_alike
 from .arguments import Bounds, Inputs, check_attention
 from .given import attend, plain, pull_back, read, ready
 from .layout import join_heads, lay_out, lay_out_bounds, per_head
-from .ring import on_mesh, over_mesh
+from .ring import over_mesh, route_on_mesh
 from .rules import with_rules
 from .scores import Options, all_weights
 
@@ -138,9 +138,11 @@ def yat_attention(
     bounds = Bounds(mask, query_offset, query_seq_lengths, key_value_seq_lengths)
     choices = normalizer, is_causal, local_window_size, dilation, distance
     options = Options(*choices, block_size, precision)
-    inputs, *rest = check_attention("yat_attention", inputs, bounds, options)
-    check_axis_name("yat_attention", "sequence_axis", sequence_axis)
-    return _attention(reverse_only("yat_attention", inputs), *rest, sequence_axis)
+    name = "yat_attention"
+    inputs, bounds, options, dtype = check_attention(name, inputs, bounds, options)
+    check_axis_name(name, "sequence_axis", sequence_axis)
+    route = route_on_mesh(sequence_axis, options, inputs, query_offset)
+    return _attention(reverse_only(name, inputs), bounds, options, dtype, route)
 
 
 def yat_attention_weights(
@@ -225,13 +227,13 @@ def yat_attention_weights(
 
 
 @partial(jax.jit, static_argnums=(2, 3, 4))
-def _attention(inputs, bounds, options, dtype, axis):
+def _attention(inputs, bounds, options, dtype, route):
     inputs, bounds = varying_alike(ready(inputs, bounds, dtype))
     shapes = inputs.query.shape, inputs.value.shape
     empty = any(0 in shape for shape in shapes)
     countable = all(is_known(shape[-3]) for shape in shapes)  # blocks need lengths that are numbers
-    if countable and not empty and on_mesh(axis, options, inputs) > 1:
-        respond = partial(over_mesh, axis, options, dtype)
+    if countable and not empty and route is not None:
+        respond = partial(over_mesh, route, options, dtype)
     else:
         respond = partial(_per_head, _in_blocks if countable and not empty else plain, options)
     return on_automatic_axes(respond, inputs.query, range(inputs.query.ndim - 1))(inputs, bounds)

@@ -47,6 +47,7 @@ CASES = {  # the options, and what else is an array
     "lengths without order": (LENGTHS | SOFTER, {"power": draw()}),
     "window": ({"local_window_size": (9, 2)}, {}),
     "causal window": (CAUSAL | {"local_window_size": (5, 0), "block_size": 3}, {}),
+    "far window": (CAUSAL | {"local_window_size": (13, 0), "query_offset": -2}, {"shift": draw(N)}),
     "dilation": (CAUSAL | {"local_window_size": (3, 0), "dilation": 2, "query_offset": 1}, {}),
     "before": (CAUSAL | {"query_offset": -1}, {}),
     "behind": (CAUSAL | {"query_offset": 3}, {}),
