@@ -50,6 +50,7 @@ VECTORS, IMAGES, SERIES = draw(4, 8), draw(4, 6, 6, 4), draw(4, 5, 8)
 VIDEOS = draw(2, 4, 6, 4)
 IDS = jnp.asarray(RNG.integers(0, 7, (4, 8)))
 LONG, HEADS = draw(8, 300, 16), {"heads": 4}
+NEAR = {"epsilon": 0.1, **HEADS}  # below, keys near a query make a gradient of rounding errors
 LENGTHS = {"lengths": jnp.array([5, 1, 0, 3]), "reverse": True}
 FIRST, SECOND = P("data"), P(None, "data")
 
@@ -72,7 +73,7 @@ CASES = {  # how a layer is called, the layer, its input, and how that is sharde
     "Embed": (None, made(pn.Embed, 7, 5), IDS, FIRST),
     "YatEmbed": (None, made(pn.YatEmbed, 7, 5), IDS, SECOND),
     "MultiHeadAttention": (None, made(pn.MultiHeadAttention, 8, 8, heads=2), SERIES, FIRST),
-    "YatMultiHeadAttention": (None, made(pn.YatMultiHeadAttention, 16, 16, **HEADS), LONG, FIRST),
+    "YatMultiHeadAttention": (None, made(pn.YatMultiHeadAttention, 16, 16, **NEAR), LONG, FIRST),
     "YatSelfAttention": (None, made(pn.YatSelfAttention, 16, 16, **HEADS), LONG, SECOND),
     "masked": (
         lambda m, x: m(x, mask=jnp.arange(5) != 3),
