@@ -9,7 +9,7 @@ import jax
 
 from . import jax_programs, onnx_programs
 from .file_names import checked_path
-from .interface import Interface, check_inputs, specified
+from .interface import Interface, checked, specified
 from .narrowing import narrowed
 from .plain import plain, restored
 from .replacing import replacing
@@ -173,7 +173,9 @@ def load_exported(path: str | os.PathLike[str]) -> Callable[..., Any]:
             f"{jax.__version__}, got one of jax {told['jax']}: {error}"
         ) from error
 
+    check = checked(path.name, interface)
+
     def call(*inputs: Any) -> Any:
-        return run(*check_inputs(path.name, interface, inputs))
+        return run(*check(*inputs))
 
     return call

@@ -1,6 +1,6 @@
 """Interface: what an exported program takes and returns, in words and as shapes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -97,29 +97,47 @@ def _dtype(leaf: Any) -> np.dtype:
     return jax.dtypes.canonicalize_dtype(getattr(leaf, "dtype", jnp.result_type(leaf)))
 
 
-def check_inputs(file: str, interface: Interface, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Inputs in plain containers; what the program was not exported for is refused."""
-    found, wanted = plain(file, "x", inputs), interface.inputs
-    trees = jax.tree.structure(found), jax.tree.structure(wanted)
-    if trees[0] != trees[1]:
-        raise TypeError(f"{file}: inputs must have the structure {trees[1]}, got {trees[0]}")
-    sizes: dict[str, int] = {}
-    leaves = zip(interface.names()[0], jax.tree.leaves(wanted), jax.tree.leaves(found), strict=True)
-    for name, text, leaf in leaves:
-        shape = text.removesuffix("]").partition("[")[2]
-        same = _dtype(leaf).name == dtype_in(text)
-        if not same or not _fits(shape.split(",") if shape else [], np.shape(leaf), sizes):
-            kind = ValueError if same else TypeError
-            got = describe(jax.ShapeDtypeStruct(np.shape(leaf), _dtype(leaf)))
-            where = ", ".join(f"{size} = {found}" for size, found in sizes.items())
-            told = f" where {where}" if where and same else ""
-            raise kind(f"{file}: {name} must be {text}{told}, got {got}")
-    return found
+def checked(file: str, interface: Interface) -> Callable[..., tuple[Any, ...]]:
+    """A function of inputs that returns them in plain containers.
+
+    It refuses what the program was not exported for.
+    """
+    words, structure = jax.tree.flatten(interface.inputs)
+    names = interface.names()[0]
+    wanted = [(dtype_in(text), sizes_in(text)) for text in words]
+
+    def check(*inputs: Any) -> tuple[Any, ...]:
+        found = plain(file, "x", inputs)
+        leaves, given = jax.tree.flatten(found)
+        if given != structure:
+            raise TypeError(f"{file}: inputs must have the structure {structure}, got {given}")
+        sizes: dict[str, int] = {}
+        for i, (leaf, (dtype, shape)) in enumerate(zip(leaves, wanted, strict=True)):
+            same = _dtype(leaf).name == dtype
+            if not same or not _fits(shape, np.shape(leaf), sizes):
+                raise _unfit(f"{file}: {names[i]} must be {words[i]}", leaf, same, sizes)
+        return found
+
+    return check
+
+
+def _unfit(wanted: str, leaf: Any, same: bool, sizes: dict[str, int]) -> Exception:
+    """The error for an array of another dtype, or of the same and another shape."""
+    where = ", ".join(f"{name} = {size}" for name, size in sizes.items())
+    told = f" where {where}" if where and same else ""
+    got = describe(jax.ShapeDtypeStruct(np.shape(leaf), _dtype(leaf)))
+    return (ValueError if same else TypeError)(f"{wanted}{told}, got {got}")
 
 
 def dtype_in(text: str) -> str:
     """The dtype in words such as `float32[b,64]`."""
     return text.partition("[")[0]
+
+
+def sizes_in(text: str) -> list[str]:
+    """The sizes in such words: numbers, or the names of those that are free."""
+    shape = text.removesuffix("]").partition("[")[2]
+    return shape.split(",") if shape else []
 
 
 def _fits(wanted: list[str], got: tuple[int, ...], sizes: dict[str, int]) -> bool:

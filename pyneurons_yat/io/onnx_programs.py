@@ -147,12 +147,12 @@ def _session(function: str, model: bytes) -> Any:
 def read(content: bytes, interface: Interface) -> Callable[..., Any]:
     """The function that a program is."""
     session = _session("load_exported", content)
-    tree = jax.tree.structure(interface.outputs)
+    tree, names = jax.tree.structure(interface.outputs), interface.names()[0]
+    dtypes = [np.dtype(dtype_in(text)) for text in jax.tree.leaves(interface.inputs)]
 
     def call(*inputs: Any) -> Any:
-        names, arrays = interface.names()[0], map(np.asarray, jax.tree.leaves(inputs))
-        words = map(dtype_in, jax.tree.leaves(interface.inputs))
-        fed = {n: a.astype(w) for n, a, w in zip(names, arrays, words, strict=True)}
+        arrays = zip(names, jax.tree.leaves(inputs), dtypes, strict=True)
+        fed = {name: np.asarray(array, dtype) for name, array, dtype in arrays}
         return jax.tree.unflatten(tree, session.run(None, fed))
 
     return call

@@ -25,7 +25,7 @@ INSIDE = {
 """Primitives that call a function, and the name under which they hold it."""
 OWN = ("sparse_gathered", "widen")
 """Primitives of this library; the others are there for derivatives alone."""
-MOST = 1_000
+MOST = 1_500
 """Equations that a loop may become when its steps are written out."""
 
 Values = Sequence[Any]
@@ -99,8 +99,33 @@ def _scan(
     if isinstance(length, int) and length * _size(jaxpr.jaxpr) <= MOST:
         return _written_out(step, carry, xs, range(length)[:: -1 if reverse else 1])
     turned = _turned if reverse else list
-    carry, ys = jax.lax.scan(step, carry, turned(xs), length=None if xs else length)
-    return [*carry, *turned(ys)]
+    wide = _widely(step, carry, xs), _widened(carry), turned(_widened(xs))
+    carry, ys = jax.lax.scan(*wide, length=None if xs else length)
+    outputs = zip([*carry, *turned(ys)], jaxpr.out_avals, strict=True)
+    return [y.astype(like.dtype) for y, like in outputs]
+
+
+def _widened(arrays: Values) -> list[Any]:
+    """What a loop has, in float32 for narrower dtypes: jax2onnx 0.17 takes it for that."""
+    return [x.astype(jnp.float32) if _is_narrow(x.dtype) else x for x in arrays]
+
+
+def _is_narrow(dtype: Any) -> bool:
+    return jnp.issubdtype(dtype, jnp.floating) and dtype.itemsize < 4
+
+
+def _widely(step: Callable[..., Any], carry: Values, xs: Values) -> Callable[..., Any]:
+    """A step of a loop over what is `_widened`, in the dtypes that it was written for."""
+
+    def wide(state: Values, row: Values) -> tuple[Any, Any]:
+        found = step(_like(state, carry), _like(row, xs))
+        return _widened(found[0]), _widened(found[1])
+
+    return wide
+
+
+def _like(arrays: Values, others: Values) -> list[Any]:
+    return [x.astype(other.dtype) for x, other in zip(arrays, others, strict=True)]
 
 
 def _size(program: Any) -> int:
@@ -174,8 +199,7 @@ def _conv(inputs: Values, **options: Any) -> list[Any]:
 def _gather(inputs: Values, **options: Any) -> list[Any]:
     """Rows of a narrow dtype are looked up in float32: jax2onnx 0.17 fills in that."""
     rows, places = inputs
-    narrow = jnp.issubdtype(rows.dtype, jnp.floating) and rows.dtype.itemsize < 4
-    wide = rows.astype(jnp.float32) if narrow else rows
+    (wide,) = _widened([rows])
     return [jax.lax.gather_p.bind(wide, places, **options).astype(rows.dtype)]
 
 
