@@ -366,6 +366,7 @@ def test_list_names_the_suites(capsys):
         "conv",
         "dense",
         "dispatch",
+        "edge",
         "end_to_end",
         "fit",
         "floor",
