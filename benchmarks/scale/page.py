@@ -8,7 +8,7 @@ from ..page import grid
 from ..report import quantity
 from . import drawing, layer, virtual
 from .network import ONE
-from .scaling import COUNTS, Study, end, studies
+from .scaling import BEST, COUNTS, Study, end, studies
 
 LABEL = "share of the peak"
 
@@ -36,13 +36,13 @@ def scaling(found: Sequence[Study]) -> Iterator[str]:
         yield from ("", f"**{one.title}**", "")
         yield from grid(head, (line(one, chips) for chips in COUNTS))
         ends = {name: end(curve) for name, curve in one.curves.items()}
-        told = ", ".join(f"{name} {n or 'never'}" for name, n in ends.items())
-        yield from ("", f"Used by at least half of the best use, up to: {told}.")
+        told = ", ".join(f"{name} {n:,}" if n else f"{name} never" for name, n in ends.items())
+        yield from ("", f"Chips that are used at three quarters of the best use or more: {told}.")
 
 
 def line(study: Study, chips: int) -> tuple[str, ...]:
     """The fastest plan on so many chips."""
-    one, tokens = study.curves["best of all"][chips], f"{study.tokens(chips):,}"
+    one, tokens = study.curves[BEST][chips], f"{study.tokens(chips):,}"
     if one is None:
         return f"{chips:,}", tokens, "finds no room", *[""] * 6
     time = one.seconds

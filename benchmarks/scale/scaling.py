@@ -15,13 +15,14 @@ BATCHES = {ONE.name: 2**21, SEVENTY.name: 2**22}
 OWN = 2**13
 """Tokens of a chip, where the batch grows with the chips."""
 
+BEST = "best of all"
 Family = Callable[[Plan], bool]
 FAMILIES: dict[str, Family] = {
     "data parallel": lambda p: not p.fsdp and p.model == p.sequence == 1,
     "FSDP": lambda p: p.fsdp and p.model == p.sequence == 1,
     "FSDP x tensor": lambda p: p.fsdp and p.model > 1 and p.sequence == 1,
     "FSDP x sequence": lambda p: p.fsdp and p.model == 1 and p.sequence > 1,
-    "best of all": lambda _: True,
+    BEST: lambda _: True,
 }
 
 
@@ -74,11 +75,8 @@ def curves(study: Study) -> dict[str, dict[int, Best | None]]:
     return found
 
 
-def end(curve: dict[int, Best | None], share: float = 0.5) -> int | None:
-    """The most chips that are used by at least a share of the best use; None where none is.
-
-    Beyond, doubling the chips no longer pays: exchanges take most of a step.
-    """
+def end(curve: dict[int, Best | None], share: float = 0.75) -> int | None:
+    """The most chips that are used by at least a share of the best use; None where none is."""
     known = {chips: one.seconds.use for chips, one in curve.items() if one is not None}
     if not known:
         return None
