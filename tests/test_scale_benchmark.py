@@ -124,6 +124,10 @@ def test_volumes_are_those_of_rings():
         assert apart == pytest.approx(6 * TINY.blocks * 2 * stream * share)
         whole = load(TINY, Plan(data=n, fsdp=True), 1024.0, CPU).copies
         assert whole == pytest.approx(4 * bytes_of_all * share)
+        own = 1024 / n * 4
+        ring = n * 6 * TINY.kv_features + 4 * (TINY.features + TINY.kv_features)
+        told = volumes(Plan(sequence=n, remat=False)).sequence
+        assert told == pytest.approx(TINY.blocks * own * ring)
     one = volumes(Plan())
     assert (one.copies, one.model, one.sequence) == (0, 0, 0)
 

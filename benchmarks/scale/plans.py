@@ -122,7 +122,7 @@ def load(network: Network, plan: Plan, tokens: float, means: Means = Means()) ->
         sums,
         sums_of_block(plan, means) * network.blocks * plan.parts if plan.model > 1 else 0,
         rounds,
-        3 * network.blocks * (plan.sequence - 1) * plan.parts,
+        exchanges_of_ring(plan) * network.blocks * plan.parts,
         memory(network, plan, own / plan.parts, means),
     )
 
@@ -162,11 +162,23 @@ def sums_of_block(plan: Plan, means: Means) -> int:
 def volume_of_ring(network: Network, plan: Plan, own: float, means: Means) -> float:
     """Bytes that a chip hands on so that every query meets every key.
 
-    Keys and values go round forward; backward they do once more, with their gradients.
+    Keys and values go all the way round forward; backward they do once more, with their gradients.
+    So that a causal mask leaves all chips the same work, each pass begins and ends with an exchange
+    of halves: of queries, keys and values, and of what attention returns.
     """
-    both = 2 * own * network.kv_features / plan.model
-    times = (3 if plan.remat else 2) * means.working + means.master
-    return network.blocks * (plan.sequence - 1) * both * times
+    if plan.sequence == 1:
+        return 0.0
+    forward = 1 + plan.remat
+    round_trips = plan.sequence * 2 * network.kv_features
+    round_trips *= forward * means.working + means.working + means.master
+    halves = 2 * (network.features + network.kv_features) * (forward + 1) * means.working
+    return network.blocks * own / plan.model * (round_trips + halves)
+
+
+def exchanges_of_ring(plan: Plan) -> int:
+    """How many exchanges that is in a block."""
+    forward = 1 + plan.remat
+    return plan.sequence * (2 * forward + 4) + 8 * (forward + 1) if plan.sequence > 1 else 0
 
 
 def traffic(network: Network, plan: Plan, own: float, means: Means) -> float:
