@@ -13,7 +13,7 @@ from benchmarks.scale.chips import H200, V5P, across, neighbors
 from benchmarks.scale.hlo import Collective, work
 from benchmarks.scale.network import ONE, SEVENTY, SMALL, Network
 from benchmarks.scale.plans import CPU, Means, Plan, load, plans
-from benchmarks.scale.worker import batch_of, model_of
+from benchmarks.scale.worker import Seen, batch_of, model_of
 
 TINY = Network("tiny", 7, 8, 3, 4, 2, 12, 6)
 
@@ -197,3 +197,50 @@ def test_pictures_and_tables_are_written(tmp_path, monkeypatch):
     )
     assert "finds no room" in (tmp_path / "strong.md").read_text()
     assert math.isclose(rows[0].off, 0.1 / 1.1)
+
+
+def found(layout, devices, seconds, sent=0.0):
+    """What a process might have found."""
+    told = virtual.asked(layout, devices)
+    state = 12 * SMALL.parameters * virtual.held(layout, devices)
+    kinds = {"all-reduce": sent}
+    numbers = (told.products, kinds, 1, state, 0, seconds, 1e-11, 0.01, (1e-4, 1e-10))
+    return Seen(layout, devices, *numbers)
+
+
+def test_what_is_foretold_of_virtual_devices_adds_up():
+    one, more = found("data_parallel", 1, 0.4), found("fsdp", 4, 0.5, 4e7)
+    rows = {row.what: row for row in virtual.rows(one, [more])}
+    assert rows["products"].foretold == rows["products"].found == pytest.approx(0.25)
+    assert rows["held"].foretold == rows["held"].found == 0.25
+    assert rows["sent"].found == 4e7 / one.held
+    assert rows["time"].found == 1.25
+    told = virtual.asked("fsdp", 4)
+    exchanges = told.copies_exchanges * 1e-4 + told.copies * 1e-10
+    passes = told.traffic / virtual.asked("data_parallel", 1).traffic * 4 - 1
+    rest = 0.4 - 0.01 - 1e-11 * virtual.asked("data_parallel", 1).products
+    assert rows["time"].foretold == pytest.approx(1 + (exchanges + passes * rest) / 0.4)
+
+
+@pytest.mark.parametrize(
+    ("layout", "plan"),
+    [
+        ("data_parallel", Plan(data=4, remat=False)),
+        ("fsdp", Plan(data=4, fsdp=True, remat=False)),
+        ("tensor_parallel", Plan(model=4, remat=False)),
+        ("sequence_parallel", Plan(sequence=4, remat=False)),
+    ],
+)
+def test_layouts_of_the_library_are_plans(layout, plan):
+    assert virtual.plan_of(layout, 4) == plan
+
+
+@pytest.mark.slow
+def test_a_process_of_virtual_devices_tells_what_it_sends():
+    seen = virtual.seen("fsdp", 2)
+    told = virtual.asked("fsdp", 2)
+    assert seen.products == pytest.approx(told.products, rel=0.1)
+    assert sum(seen.sent.values()) == pytest.approx(told.copies, rel=0.1)
+    assert seen.held == pytest.approx(6 * SMALL.parameters, rel=0.01)
+    with pytest.raises(RuntimeError, match="no_layout on 1 devices: "):
+        virtual.seen("no_layout", 1)

@@ -70,7 +70,8 @@ class Plan(NamedTuple):
         """What the plan is called."""
         parts = [("FSDP" if self.fsdp else "data", self.data), ("tensor", self.model)]
         parts.append(("sequence", self.sequence))
-        told = " x ".join(f"{name} {n}" for name, n in parts if n > 1) or "one chip"
+        used = [f"{name} {n}" for name, n in parts if n > 1 or name == "FSDP"]
+        told = " x ".join(used) or "one chip"
         return told + (f", {self.parts} parts" if self.parts > 1 else "")
 
 
