@@ -201,8 +201,8 @@ def test_pictures_and_tables_are_written(tmp_path, monkeypatch):
 
 def found(layout, devices, seconds, sent=0.0):
     """What a process might have found."""
-    told = virtual.asked(layout, devices)
-    state = 12 * SMALL.parameters * virtual.held(layout, devices)
+    told = virtual.asked(layout, devices, SMALL)
+    state = 12 * SMALL.parameters * virtual.held(layout, devices, SMALL)
     kinds = {"all-reduce": sent}
     numbers = (told.products, kinds, 1, state, 0, seconds, 1e-11, 0.01, (1e-4, 1e-10))
     return Seen(layout, devices, *numbers)
@@ -215,10 +215,10 @@ def test_what_is_foretold_of_virtual_devices_adds_up():
     assert rows["held"].foretold == rows["held"].found == 0.25
     assert rows["sent"].found == 4e7 / one.held
     assert rows["time"].found == 1.25
-    told = virtual.asked("fsdp", 4)
+    told = virtual.asked("fsdp", 4, SMALL)
     exchanges = told.copies_exchanges * 1e-4 + told.copies * 1e-10
-    passes = told.traffic / virtual.asked("data_parallel", 1).traffic * 4 - 1
-    rest = 0.4 - 0.01 - 1e-11 * virtual.asked("data_parallel", 1).products
+    passes = told.traffic / virtual.asked("data_parallel", 1, SMALL).traffic * 4 - 1
+    rest = 0.4 - 0.01 - 1e-11 * virtual.asked("data_parallel", 1, SMALL).products
     assert rows["time"].foretold == pytest.approx(1 + (exchanges + passes * rest) / 0.4)
 
 
@@ -237,10 +237,10 @@ def test_layouts_of_the_library_are_plans(layout, plan):
 
 @pytest.mark.slow
 def test_a_process_of_virtual_devices_tells_what_it_sends():
-    seen = virtual.seen("fsdp", 2)
-    told = virtual.asked("fsdp", 2)
+    seen = virtual.seen("fsdp", 2, SMALL)
+    told = virtual.asked("fsdp", 2, SMALL)
     assert seen.products == pytest.approx(told.products, rel=0.1)
     assert sum(seen.sent.values()) == pytest.approx(told.copies, rel=0.1)
     assert seen.held == pytest.approx(6 * SMALL.parameters, rel=0.01)
     with pytest.raises(RuntimeError, match="no_layout on 1 devices: "):
-        virtual.seen("no_layout", 1)
+        virtual.seen("no_layout", 1, SMALL)

@@ -83,4 +83,7 @@ SMALL = Network("small", 512, 256, 4, 8, 8, 1024, 64)
 """What is trained on virtual devices: so short that attention on a CPU goes through all heads at
 once, as it does elsewhere."""
 
-NETWORKS = {network.name: network for network in (ONE, SEVENTY, SMALL)}
+LONG = SMALL._replace(name="long", length=256)
+"""The same, where the length is divided: not into pieces of a few tokens."""
+
+NETWORKS = {network.name: network for network in (ONE, SEVENTY, SMALL, LONG)}

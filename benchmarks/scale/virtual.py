@@ -8,12 +8,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from .network import SMALL, Network
+from .network import LONG, SMALL, Network
 from .plans import CPU, Load, Plan, held_by, load
-from .worker import SEQUENCES, Seen
+from .worker import TOKENS, Seen
 
 ROOT = Path(__file__).parents[2]
-LAYOUTS = ("data_parallel", "fsdp", "tensor_parallel", "sequence_parallel")
+NETWORKS = {
+    SMALL: ("data_parallel", "fsdp", "tensor_parallel"),
+    LONG: ("sequence_parallel",),
+}
+"""By which network each layout is tried."""
+
 DEVICES = (2, 4, 8)
 
 
@@ -49,11 +54,11 @@ def plan_of(layout: str, devices: int) -> Plan:
     return Plan(data=devices, fsdp=layout == "fsdp", remat=False)
 
 
-def seen(layout: str, devices: int) -> Seen:
+def seen(layout: str, devices: int, network: Network) -> Seen:
     """What a process with so many devices finds."""
     flag = f"--xla_force_host_platform_device_count={devices}"
     ran = subprocess.run(
-        [sys.executable, "-m", "benchmarks.scale.worker", layout],
+        [sys.executable, "-m", "benchmarks.scale.worker", layout, network.name],
         cwd=ROOT,
         env={**os.environ, "XLA_FLAGS": flag, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -65,29 +70,28 @@ def seen(layout: str, devices: int) -> Seen:
     return Seen(**{**found, "exchange": tuple(found["exchange"])})
 
 
-def asked(layout: str, devices: int, network: Network = SMALL) -> Load:
+def asked(layout: str, devices: int, network: Network) -> Load:
     """What the model says that a step asks of each device."""
-    tokens = SEQUENCES * network.length
-    return load(network, plan_of(layout, devices), tokens, CPU)
+    return load(network, plan_of(layout, devices), TOKENS, CPU)
 
 
-def rows(one: Seen, many: Sequence[Seen]) -> Iterator[Row]:
+def rows(one: Seen, many: Sequence[Seen], network: Network = SMALL) -> Iterator[Row]:
     """Each number of each layout beside that of one device."""
-    alone = asked("data_parallel", 1)
+    alone = asked("data_parallel", 1, network)
     for found in many:
-        told = asked(found.layout, found.devices)
+        told = asked(found.layout, found.devices, network)
         volume = told.copies + told.model + told.sequence
 
         def row(what: str, foretold: float, measured: float, found: Seen = found) -> Row:
             return Row(found.layout, found.devices, what, foretold, measured)
 
         yield row("products", told.products / alone.products, found.products / one.products)
-        yield row("held", held(found.layout, found.devices), found.held / one.held)
+        yield row("held", held(found.layout, found.devices, network), found.held / one.held)
         yield row("sent", volume / one.held, sum(found.sent.values()) / one.held)
         yield row("time", slowdown(one, found, alone, told), found.seconds / one.seconds)
 
 
-def held(layout: str, devices: int, network: Network = SMALL) -> float:
+def held(layout: str, devices: int, network: Network) -> float:
     """The share of parameters and optimizer that lies on each device."""
     if layout == "fsdp":
         return 1 / devices
@@ -115,5 +119,8 @@ def slowdown(one: Seen, found: Seen, alone: Load, told: Load) -> float:
 
 def compared(devices: Sequence[int] = DEVICES) -> list[Row]:
     """Every layout on every number of devices; a process each, one after another."""
-    many = [seen(layout, count) for layout in LAYOUTS for count in devices]
-    return list(rows(seen("data_parallel", 1), many))
+    found = []
+    for network, layouts in NETWORKS.items():
+        many = [seen(layout, count, network) for layout in layouts for count in devices]
+        found += rows(seen("data_parallel", 1, network), many, network)
+    return found

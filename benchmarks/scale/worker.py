@@ -1,6 +1,6 @@
 """Run in a process with so many virtual devices: a step under a layout, compiled and timed.
 
-    XLA_FLAGS=--xla_force_host_platform_device_count=4 python -m benchmarks.scale.worker fsdp
+    XLA_FLAGS=--xla_force_host_platform_device_count=4 python -m benchmarks.scale.worker fsdp small
 
 It prints one line of JSON. Time is that of the processor, of all threads together: virtual devices
 share the cores, so a step of eight devices does not end sooner than that of one, and what else the
@@ -25,10 +25,10 @@ from pyneurons_yat import zoo
 from pyneurons_yat.learn.train_step import in_place
 
 from .hlo import work
-from .network import SMALL, Network
+from .network import NETWORKS, Network
 
 OPTIMIZER = optax.adam(1e-3)
-SEQUENCES = 16
+TOKENS = 1024  # of a batch
 ROUNDS, SECONDS = 5, 0.3
 EXCHANGED = (2**16, 2**22)  # bytes of the exchanges that are timed
 
@@ -135,7 +135,9 @@ def step_on(layout: str, network: Network) -> tuple[Any, Any, Any, Any]:
     places = pn.shardings(jax.eval_shape(created, KEY), mesh, lies)
     state = jax.jit(created, out_shardings=places)(KEY)
     step: Any = pn.train_step(pn.cross_entropy, OPTIMIZER, mesh=mesh, layout=lies)
-    state, batch = in_place("worker", step.args[0], state, batch_of(network, SEQUENCES))
+    state, batch = in_place(
+        "worker", step.args[0], state, batch_of(network, TOKENS // network.length)
+    )
     return step.args[1].lower(state, batch).compile(), state, batch, mesh
 
 
@@ -145,7 +147,7 @@ KEY = jax.random.key(0)
 
 def product_seconds(network: Network) -> float:
     """Seconds of the processor for an operation of a product such as those of a block."""
-    rows, width, hidden = SEQUENCES * network.length, network.features, network.hidden
+    rows, width, hidden = TOKENS, network.features, network.hidden
     x, w = jnp.ones((rows, width)), jnp.ones((width, hidden))
     return processor_seconds(partial(jax.jit(jnp.matmul), x, w)) / (2 * rows * width * hidden)
 
@@ -184,4 +186,4 @@ def seen(layout: str, network: Network) -> Seen:
 
 
 if __name__ == "__main__":
-    print(json.dumps(seen(sys.argv[1], SMALL)._asdict()))
+    print(json.dumps(seen(sys.argv[1], NETWORKS[sys.argv[2]])._asdict()))
