@@ -1,6 +1,9 @@
 """Scaling on paper: what is counted is there, and what is foretold adds up."""
 
+import json
 import math
+import subprocess
+import sys
 from itertools import pairwise
 
 import jax
@@ -244,3 +247,14 @@ def test_a_process_of_virtual_devices_tells_what_it_sends():
     assert seen.held == pytest.approx(6 * SMALL.parameters, rel=0.01)
     with pytest.raises(RuntimeError, match="no_layout on 1 devices: "):
         virtual.seen("no_layout", 1, SMALL)
+
+
+@pytest.mark.slow
+def test_a_step_is_compiled_for_tpus_that_are_not_there():
+    pytest.importorskip("libtpu", reason="pip install libtpu")
+    command = [sys.executable, "-m", "benchmarks.scale.tpu", "small", "2x2x1", "fsdp", "16"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, cwd=virtual.ROOT)
+    seen = json.loads(ran.stdout.splitlines()[-1])
+    told = load(SMALL, Plan(data=4, fsdp=True), 1024).copies
+    assert told / 2 < sum(seen["sent"].values()) < 4 * told
+    assert seen["held"] == pytest.approx(12 * SMALL.parameters / 4, rel=0.05)

@@ -124,8 +124,7 @@ def memory(
     step = train_step(loss, optimizer, mesh=mesh, **options)
     recipe, program = cast(partial[Any], step).args
     state, batch = in_place("memory", recipe, _state_of(model, optimizer), _shapes(batch))
-    devices = 1 if mesh is None else mesh.devices.size
-    return _needs(state, batch, program.lower(state, batch).compile(), devices)
+    return _needs(state, batch, program.lower(state, batch).compile(), mesh)
 
 
 def _state_of(model: Any, optimizer: Any) -> TrainState:
@@ -156,18 +155,19 @@ def _shape(leaf: Any) -> jax.ShapeDtypeStruct:
     )
 
 
-def _needs(state: TrainState, batch: Any, compiled: Any, devices: int) -> StepMemory:
+def _needs(state: TrainState, batch: Any, compiled: Any, mesh: Any) -> StepMemory:
+    devices = jax.devices()[:1] if mesh is None else [*mesh.devices.flat]
     found, model = compiled.memory_analysis(), _bytes(state.model)
     return StepMemory(
         model,
         _bytes(state) - model,
         _bytes(batch),
         found.temp_size_in_bytes,
-        workspace(compiled) if jax.default_backend() == "cpu" else 0,
+        workspace(compiled) if devices[0].platform == "cpu" else 0,
         found.output_size_in_bytes,
         found.alias_size_in_bytes,
         found.generated_code_size_in_bytes,
-        devices,
+        len(devices),
     )
 
 

@@ -47,7 +47,7 @@ def gradients(remat, rows=3, width=4):
     return value, jax.tree.leaves(gradient)
 
 
-@pytest.mark.parametrize("remat", POLICIES)
+@pytest.mark.parametrize("remat", [*POLICIES, "dots_on_host"])
 def test_values_and_gradients_do_not_depend_on_what_is_kept(remat):
     jax.tree.map(
         lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-12),
