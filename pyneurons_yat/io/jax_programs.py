@@ -6,8 +6,10 @@ from typing import Any
 import jax
 import jax.export
 
+from ..ops.checks import check_choice, check_sizes, is_several, told
 from .interface import Interface
 
+PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 MOST = 2**31
 """Bytes that flatbuffers can write."""
 
@@ -20,6 +22,7 @@ def written(
     derivatives: int,
 ) -> bytes:
     """The bytes of a program."""
+    _check(platforms, derivatives)
     exported = jax.export.export(jax.jit(program), platforms=platforms)(*interface.inputs)
     size = len(exported.mlir_module_serialized)
     if size >= MOST:
@@ -28,6 +31,14 @@ def written(
         return bytes(exported.serialize(vjp_order=derivatives))
     except ImportError as error:
         raise _lacking("export") from error
+
+
+def _check(platforms: Any, derivatives: Any) -> None:
+    check_sizes("export", least=0, derivatives=derivatives)
+    if platforms is not None and not is_several(platforms):
+        raise TypeError(f"export: platforms must be a list of names, got {told(platforms)}")
+    for name in platforms or ():
+        check_choice("export", "a platform", name, PLATFORMS)
 
 
 def _lacking(function: str) -> ImportError:

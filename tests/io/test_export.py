@@ -114,6 +114,14 @@ def test_sizes_are_free_where_they_are_named(tmp_path):
         fixed(X[:3])
 
 
+def test_a_program_runs_on_the_platforms_that_it_was_written_for(tmp_path):
+    both = pn.export(linear(), X, tmp_path / "both.jax", platforms=("tpu", "cpu"))
+    np.testing.assert_allclose(pn.load_exported(both)(X), linear()(X), rtol=1e-6)
+    other = pn.export(linear(), X, tmp_path / "other.jax", platforms=["tpu"])
+    with pytest.raises(ValueError, match=r"exported for platforms '\('tpu',\)'"):
+        pn.load_exported(other)(X)
+
+
 @pytest.mark.slow
 def test_a_program_can_be_differentiated_as_often_as_was_asked(tmp_path):
     model = pn.YatDense(jax.random.key(0), 3, 2)
@@ -180,6 +188,10 @@ def test_what_cannot_be_exported_is_refused(tmp_path):
         ((lambda x: x if x.shape[0] > 3 else -x, X, path), {}, ValueError, "must free sizes that"),
         ((partial(linear()), X, path), {"quantize": 8}, TypeError, "must be a Model where dtype"),
         ((linear(), X, path), {"quantize": 1}, ValueError, "bits must be an integer from 2 to 16"),
+        ((linear(), X, path), {"platforms": ["abacus"]}, ValueError, "a platform must be 'cpu' or"),
+        ((linear(), X, path), {"platforms": "cpu"}, TypeError, "platforms must be a list of names"),
+        ((linear(), X, path), {"derivatives": -1}, ValueError, "derivatives must be at least 0"),
+        ((linear(), X, path), {"derivatives": True}, TypeError, "derivatives must be an integer"),
         ((linear(), X, path), {"dtype": int}, TypeError, "dtype must be floating"),
         ((lambda x: linear(), X, path), {}, TypeError, "what the model returns must be of arrays"),
         ((linear(), X[:, :2], path), {}, ValueError, "the last axis of x must match"),
