@@ -153,7 +153,7 @@ def load_exported(path: str | os.PathLike[str]) -> Callable[..., Any]:
         (5, 10)
         >>> run(jnp.ones((5, 63)))
         Traceback (most recent call last):
-        ValueError: model.jax: x must be float32[b,64], got float32[5,63]
+        ValueError: model.jax: x must be float32[b,64] where b = 5, got float32[5,63]
     """
     path = checked_path("load_exported", path, KINDS)
     if not path.exists():
