@@ -163,7 +163,7 @@ def _needs(state: TrainState, batch: Any, compiled: Any, mesh: Any) -> StepMemor
         _bytes(state) - model,
         _bytes(batch),
         found.temp_size_in_bytes,
-        workspace(compiled) if devices[0].platform == "cpu" else 0,
+        workspace(compiled, len(devices)) if devices[0].platform == "cpu" else 0,
         found.output_size_in_bytes,
         found.alias_size_in_bytes,
         found.generated_code_size_in_bytes,

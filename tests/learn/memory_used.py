@@ -124,7 +124,7 @@ def main(case, layout=None):
         batch = jax.tree.map(jnp.asarray, batch)
     lay = settled() - before
     with Peak() as peak:
-        for _ in range(3):
+        for _ in range(8):
             state, _ = jax.block_until_ready(step(state, batch))
     print(needs, f"before the step {lay / 2**20:.1f} MiB", sep="\n", file=sys.stderr)
     print(needs.total * jax.device_count(), peak.value - before)
