@@ -167,7 +167,7 @@ def test_a_run_takes_what_was_told(case, devices):
 def measured(*arguments, devices=1):
     """What a process was told that it will need, and what it took."""
     flags = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
-    kept = {"MALLOC_MMAP_THRESHOLD_": "1000000", "MALLOC_TRIM_THRESHOLD_": "1000000"}
+    kept = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
     ran = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("memory_used.py")), *arguments],
         cwd=ROOT,
