@@ -98,17 +98,20 @@ def held(state):
 def main():
     whole = jax.make_mesh((8,), ("data",))
     both = jax.make_mesh((2, 4), ("data", "model"))
+    lengthwise = jax.make_mesh((2, 4), ("data", "sequence"))
     tensor = pn.layout({"*kernel": columns})
     optimizer = optax.adam(1e-3, eps=1e-3)
     for make in (graphs, recurrent, convolutional, transformer):
         case = make()
         wanted, loss = trained(case, optimizer)
-        megatron = pn.tensor_parallel if make is transformer else tensor
-        for name, mesh, layout in (
+        layouts = [
             ("data parallel", whole, pn.data_parallel),
             ("fully sharded", whole, pn.fsdp),
-            ("tensor parallel", both, megatron),
-        ):
+            ("tensor parallel", both, pn.tensor_parallel if make is transformer else tensor),
+        ]
+        if make is transformer:
+            layouts.append(("sequence parallel", lengthwise, pn.sequence_parallel))
+        for name, mesh, layout in layouts:
             got, last = trained(case, optimizer, mesh, layout)
             label = f"{make.__name__}, {name}"
             worst = 0.0
