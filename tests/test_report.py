@@ -184,7 +184,7 @@ def test_shares_of_the_time_are_weighed():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["dense", "--out", "x"], "for the report"),
+        (["dense", "--out", "x"], "--out is for what writes a page"),
         (["report", "--minutes", "0"], "--minutes must be above 0"),
         (["report", "nonsense"], "unknown suite 'nonsense'"),
     ],

@@ -264,7 +264,7 @@ def test_a_learning_rate_that_is_too_high_is_one_line_and_exit_code_1(blobs, cap
 def test_a_missing_extra_is_one_line_and_exit_code_1(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     assert main(["--epochs", "1"]) == 1
-    assert 'pip install "pyneurons_yat[demo,io]"' in capsys.readouterr().err
+    assert 'pip install "pyneurons_yat[demo,io,export,onnx]"' in capsys.readouterr().err
 
 
 def test_help_tells_every_default(capsys):

@@ -158,12 +158,12 @@ def test_a_donated_state_is_gone():
 
 @pytest.mark.slow
 def test_making_placing_and_training_on_eight_devices():
-    run_on_devices(8, __file__, "eight_devices.py")
+    run_on_devices(8, __file__, "placing_devices.py")
 
 
 @pytest.mark.slow
 def test_networks_train_alike_under_every_layout():
-    run_on_devices(8, __file__, "eight_devices_training.py")
+    run_on_devices(8, __file__, "training_devices.py")
 
 
 @pytest.mark.slow
