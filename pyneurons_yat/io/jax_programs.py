@@ -1,6 +1,7 @@
 """Programs of `jax.export`: StableHLO that a process with jax alone runs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import jax
@@ -23,7 +24,8 @@ def written(
 ) -> bytes:
     """The bytes of a program."""
     _check(platforms, derivatives)
-    exported = jax.export.export(jax.jit(program), platforms=platforms)(*interface.inputs)
+    with _without_locations():
+        exported = jax.export.export(jax.jit(program), platforms=platforms)(*interface.inputs)
     size = len(exported.mlir_module_serialized)
     if size >= MOST:
         raise ValueError(f"export: a program must be smaller than {MOST:,} bytes, got {size:,}")
@@ -31,6 +33,20 @@ def written(
         return bytes(exported.serialize(vjp_order=derivatives))
     except ImportError as error:
         raise _lacking("export") from error
+
+
+@contextmanager
+def _without_locations() -> Iterator[None]:
+    """Without the names of the files that each operation comes from.
+
+    They are those of the machine that exports, so equal programs would differ, in length too.
+    """
+    before = jax.config.jax_traceback_in_locations_limit  # type: ignore[attr-defined]
+    jax.config.update("jax_traceback_in_locations_limit", 0)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_traceback_in_locations_limit", before)
 
 
 def _check(platforms: Any, derivatives: Any) -> None:

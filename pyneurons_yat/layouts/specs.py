@@ -93,7 +93,7 @@ def fitted(
     entries, why = list(spec), []
     if len(entries) > len(own):
         return PartitionSpec(), f"it has {len(own)} axes, the spec {len(entries)}"
-    for axis, (size, names) in enumerate(zip(own, entries[:], strict=False)):
+    for axis, (size, names) in enumerate(zip(own, entries, strict=False)):
         count = devices(function, mesh, names)
         if size % count:
             entries[axis] = None

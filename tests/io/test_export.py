@@ -138,9 +138,9 @@ def test_a_program_can_be_differentiated_as_often_as_was_asked(tmp_path):
 
 @pytest.mark.parametrize(
     ("options", "share", "far"),
-    [({"dtype": "float16"}, 0.53, 2e-3), ({"quantize": 8}, 0.28, 2e-2),
-     ({"quantize": 16}, 0.53, 1e-4),
-     ({"dtype": jnp.bfloat16, "quantize": 4}, 0.29, 0.3)],
+    [({"dtype": "float16"}, 0.52, 2e-3), ({"quantize": 8}, 0.27, 2e-2),
+     ({"quantize": 16}, 0.52, 1e-4),
+     ({"dtype": jnp.bfloat16, "quantize": 4}, 0.28, 0.3)],
 )  # fmt: skip
 def test_weights_may_stand_narrower_in_the_file(options, share, far, tmp_path):
     model = pn.Linear(jax.random.key(0), 300, 200)
@@ -148,6 +148,7 @@ def test_weights_may_stand_narrower_in_the_file(options, share, far, tmp_path):
     whole = pn.export(model, x, tmp_path / "whole.jax").stat().st_size
     path = pn.export(model, x, tmp_path / "small.jax", **options)
     assert path.stat().st_size < share * whole
+    assert b".py" not in path.read_bytes()  # no names of files on this machine
     y, wanted = pn.load_exported(path)(x), model(x)
     assert y.dtype == wanted.dtype
     np.testing.assert_allclose(y, wanted, atol=far * float(jnp.abs(wanted).max()))
