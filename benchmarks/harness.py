@@ -82,6 +82,8 @@ class Case:
         unit: `"s"` if calls are timed; otherwise a call returns the number itself, or several, such
             as one per seed: `"bytes"`, `"accuracy"`, or any other unit.
         rate: What units of work per second are called, if that is of interest.
+        clock: The clock that calls are timed by. `time.process_time` adds up the time of all
+            threads, and leaves out that of other programs.
         why: The reason, where this library is known to lose to a contender.
     """
 
@@ -91,6 +93,7 @@ class Case:
     targets: Sequence[Target] = ()
     unit: str = "s"
     rate: str = ""
+    clock: Callable[[], float] = time.perf_counter
     why: str = ""
 
 
@@ -142,16 +145,18 @@ def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
     return low, middle, high
 
 
-def elapsed(call: Callable[[], Any], repeats: int) -> float:
+def elapsed(
+    call: Callable[[], Any], repeats: int, clock: Callable[[], float] = time.perf_counter
+) -> float:
     """Seconds that `repeats` calls take, the wait for the last result included."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
-        start = time.perf_counter()
+        start = clock()
         for _ in range(repeats):
             result = call()
         jax.block_until_ready(result)
-        return time.perf_counter() - start
+        return clock() - start
     finally:
         if was_enabled:
             gc.enable()
@@ -167,10 +172,10 @@ def calibrate(call: Callable[[], Any], seconds: float = SAMPLE_SECONDS) -> int:
     return repeats
 
 
-def sample(contender: Contender, repeats: int) -> float:
+def sample(contender: Contender, repeats: int, clock: Callable[[], float]) -> float:
     """Seconds per unit of work."""
     time.sleep(PAUSE_SECONDS)
-    return elapsed(contender.call, repeats) / (repeats * contender.work)
+    return elapsed(contender.call, repeats, clock) / (repeats * contender.work)
 
 
 def measure(case: Case, rounds: int, seed: int = 0, seconds: float = SAMPLE_SECONDS) -> Result:
@@ -183,5 +188,5 @@ def measure(case: Case, rounds: int, seed: int = 0, seconds: float = SAMPLE_SECO
     order = random.Random(seed)
     for _ in range(rounds):
         for contender in order.sample(present, len(present)):
-            samples[contender.name].append(sample(contender, repeats[contender.name]))
+            samples[contender.name].append(sample(contender, repeats[contender.name], case.clock))
     return Result(case, samples)

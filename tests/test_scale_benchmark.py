@@ -190,14 +190,16 @@ def test_strong_scaling_ends_and_weak_scaling_goes_on(chip):
 def test_pictures_and_tables_are_written(tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
     monkeypatch.setattr(layer, "costs", lambda *_: [layer.Cost("Yat", 1e9, 1e7, 0.0, 1e6)])
-    rows = [virtual.Row("fsdp", 2, "sent", 1.0, 1.1), virtual.Row("fsdp", 2, "time", 1.2, 2.0)]
+    rows = [
+        virtual.Row("fsdp", 2, "sent", 1.0, 1.1),
+        virtual.Row("fsdp", 2, "time", 1.2, 2.0, (1.9, 2.1)),
+    ]
     page.write(tmp_path, rows)
     found = {path.name for path in tmp_path.iterdir()}
     assert {"strong.svg", "weak.svg", "strong.md", "weak.md", "virtual.md", "layer.md"} <= found
-    assert (
-        "Furthest off: time of fsdp on 2 devices, by 40%; 1 of 2"
-        in (tmp_path / "virtual.md").read_text()
-    )
+    told = (tmp_path / "virtual.md").read_text()
+    assert "Furthest off: time of fsdp on 2 devices, by 40%; 1 of 2" in told
+    assert "1.2 / 2 [1.9, 2.1]" in told
     assert "finds no room" in (tmp_path / "strong.md").read_text()
     assert math.isclose(rows[0].off, 0.1 / 1.1)
 
@@ -212,12 +214,14 @@ def found(layout, devices, seconds, sent=0.0):
 
 
 def test_what_is_foretold_of_virtual_devices_adds_up():
-    one, more = found("data_parallel", 1, 0.4), found("fsdp", 4, 0.5, 4e7)
+    one = found("data_parallel", 1, [0.3, 0.4, 0.5])
+    more = found("fsdp", 4, [0.36, 0.5, 0.7], 4e7)
     rows = {row.what: row for row in virtual.rows(one, [more])}
     assert rows["products"].foretold == rows["products"].found == pytest.approx(0.25)
     assert rows["held"].foretold == rows["held"].found == 0.25
     assert rows["sent"].found == 4e7 / one.held
     assert rows["time"].found == 1.25
+    assert rows["time"].spread == pytest.approx((1.225, 1.325))
     told = virtual.asked("fsdp", 4, SMALL)
     exchanges = told.copies_exchanges * 1e-4 + told.copies * 1e-10
     passes = told.traffic / virtual.asked("data_parallel", 1, SMALL).traffic * 4 - 1
@@ -240,13 +244,15 @@ def test_layouts_of_the_library_are_plans(layout, plan):
 
 @pytest.mark.slow
 def test_a_process_of_virtual_devices_tells_what_it_sends():
-    seen = virtual.seen("fsdp", 2, SMALL)
+    one, seen = virtual.seen(SMALL, [virtual.ALONE, ("fsdp", 2)])
     told = virtual.asked("fsdp", 2, SMALL)
     assert seen.products == pytest.approx(told.products, rel=0.1)
     assert sum(seen.sent.values()) == pytest.approx(told.copies, rel=0.1)
     assert seen.held == pytest.approx(6 * SMALL.parameters, rel=0.01)
-    with pytest.raises(RuntimeError, match="no_layout on 1 devices: "):
-        virtual.seen("no_layout", 1, SMALL)
+    assert not one.sent
+    assert len(one.seconds) == len(seen.seconds)
+    with pytest.raises(RuntimeError, match="no_layout:1: .*no attribute 'no_layout'"):
+        virtual.seen(SMALL, [("no_layout", 1)])
 
 
 @pytest.mark.slow

@@ -76,7 +76,8 @@ def compared(rows: Sequence[virtual.Row]) -> Iterator[str]:
         found.setdefault((one.layout, one.devices), {})[one.what] = one
 
     def both(one: virtual.Row) -> str:
-        return f"{one.foretold:.3g} / {one.found:.3g}"
+        spread = f" [{one.spread[0]:.3g}, {one.spread[1]:.3g}]" if one.spread else ""
+        return f"{one.foretold:.3g} / {one.found:.3g}{spread}"
 
     yield from grid(
         head,

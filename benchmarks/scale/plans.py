@@ -189,8 +189,9 @@ def traffic(network: Network, plan: Plan, own: float, means: Means) -> float:
     many times.
     """
     weights = plan.parts * (3 + plan.remat) * held_by(network, plan) * means.working
-    streams = STREAMS * network.features + WIDE * network.hidden / plan.model
-    blocks = network.blocks * own * streams * means.working
+    heads = HEADS * (network.features + network.kv_features)
+    passes = STREAMS * network.features + (heads + WIDE * network.hidden) / plan.model
+    blocks = network.blocks * own * passes * means.working
     return weights + blocks + LOGITS * own * network.vocabulary * means.master
 
 
@@ -200,8 +201,11 @@ def update(network: Network, plan: Plan, means: Means) -> float:
     return held * (2 * (1 + MOMENTS) * means.master + means.gradient)
 
 
-STREAMS = 60
+STREAMS = 36
 """Times that an array of the stream's size is read or written in a block, in a step."""
+
+HEADS = 12
+"""Times that queries and what attention returns are, and keys and values: one of a pair each."""
 
 WIDE = 14
 """Times that one of the hidden layer's size is."""

@@ -2,12 +2,16 @@
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
+from ..harness import quartiles
 from .network import LONG, SMALL, Network
 from .plans import CPU, Load, Plan, held_by, load
 from .worker import TOKENS, Seen
@@ -20,6 +24,8 @@ NETWORKS = {
 """By which network each layout is tried."""
 
 DEVICES = (2, 4, 8)
+ALONE = ("data_parallel", 1)
+"""What the others are shares of."""
 
 
 class Row(NamedTuple):
@@ -31,6 +37,7 @@ class Row(NamedTuple):
         what: What is told of.
         foretold: By the model.
         found: In the compiled program, or by the clock.
+        spread: Of what was found by the clock, its quartiles.
     """
 
     layout: str
@@ -38,6 +45,7 @@ class Row(NamedTuple):
     what: str
     foretold: float
     found: float
+    spread: tuple[float, float] | None = None
 
     @property
     def off(self) -> float:
@@ -54,20 +62,22 @@ def plan_of(layout: str, devices: int) -> Plan:
     return Plan(data=devices, fsdp=layout == "fsdp", remat=False)
 
 
-def seen(layout: str, devices: int, network: Network) -> Seen:
-    """What a process with so many devices finds."""
-    flag = f"--xla_force_host_platform_device_count={devices}"
+def seen(network: Network, pairs: Sequence[tuple[str, int]]) -> list[Seen]:
+    """What a process finds that runs each layout on so many devices, in turns."""
+    flag = f"--xla_force_host_platform_device_count={max(count for _, count in pairs)}"
+    named = [f"{layout}:{count}" for layout, count in pairs]
     ran = subprocess.run(
-        [sys.executable, "-m", "benchmarks.scale.worker", layout, network.name],
+        [sys.executable, "-m", "benchmarks.scale.worker", network.name, *named],
         cwd=ROOT,
         env={**os.environ, "XLA_FLAGS": flag, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
     )
     if ran.returncode:
-        raise RuntimeError(f"{layout} on {devices} devices: {ran.stderr.strip().splitlines()[-1]}")
-    found = json.loads(ran.stdout.splitlines()[-1])
-    return Seen(**{**found, "exchange": tuple(found["exchange"])})
+        why = ran.stderr.strip().splitlines()[-1]
+        raise RuntimeError(f"{network.name}, {' '.join(named)}: {why}")
+    lines = json.loads(ran.stdout.splitlines()[-1])
+    return [Seen(**{**line, "exchange": tuple(line["exchange"])}) for line in lines]
 
 
 def asked(layout: str, devices: int, network: Network) -> Load:
@@ -80,15 +90,14 @@ def rows(one: Seen, many: Sequence[Seen], network: Network = SMALL) -> Iterator[
     alone = asked("data_parallel", 1, network)
     for found in many:
         told = asked(found.layout, found.devices, network)
+        row = partial(Row, found.layout, found.devices)
         volume = told.copies + told.model + told.sequence
-
-        def row(what: str, foretold: float, measured: float, found: Seen = found) -> Row:
-            return Row(found.layout, found.devices, what, foretold, measured)
-
         yield row("products", told.products / alone.products, found.products / one.products)
         yield row("held", held(found.layout, found.devices, network), found.held / one.held)
         yield row("sent", volume / one.held, sum(found.sent.values()) / one.held)
-        yield row("time", slowdown(one, found, alone, told), found.seconds / one.seconds)
+        ratios = [ours / theirs for ours, theirs in zip(found.seconds, one.seconds, strict=True)]
+        low, middle, high = quartiles(ratios)
+        yield row("time", slowdown(one, found, alone, told), middle, (low, high))
 
 
 def held(layout: str, devices: int, network: Network) -> float:
@@ -105,22 +114,23 @@ def slowdown(one: Seen, found: Seen, alone: Load, told: Load) -> float:
     for itself takes so many times as long; and exchanges come on top, at what they were measured to
     take.
     """
+    before = statistics.median(one.seconds)
     updates = found.devices * told.update / alone.update - 1
     products = alone.products * one.product
-    byte = max(one.seconds - products - one.update, 0.0) / alone.traffic
+    byte = max(before - products - one.update, 0.0) / alone.traffic
     more = updates * one.update
     more += (found.devices * told.products - alone.products) * one.product
     more += (found.devices * told.traffic - alone.traffic) * byte
     exchanges = told.copies_exchanges + told.model_exchanges + told.sequence_exchanges
     each, of_byte = found.exchange
     more += exchanges * each + (told.copies + told.model + told.sequence) * of_byte
-    return 1 + more / one.seconds
+    return 1 + more / before
 
 
 def compared(devices: Sequence[int] = DEVICES) -> list[Row]:
-    """Every layout on every number of devices; a process each, one after another."""
-    found = []
+    """Every layout on every number of devices; a process for each network."""
+    found: list[Row] = []
     for network, layouts in NETWORKS.items():
-        many = [seen(layout, count, network) for layout in layouts for count in devices]
-        found += rows(seen("data_parallel", 1, network), many, network)
+        one, *many = seen(network, [ALONE, *product(layouts, devices)])
+        found += rows(one, many, network)
     return found

@@ -1,17 +1,19 @@
-"""Run in a process with so many virtual devices: a step under a layout, compiled and timed.
+r"""Run in a process with virtual devices: steps under layouts, compiled, and timed in turns.
 
-    XLA_FLAGS=--xla_force_host_platform_device_count=4 python -m benchmarks.scale.worker fsdp small
+    XLA_FLAGS=--xla_force_host_platform_device_count=8 \
+        python -m benchmarks.scale.worker small fsdp:4 tensor_parallel:8
 
-It prints one line of JSON. Time is that of the processor, of all threads together: virtual devices
-share the cores, so a step of eight devices does not end sooner than that of one, and what else the
-machine does counts for nothing.
+It prints one line of JSON. Each step runs on the first so many devices, so that all of them share
+one process, and what slows the machine down slows all of them. Time is that of the processor, of
+all threads together: virtual devices share the cores, so a step of eight devices does not end
+sooner than that of one, and what else the machine does counts for nothing.
 """
 
 import json
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -24,12 +26,13 @@ import pyneurons_yat as pn
 from pyneurons_yat import zoo
 from pyneurons_yat.learn.train_step import in_place
 
+from ..harness import Case, Contender, measure
 from .hlo import work
 from .network import NETWORKS, Network
 
 OPTIMIZER = optax.adam(1e-3)
 TOKENS = 1024  # of a batch
-ROUNDS, SECONDS = 5, 0.3
+ROUNDS, SECONDS = 9, 0.3  # the processor's, of a sample
 EXCHANGED = (2**16, 2**22)  # bytes of the exchanges that are timed
 
 
@@ -44,7 +47,7 @@ class Seen(NamedTuple):
         exchanges: How many there are.
         held: Bytes of parameters and optimizer on each device.
         temporaries: Bytes that the program sets aside on each device.
-        seconds: Of the processor, for a step of all devices together.
+        seconds: Of the processor, for a step of all devices together, round by round.
         product: Seconds of the processor for an operation of a large product.
         update: Seconds of the processor for the optimizer's update of all parameters, once.
         exchange: Seconds of the processor for an exchange of all devices, and more for each byte
@@ -58,7 +61,7 @@ class Seen(NamedTuple):
     exchanges: int
     held: int
     temporaries: int
-    seconds: float
+    seconds: Sequence[float]
     product: float
     update: float
     exchange: tuple[float, float]
@@ -84,49 +87,9 @@ def batch_of(network: Network, sequences: int) -> tuple[jax.Array, jax.Array]:
     return tokens[:, :-1], tokens[:, 1:]
 
 
-def processor_seconds(call: Callable[[], Any]) -> float:
-    """Seconds of the processor that a call takes, the median of some rounds."""
-    jax.block_until_ready(call())
-    found = []
-    for _ in range(ROUNDS):
-        start, end, count = time.process_time(), time.perf_counter() + SECONDS, 0
-        while count == 0 or time.perf_counter() < end:
-            jax.block_until_ready(call())
-            count += 1
-        found.append((time.process_time() - start) / count)
-    return statistics.median(found)
-
-
-def exchange_seconds(mesh: Any) -> tuple[float, float]:
-    """Seconds of the processor for a sum over all devices, and for each byte that each sends."""
-    devices = mesh.devices.size
-    if devices == 1:
-        return 0.0, 0.0
-    every = tuple(mesh.axis_names)
-    spec = PartitionSpec(every)
-
-    def times(size: int) -> float:
-        x = jax.device_put(
-            jnp.ones((devices, size // 4), jnp.float32), jax.NamedSharding(mesh, spec)
-        )
-        summed = jax.shard_map(
-            lambda x: jax.lax.psum(x, every),
-            mesh=mesh,
-            in_specs=spec,
-            out_specs=PartitionSpec(),
-        )
-        return processor_seconds(partial(jax.jit(summed), x))
-
-    few, many = map(times, EXCHANGED)
-    sent = [2 * size * (devices - 1) / devices for size in EXCHANGED]
-    each = (many - few) / (sent[1] - sent[0])
-    return max(few - each * sent[0], 0.0), each
-
-
-def step_on(layout: str, network: Network) -> tuple[Any, Any, Any, Any]:
-    """The compiled step under a layout on all devices, its state, its batch, and the mesh."""
-    devices = jax.device_count()
-    mesh = jax.make_mesh((devices,), (AXES.get(layout, "data"),), axis_types=(AxisType.Auto,))
+def step_on(layout: str, network: Network, devices: int) -> tuple[Any, Any, Any]:
+    """The compiled step under a layout on so many devices, its state and its batch."""
+    mesh = mesh_of(devices, AXES.get(layout, "data"))
     lies = getattr(pn, layout)
 
     def created(key: jax.Array) -> pn.TrainState:
@@ -138,52 +101,113 @@ def step_on(layout: str, network: Network) -> tuple[Any, Any, Any, Any]:
     state, batch = in_place(
         "worker", step.args[0], state, batch_of(network, TOKENS // network.length)
     )
-    return step.args[1].lower(state, batch).compile(), state, batch, mesh
+    return step.args[1].lower(state, batch).compile(), state, batch
+
+
+def mesh_of(devices: int, axis: str) -> Any:
+    """The first so many devices along one axis."""
+    return jax.make_mesh(
+        (devices,), (axis,), axis_types=(AxisType.Auto,), devices=jax.devices()[:devices]
+    )
 
 
 AXES = {"tensor_parallel": "model", "sequence_parallel": "sequence"}
 KEY = jax.random.key(0)
 
 
-def product_seconds(network: Network) -> float:
-    """Seconds of the processor for an operation of a product such as those of a block."""
+def product(network: Network) -> Contender:
+    """A product such as those of a block; its unit of work is an operation."""
     rows, width, hidden = TOKENS, network.features, network.hidden
-    x, w = jnp.ones((rows, width)), jnp.ones((width, hidden))
-    return processor_seconds(partial(jax.jit(jnp.matmul), x, w)) / (2 * rows * width * hidden)
+    inputs = jnp.ones((rows, width)), jnp.ones((width, hidden))
+    return ended("product", jax.jit(jnp.matmul), *inputs, work=2 * rows * width * hidden)
 
 
-def update_seconds(network: Network) -> float:
-    """Seconds of the processor for the optimizer's update of a network on one device."""
+def update(network: Network) -> Contender:
+    """The optimizer's update of a network on one device."""
     params = pn.select(jax.jit(partial(model_of, network))(KEY), "params")
     state = OPTIMIZER.init(params)
 
     @jax.jit
-    def update(gradient: Any, state: Any, params: Any) -> Any:
+    def updated(gradient: Any, state: Any, params: Any) -> Any:
         updates, state = OPTIMIZER.update(gradient, state, params)
         return optax.apply_updates(params, updates), state
 
-    return processor_seconds(partial(update, params, state, params))
+    return ended("update", updated, params, state, params)
 
 
-def seen(layout: str, network: Network) -> Seen:
-    """What there is to see of a step on all devices of this process."""
-    compiled, state, batch, mesh = step_on(layout, network)
-    found, memory = work(compiled.as_text()), compiled.memory_analysis()
-    held = sum(leaf.addressable_shards[0].data.nbytes for leaf in jax.tree.leaves(state[:2]))
-    return Seen(
-        layout,
-        jax.device_count(),
-        found.products,
-        found.by_kind(),
-        found.exchanges,
-        held,
-        memory.temp_size_in_bytes,
-        processor_seconds(lambda: compiled(state, batch)),
-        product_seconds(network),
-        update_seconds(network),
-        exchange_seconds(mesh),
+def exchange(devices: int, size: int) -> Contender:
+    """A sum over so many devices of so many bytes on each."""
+    mesh, spec = mesh_of(devices, "data"), PartitionSpec("data")
+    x = jax.device_put(jnp.ones((devices, size // 4), jnp.float32), jax.NamedSharding(mesh, spec))
+    summed = jax.shard_map(
+        lambda x: jax.lax.psum(x, "data"), mesh=mesh, in_specs=spec, out_specs=PartitionSpec()
     )
+    return ended(f"exchange {devices} {size}", jax.jit(summed), x)
+
+
+def exchange_seconds(found: dict[str, float], devices: int) -> tuple[float, float]:
+    """Seconds of the processor for an exchange, and for each byte that each device sends."""
+    if devices == 1:
+        return 0.0, 0.0
+    few, many = (found[f"exchange {devices} {size}"] for size in EXCHANGED)
+    sent = [2 * size * (devices - 1) / devices for size in EXCHANGED]
+    each = (many - few) / (sent[1] - sent[0])
+    return max(few - each * sent[0], 0.0), each
+
+
+def ended(name: str, call: Callable[..., Any], *inputs: Any, work: int = 1) -> Contender:
+    """A contender whose calls wait for their end.
+
+    Devices wait for each other in exchanges. Two calls at once may share the threads such that both
+    wait forever.
+    """
+    return Contender(name, "", lambda: jax.block_until_ready(call(*inputs)), work)
+
+
+def timed(contenders: Sequence[Contender]) -> dict[str, list[float]]:
+    """Seconds of the processor by contender, round by round, as they take turns."""
+    case = Case("virtual", contenders[0].name, contenders, clock=time.process_time)
+    return measure(case, ROUNDS, seconds=SECONDS).samples
+
+
+def seen(network: Network, asked: Sequence[tuple[str, int]]) -> Iterator[Seen]:
+    """What there is to see of a step under each layout on so many devices."""
+    steps = {f"{layout} {count}": step_on(layout, network, count) for layout, count in asked}
+    meshes = sorted({count for _, count in asked} - {1})
+    samples = timed(
+        [
+            *(ended(name, *step) for name, step in steps.items()),
+            product(network),
+            update(network),
+            *(exchange(count, size) for count in meshes for size in EXCHANGED),
+        ]
+    )
+    typical = {name: statistics.median(times) for name, times in samples.items()}
+    for (layout, count), (name, step) in zip(asked, steps.items(), strict=True):
+        yield Seen(
+            layout,
+            count,
+            **counted(*step),
+            seconds=samples[name],
+            product=typical["product"],
+            update=typical["update"],
+            exchange=exchange_seconds(typical, count),
+        )
+
+
+def counted(compiled: Any, state: Any, _: Any) -> dict[str, Any]:
+    """What a compiled step does, sends and holds on each device."""
+    found = work(compiled.as_text())
+    held = sum(leaf.addressable_shards[0].data.nbytes for leaf in jax.tree.leaves(state[:2]))
+    return {
+        "products": found.products,
+        "sent": found.by_kind(),
+        "exchanges": found.exchanges,
+        "held": held,
+        "temporaries": compiled.memory_analysis().temp_size_in_bytes,
+    }
 
 
 if __name__ == "__main__":
-    print(json.dumps(seen(sys.argv[1], NETWORKS[sys.argv[2]])._asdict()))
+    pairs = [(layout, int(count)) for layout, count in (arg.split(":") for arg in sys.argv[2:])]
+    print(json.dumps([one._asdict() for one in seen(NETWORKS[sys.argv[1]], pairs)]))
