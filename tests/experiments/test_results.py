@@ -33,7 +33,8 @@ def test_a_result_says_how_it_was_made(result):
     assert "/" not in found["command"]
     assert found["settings"]["seeds"] >= 1
     assert found["seconds"] > 0
-    assert {"processor", "cores", "python", "jax", "device"} <= found["machine"].keys()
+    assert {"processor", "cores", "python", "packages", "device"} <= found["machine"].keys()
+    assert {"pyneurons_yat", "jax", "optax"} <= found["machine"]["packages"].keys()
 
 
 def test_a_result_has_a_number_per_seed(result):

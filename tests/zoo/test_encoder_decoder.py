@@ -99,10 +99,10 @@ def test_wrong_arguments():
 def test_it_learns_to_reverse(kind):
     """Three of six tokens, nearly all of 100 that are drawn anew."""
     network = EncoderDecoder(jax.random.key(0), 7, 32, blocks=1, heads=2, **KINDS[kind])
-    optimizer = optax.adam(optax.warmup_cosine_decay_schedule(0.0, 7e-3, 25, 250))
+    optimizer = optax.adam(optax.warmup_cosine_decay_schedule(0.0, 7e-3, 25, 500))
     step = pn.train_step(translation_loss, optimizer)
     state = pn.TrainState.create(network, optimizer)
-    source = np.random.default_rng(1).integers(1, 7, (250, 32, 3))
+    source = np.random.default_rng(1).integers(1, 7, (500, 32, 3))
     state, _ = jax.jit(partial(jax.lax.scan, step))(state, (source, source[..., ::-1]))
     others = np.random.default_rng(2).integers(1, 7, (100, 3))
     written = translate(state.model, jax.random.key(0), others, 3, temperature=0.0)
