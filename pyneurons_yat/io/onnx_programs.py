@@ -44,7 +44,7 @@ def written(
         return jax.tree.leaves(program(*jax.tree.unflatten(tree, arrays)))
 
     wide = any(spec.dtype == np.float64 for spec in jax.tree.leaves(tuple(interface)))
-    with forward_mode(True), jax.enable_x64(wide), _in_silence():
+    with forward_mode(True), jax.enable_x64(wide), _in_silence(), _functions_kept():
         plain = simplified(of_arrays, *specs)
         model = _converted(plain, specs, wide, input_names=names, output_names=returned)
         _check(model, names, of_arrays, _drawn(jax.tree.leaves(inputs), specs))
@@ -68,6 +68,18 @@ def _in_silence() -> Iterator[None]:
             yield
     finally:
         logging.disable(before)
+
+
+@contextmanager
+def _functions_kept() -> Iterator[None]:
+    """JAX's functions are its own again afterwards: jax2onnx 0.17 leaves another `jnp.cumsum`."""
+    before = [(module, dict(vars(module))) for module in (jax, jax.lax, jax.nn, jnp)]
+    try:
+        yield
+    finally:
+        for module, held in before:
+            for name, function in held.items():
+                setattr(module, name, function)
 
 
 def _converted(plain: Callable[..., Any], specs: Any, wide: bool, **names: Any) -> bytes:

@@ -1,6 +1,7 @@
 """Programs in ONNX: onnxruntime computes what Python does, for layers of every family."""
 
 import sys
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -113,6 +114,22 @@ def test_what_onnx_cannot_say_is_refused(tmp_path):
         with pytest.raises(ValueError, match=told):
             pn.export(call, x, path, **options)
     assert not path.exists()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_functions_of_jax_are_its_own_afterwards(tmp_path):
+    pytest.importorskip("jax2onnx")
+
+    def refused(x):
+        return jax.pure_callback(np.sin, jax.ShapeDtypeStruct(x.shape, x.dtype), x)
+
+    held, path, x = dict(vars(jnp)), tmp_path / "model.onnx", jnp.arange(3.0)
+    for _ in range(2):
+        pn.export(partial(jnp.cumsum, axis=0), x, path)
+        np.testing.assert_array_equal(pn.load_exported(path)(x), [0, 1, 3])
+    with pytest.raises(ValueError, match="must know every operation"):
+        pn.export(refused, x, path, shapes=None)
+    assert {name for name, function in held.items() if getattr(jnp, name) is not function} == set()
 
 
 def test_without_the_extra_it_is_named(tmp_path, monkeypatch):
