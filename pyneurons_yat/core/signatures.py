@@ -187,7 +187,8 @@ def route(layer: Any, args: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[
     if unknown:
         raise TypeError(
             f"{layer.name}: unexpected keyword {', '.join(map(repr, unknown))}; "
-            f"create takes {listed(names)}, apply takes {listed(static_names)}"
+            f"create takes {listed(names)}, apply takes {listed(static_names)}, "
+            "which stand behind the * of its signature"
         )
     created = {
         name: value

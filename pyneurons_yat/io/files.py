@@ -263,21 +263,31 @@ def _made_again(file: str, told: str | None, leaves: dict[str, Found]) -> Any:
 def _filled(file: str, leaves: dict[str, Found], like: Any) -> Any:
     """The structure of a tree with the leaves of a file, which must be those of the tree."""
     wanted = _by_path("load", like)
-    for complaint, names in (
-        ("lacks", wanted.keys() - leaves.keys()),
-        ("has extra", leaves.keys() - wanted.keys()),
-    ):
-        if names:
-            listed = ", ".join(sorted(name or "the root" for name in names))
-            raise ValueError(f"load: {file} {complaint} {listed}")
+    differing = {
+        "lacks": wanted.keys() - leaves.keys(),
+        "has extra": leaves.keys() - wanted.keys(),
+    }
+    told = [
+        f"{what} {', '.join(map(_named, sorted(names)))}"
+        for what, names in differing.items()
+        if names
+    ]
+    if told:
+        raise ValueError(
+            f"load: {file} {' and '.join(told)}; like must have the structure of what was saved"
+        )
     arrays = [_fitting(file, name, leaves[name], leaf) for name, leaf in wanted.items()]
     return jax.tree.unflatten(jax.tree.structure(like), arrays)
+
+
+def _named(path: str) -> str:
+    return path or "the root"
 
 
 def _fitting(file: str, name: str, leaf: Found, like: Any) -> Any:
     told, expected = described(leaf), described(like)
     if told != expected:
-        raise ValueError(f"load: {name or 'the root'} is {told} in {file}, but {expected} in like")
+        raise ValueError(f"load: {_named(name)} is {told} in {file}, but {expected} in like")
     if isinstance(like, np.ndarray | np.generic):
         return leaf.whole()
     return placed(_held(file, name, leaf), like)
@@ -288,7 +298,7 @@ def _held(file: str, name: str, leaf: Found) -> Found:
     usual = leaf.dtype if is_key(leaf) else jax.dtypes.canonicalize_dtype(leaf.dtype)
     if usual != leaf.dtype:
         raise ValueError(
-            f"load: {name or 'the root'} is {described(leaf)} in {file}, which would become "
+            f"load: {_named(name)} is {described(leaf)} in {file}, which would become "
             f'{usual}; enable x64 (jax.config.update("jax_enable_x64", True)), or load into NumPy '
             "arrays in like"
         )

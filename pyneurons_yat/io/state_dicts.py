@@ -85,7 +85,8 @@ def from_state_dict(
               several, without any rule. `(names, function, back)` goes both ways.
 
             A path that leads further in goes before one of which it is a part. `{"": ""}`, the
-            whole model by its own names, is the default.
+            whole model by its own names, is the default; a mapping for some parts takes its place,
+            so it begins with `"": ""` where the rest is called the same.
         strict: Whether all leaves must be filled and all arrays be used. Otherwise what does not
             fit stays as it is in the model.
 
@@ -117,11 +118,20 @@ def from_state_dict(
     filled, report = _filled(table, leaves, arrays)
     if strict and (report.missing or report.unexpected or report.mismatched):
         raise ValueError(
-            f"from_state_dict: source must fit the model, got {report}; strict=False takes what "
-            "fits"
+            f"from_state_dict: source must fit the model, got {report}; a mapping says what parts "
+            f"are called there, such as {_example(report)}; strict=False takes what fits"
         )
     values = [filled.get(path, leaf) for path, leaf in leaves.items()]
     return jax.tree.unflatten(jax.tree.structure(model), values), report
+
+
+def _example(report: Report) -> dict[str, str]:
+    """A mapping that may be the one which is lacking."""
+    if not (report.missing and report.unexpected):
+        return {"": "model"}
+    path, name = next(iter(report.missing)), report.unexpected[0]
+    part, inside = path.rpartition(".")[0], name.rpartition(".")[0]
+    return {"": "", part: inside} if inside else {"": "", path: name}
 
 
 def to_state_dict(model: Any, mapping: Mapping[str, To] | None = None) -> dict[str, np.ndarray]:

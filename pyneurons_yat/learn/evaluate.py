@@ -15,7 +15,12 @@ from .measures import sums_of
 from .metrics import Metric
 from .objective import measured, numbers_of, outcome, started
 from .programs import compiled
-from .recipe import Loss, Recipe, recipe_of
+from .recipe import (
+    Loss,
+    Recipe,
+    recipe_of,
+    with_targets,
+)
 from .reports import Columns, Report, columns_of, in_order, means, results
 
 
@@ -64,7 +69,7 @@ def evaluate(
     """
     check_kind("evaluate", "model", model, Model, "; bind makes one")
     recipe = recipe_of("evaluate", loss, metrics)
-    data = data_of("evaluate", "x and y", x, y, batch_size)
+    data = with_targets("evaluate", loss, data_of("evaluate", "x and y", x, y, batch_size))
     return evaluation(recipe, model, data)(model)[0]
 
 

@@ -22,7 +22,16 @@ from .losses import mse
 from .metrics import Metric, told
 from .placing import data_on, place_of, state_on
 from .progress import Bar, Watched, check_progress
-from .recipe import Augment, Loss, check_key, is_optimizer, recipe_of, trained
+from .recipe import (
+    Augment,
+    Loss,
+    check_key,
+    check_model,
+    is_optimizer,
+    recipe_of,
+    trained,
+    with_targets,
+)
 from .session import Callback, DivergenceError, Kept, Plan, run, until_of
 from .train_step import TrainState
 
@@ -206,11 +215,11 @@ def fit(
     recipe = recipe_of("fit", loss, metrics, augment=augment, place=place, **training)
     until = until_of(callback, monitor, patience, maximize)
     state = state_on("fit", place, _state(optimizer, model, key))
-    data = data_of("fit", "x and y", x, y, batch_size, remainder, steps)
+    data = with_targets("fit", loss, data_of("fit", "x and y", x, y, batch_size, remainder, steps))
     held_out = data_on("fit", place, _held_out(validation, data))
     plan = Plan(recipe, data_on("fit", place, data), epochs, held_out, until)
-    keep = keep_of(path, every)
-    return _watched(plan, state, isinstance(model, TrainState), keep, progress)
+    whole = isinstance(model, TrainState)
+    return _watched(plan, state, whole, keep_of(path, every), progress)
 
 
 def _refuse_traced(*given: Any) -> None:
@@ -233,10 +242,7 @@ def _state(optimizer: Any, model: Any, key: Any) -> TrainState:
                 "to TrainState.create(model, optimizer, key)"
             )
         return strong(model)
-    if not isinstance(model, Model):
-        raise TypeError(
-            f"fit: model must be a Model or a TrainState, got {told(model)}; bind makes a model"
-        )
+    check_model("fit", model)
     check_key("fit", key)
     trained("fit", model)
     return TrainState.create(model, optimizer, key)

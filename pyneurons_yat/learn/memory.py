@@ -10,8 +10,7 @@ import jax.numpy as jnp
 from ..core import Model
 from ..core.signatures import options_of
 from .losses import mse
-from .metrics import told
-from .recipe import Loss
+from .recipe import Loss, check_model
 from .train_step import TrainState, in_place, train_step
 from .workspace import workspace
 
@@ -132,10 +131,7 @@ def _state_of(model: Any, optimizer: Any) -> TrainState:
     shapes = _shapes(model)
     if isinstance(model, TrainState):
         return shapes
-    if not isinstance(model, Model):
-        raise TypeError(
-            f"memory: model must be a Model or a TrainState, got {told(model)}; bind makes a model"
-        )
+    check_model("memory", model)
     return jax.eval_shape(
         lambda model: TrainState.create(model, optimizer, jax.random.key(0)), shapes
     )

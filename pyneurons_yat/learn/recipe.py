@@ -11,6 +11,7 @@ import numpy as np
 
 from ..core import Model, partition
 from ..ops.checks import check_flag, check_sizes
+from .batches import Arrays, Stream
 from .measures import sums_of
 from .metrics import Metric, as_metric, told
 from .placing import Place
@@ -120,6 +121,25 @@ def takes_model(loss: Loss) -> bool:
     except ValueError:  # a builtin that does not tell its signature
         return False
     return sum(p.kind in positional and p.default is p.empty for p in parameters) == 3
+
+
+def check_model(function: str, model: Any) -> None:
+    """Refuses what is no model, with the way to one."""
+    if not isinstance(model, Model):
+        raise TypeError(
+            f"{function}: model must be a Model or a TrainState, got {told(model)}; a layer, which "
+            "bind makes, makes a model where it is called: layer(key, ...)"
+        )
+
+
+def with_targets(function: str, loss: Loss, data: Arrays | Stream) -> Arrays | Stream:
+    """The data, which must have targets where the loss is known to compare with them."""
+    if isinstance(data, Arrays) and data.y is None and sums_of(loss):
+        raise TypeError(
+            f"{function}: y must be given for the loss {name_of(loss)}, got None; "
+            "where x is a pair of both, pass *x"
+        )
+    return data
 
 
 def trained(function: str, model: Model) -> Any:

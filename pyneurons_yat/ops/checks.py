@@ -59,10 +59,12 @@ def told(value: Any) -> str:
 def dtype_of(function: str, name: str, value: ArrayLike) -> np.dtype:
     """The dtype of what must be an array or a number."""
     if not isinstance(value, jax.Array | np.ndarray | np.generic | numbers.Number):
-        raise TypeError(
-            f"{function}: {name} must be an array or a number, got {type(value).__name__}; "
-            "convert it with jax.numpy.asarray"
+        converts = isinstance(value, list | tuple) or hasattr(value, "__array__")
+        cure = (
+            "convert it with jax.numpy.asarray" if converts else "pass an array, such as one of its"
         )
+        kind = type(value).__name__
+        raise TypeError(f"{function}: {name} must be an array or a number, got {kind}; {cure}")
     return jnp.result_type(value)
 
 

@@ -1,5 +1,6 @@
 """from_state_dict and to_state_dict: mappings, what fits, what is refused, and files."""
 
+import ast
 import re
 from typing import NamedTuple
 
@@ -158,8 +159,21 @@ def test_one_error_lists_all_that_does_not_fit():
         "['in'].bias (in.bias int64[4]: gives int64[4], wanted float32[4]), "
         "['out'].kernel (out.weight float64[3]: "
     )
-    with pytest.raises(ValueError, match=re.escape(told) + ".*; strict=False takes what fits$"):
+    example = re.escape("""{'': '', "['out'].bias": 'more'}""")
+    cure = f"; a mapping .* such as {example}; strict=False takes what fits$"
+    with pytest.raises(ValueError, match=re.escape(told) + ".*" + cure):
         pn.from_state_dict(network(), state)
+
+
+def test_the_error_shows_the_mapping_that_moves_a_layer():
+    model = pn.sequential(pn.global_average_pool, pn.Linear(jax.random.key(0), 2, 3))
+    state = {"2.weight": np.ones((3, 2)), "2.bias": np.ones(3)}
+    with pytest.raises(ValueError, match="such as ({.*}); strict") as info:
+        pn.from_state_dict(model, state)
+    mapping = ast.literal_eval(re.search("such as ({.*}); strict", str(info.value))[1])
+    assert mapping == {"": "", "[1]": "2"}
+    model, _ = pn.from_state_dict(model, state, mapping)
+    np.testing.assert_array_equal(model[1].kernel, np.ones((2, 3)))
 
 
 def test_without_strict_what_does_not_fit_stays(assert_same):

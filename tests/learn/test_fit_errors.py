@@ -73,11 +73,17 @@ def test_other_misuse_is_refused():
         fit(SGD, linear(), X, Y, epoch=3)
     with pytest.raises(TypeError, match="model must be a Model or a TrainState, got a dict of 2"):
         fit(SGD, linear().params._asdict(), X, Y)
+    with pytest.raises(TypeError, match=r"got a Layer; a layer.* where it is called: layer\(key"):
+        fit(SGD, pn.Linear, X, Y)
+    with pytest.raises(TypeError, match=r"^fit: y must be given for the loss mse, .* pass \*x$"):
+        pn.fit(SGD, linear(), (X, Y), progress=False)
+    with pytest.raises(TypeError, match="^evaluate: y must be given for the loss mae, got None"):
+        pn.evaluate(linear(), X, loss=pn.mae)
     with pytest.raises(
         ValueError, match="must have a leaf of the role 'params' to train, got Linear without"
     ):
         fit(SGD, pn.freeze(linear()), X, Y)
-    with pytest.raises(ValueError, match=r"\(10, 2\) and \(10,\); reshape"):
+    with pytest.raises(ValueError, match=r"\(10, 2\) and \(10,\); .*are for cross_entropy"):
         fit(SGD, linear(), X, Y[:, 0])
 
 

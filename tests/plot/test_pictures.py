@@ -316,7 +316,12 @@ WRONG = [
     (lambda: plot.attention_maps(GRAM, ax=axes(2)), ValueError, "ax must be 1 axes, got 2"),
     (lambda: plot.confusion(KERNEL), ValueError, "counts must have shape (6, 6), got shape (6, 5)"),
     (lambda: plot.confusion(-COUNTS), ValueError, "counts must be at least 0, got -8.0"),
-    (lambda: plot.confusion([[1]]), TypeError, "counts must be an array or a number, got list"),
+    (lambda: plot.confusion([[1]]), TypeError, "got list; convert it with jax.numpy.asarray"),
+    (
+        lambda: plot.prototypes(pn.Linear(jax.random.key(0), 4, 2), (2, 2)),
+        TypeError,
+        "kernel must be an array or a number, got Model; pass an array, such as one of its",
+    ),
     (lambda: plot.gram(KERNEL), ValueError, "matrix must have shape (6, 6), got shape (6, 5)"),
     (lambda: plot.gram(GRAM * np.nan), ValueError, "gram: matrix must be finite, got nan"),
     (lambda: plot.gram(GRAM, CLASSES[:2]), ValueError, "y must have shape (5,)"),

@@ -21,7 +21,7 @@ def of_one_shape(function: str, **given: ArrayLike) -> tuple[list[jax.Array], An
     if len(set(shapes)) > 1:
         raise ValueError(
             f"{function}: {_and(given)} must have the same shape, got {_and(map(str, shapes))}; "
-            "reshape one of them"
+            "reshape one of them; labels of classes are for cross_entropy"
         )
     return computable(*arrays)
 
