@@ -58,7 +58,7 @@ def parser() -> Parser:
     options.add_argument(
         "--out", metavar="FOLDER", help="of the page that report, scale and gpu write"
     )
-    options.add_argument("--minutes", type=float, metavar="M", help="for the report, 20 by default")
+    options.add_argument("--minutes", type=float, metavar="M", help="for the report, 18 by default")
     options.add_argument("--dry", action="store_true", help="for gpu: small sizes, anywhere")
     options.add_argument("--list", action="store_true", help="name the suites and stop")
     return options

@@ -147,7 +147,7 @@ def gradient_case(size: tuple[int, int, int], arrays: Arrays, cotangent: jax.Arr
 
     torch = peer("torch", "torch", TORCH, lambda: torch_gradient(arrays, cotangent))
     name = f"dense gradient {size}"
-    return Case(name, "relu", [*contenders(arrays, make), *torch], targets(size))
+    return Case(name, "relu", [*contenders(arrays, make), *torch], targets(size), why=LESS)
 
 
 def memory_case(size: tuple[int, int, int], arrays: Arrays, cotangent: jax.Array) -> Case:

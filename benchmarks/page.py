@@ -22,8 +22,8 @@ LOST = 1.1
 """A contender loses to a peer where even the lower quartile of the ratios is above this."""
 
 PEERS = ("nmn", "flax", "equinox", "haiku", "keras", "torch", "plain", "jax")
-MINUTES = 20.0
-WEIGHTS = {"end_to_end": 6.0, "floor": 3.0, "import": 0.5, "dispatch": 0.5}
+MINUTES = 18.0
+WEIGHTS = {"end_to_end": 9.0, "floor": 3.0, "import": 0.5, "dispatch": 0.5}
 CORRECTNESS = 0.1  # of the time
 
 

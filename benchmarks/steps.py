@@ -1,7 +1,6 @@
 """A training step, compiled in the same way for whoever describes a network."""
 
 import itertools
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -30,14 +29,14 @@ class Trainer:
     Attributes:
         name: Whose.
         call: Takes one step, on the next batch, and returns the loss when it is there.
-        seconds: What it took to trace and compile the step, which had been compiled once before, so
-            that nobody pays for what JAX keeps for all; None where nothing is compiled.
+        compiles: Traces and compiles the step anew, which has been compiled once before, so that
+            nobody pays for what JAX keeps for all; None where nothing is compiled.
         bytes: What the compiled step sets aside for intermediate results.
     """
 
     name: str
     call: Callable[[], Any]
-    seconds: float | None = None
+    compiles: Callable[[], Any] | None = None
     bytes: float | None = None
 
     @property
@@ -72,11 +71,11 @@ def trainer(name: str, task: Task, params: Any, loss: Loss) -> Trainer:
         return jax.block_until_ready((carry, value))[1]
 
     compiled = step.lower(carry, task.x[0], task.y[0]).compile()  # which `step` then finds
-    start = time.perf_counter()
-    made().lower(carry, task.x[0], task.y[0]).compile()
-    seconds = time.perf_counter() - start
+    shapes = jax.eval_shape(lambda *given: given, carry, task.x[0], task.y[0])
     memory: Any = compiled.memory_analysis()
-    return Trainer(name, call, seconds, float(memory.temp_size_in_bytes))
+    return Trainer(
+        name, call, lambda: made().lower(*shapes).compile(), float(memory.temp_size_in_bytes)
+    )
 
 
 def mean_loss(scores: jax.Array, y: jax.Array) -> jax.Array:
