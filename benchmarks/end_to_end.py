@@ -71,11 +71,11 @@ def present(found: list[Trainer | Absent]) -> list[Trainer]:
 
 def compile_seconds(found: list[Trainer | Absent], turns: int) -> dict[str, list[float]]:
     """Seconds to trace and compile each step, as they take turns."""
-    compiling = [one for one in present(found) if one.compiles]
-    seconds: dict[str, list[float]] = {one.name: [] for one in compiling}
+    compiling = [(one.name, one.compiles) for one in present(found) if one.compiles]
+    seconds: dict[str, list[float]] = {name: [] for name, _ in compiling}
     for turn in range(turns):
-        for one in compiling[:: -1 if turn % 2 else 1]:
-            seconds[one.name].append(elapsed(one.compiles, 1))
+        for name, compiles in compiling[:: -1 if turn % 2 else 1]:
+            seconds[name].append(elapsed(compiles, 1))
     return seconds
 
 
