@@ -42,7 +42,7 @@ def of_task(task: Task, *, half: bool, count: bool) -> Iterator[Case]:
         found += peers.of(name, task)
     rivals = [one.name for one in found if one.name not in (YAT, PLAIN)]
     if count:  # from the initial weights, so before the steps that are timed
-        yield loss_case(task, [one for one in found[:2] if isinstance(one, Trainer)])
+        yield loss_case(task, present(found[:2]))
     yield step_case(task, found, rivals)
     memory = {one.name: one.bytes for one in present(found) if one.bytes is not None}
     why = WHY_BYTES.get(task.kind, ""), WHY_SECONDS.get(task.kind, "")

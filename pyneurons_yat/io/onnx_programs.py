@@ -44,7 +44,7 @@ def written(
         return jax.tree.leaves(program(*jax.tree.unflatten(tree, arrays)))
 
     wide = any(spec.dtype == np.float64 for spec in jax.tree.leaves(tuple(interface)))
-    with forward_mode(True), jax.enable_x64(wide), _in_silence(), _functions_kept():
+    with forward_mode(True), jax.enable_x64(wide), _in_silence(), functions_kept():
         plain = simplified(of_arrays, *specs)
         model = _converted(plain, specs, wide, input_names=names, output_names=returned)
         _check(model, names, of_arrays, _drawn(jax.tree.leaves(inputs), specs))
@@ -71,7 +71,7 @@ def _in_silence() -> Iterator[None]:
 
 
 @contextmanager
-def _functions_kept() -> Iterator[None]:
+def functions_kept() -> Iterator[None]:
     """JAX's functions are its own again afterwards: jax2onnx 0.17 leaves another `jnp.cumsum`."""
     before = [(module, dict(vars(module))) for module in (jax, jax.lax, jax.nn, jnp)]
     try:

@@ -15,12 +15,7 @@ from .measures import sums_of
 from .metrics import Metric
 from .objective import measured, numbers_of, outcome, started
 from .programs import compiled
-from .recipe import (
-    Loss,
-    Recipe,
-    recipe_of,
-    with_targets,
-)
+from .recipe import Loss, Recipe, recipe_of, with_targets
 from .reports import Columns, Report, columns_of, in_order, means, results
 
 

@@ -316,7 +316,11 @@ WRONG = [
     (lambda: plot.attention_maps(GRAM, ax=axes(2)), ValueError, "ax must be 1 axes, got 2"),
     (lambda: plot.confusion(KERNEL), ValueError, "counts must have shape (6, 6), got shape (6, 5)"),
     (lambda: plot.confusion(-COUNTS), ValueError, "counts must be at least 0, got -8.0"),
-    (lambda: plot.confusion([[1]]), TypeError, "got list; convert it with jax.numpy.asarray"),
+    (
+        lambda: plot.confusion([[1]]),
+        TypeError,
+        "counts must be an array or a number, got list; convert it with jax.numpy.asarray",
+    ),
     (
         lambda: plot.prototypes(pn.Linear(jax.random.key(0), 4, 2), (2, 2)),
         TypeError,
